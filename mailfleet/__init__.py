@@ -1,0 +1,1 @@
+"""mailfleet: run your own mail infrastructure from one description."""

@@ -1,0 +1,14 @@
+"""`mailfleet`: what pyinfra's own command line cannot do. One module per command group."""
+
+import click
+
+from mailfleet.cli.lab import lab
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mailfleet")
+def main() -> None:
+    """Run your own mail infrastructure from one description."""
+
+
+main.add_command(lab)
