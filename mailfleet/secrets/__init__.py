@@ -1,0 +1,25 @@
+"""Secrets: references in group_data, values from a backend, masked wherever they are shown."""
+
+from mailfleet.secrets import generate
+from mailfleet.secrets.errors import MissingSecret, ReadOnlyStore, SecretsError, StoreMissing
+from mailfleet.secrets.reference import Generator, SecretRef, secret
+from mailfleet.secrets.store import SecretStore, open_store
+from mailfleet.secrets.uses import SecretUse, StoreSettings
+from mailfleet.secrets.value import MASK, Secret
+
+__all__ = [
+    "MASK",
+    "Generator",
+    "MissingSecret",
+    "ReadOnlyStore",
+    "Secret",
+    "SecretRef",
+    "SecretStore",
+    "SecretUse",
+    "SecretsError",
+    "StoreMissing",
+    "StoreSettings",
+    "generate",
+    "open_store",
+    "secret",
+]

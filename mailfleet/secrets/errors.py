@@ -1,0 +1,28 @@
+"""What can go wrong with secrets, each as one line that an operator can act on.
+
+No message here, nor any built from these classes, may contain a secret's value.
+"""
+
+
+class SecretsError(Exception):
+    """Base of all errors of this package; the text names the file or secret and the remedy."""
+
+
+class MissingSecret(SecretsError):
+    """A secret was asked for that the backend does not hold."""
+
+    def __init__(self, name: str, remedy: str) -> None:
+        self.name = name
+        super().__init__(f"secret {name} is not set: {remedy}")
+
+
+class StoreMissing(SecretsError):
+    """The encrypted file does not exist yet."""
+
+
+class InvalidDocument(SecretsError):
+    """The decrypted text is not a flat YAML mapping of names to texts."""
+
+
+class ReadOnlyStore(SecretsError):
+    """The backend's values are kept by someone else and cannot be changed from here."""

@@ -1,0 +1,75 @@
+"""Generators of secret values.
+
+Each function returns a generator: call it for a fresh value, `str()` it for what it makes. All
+randomness comes from the operating system.
+"""
+
+import secrets
+import string
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A generator that says what it makes. Two of the same description are equal, so that a
+    reference compares equal wherever it is written."""
+
+    description: str
+    make: Callable[[], str] = field(compare=False, repr=False)
+
+    def __call__(self) -> str:
+        return self.make()
+
+    def __str__(self) -> str:
+        return self.description
+
+
+def password(length: int = 32) -> Recipe:
+    """ASCII letters and digits only: such a password needs no quoting in shells, YAML, SQL or
+    connection URLs. 32 of them carry 190 bits. Raises ValueError below 16."""
+    _at_least(16, length, "length")
+    alphabet = string.ascii_letters + string.digits
+    return Recipe(
+        f"password of {length} letters and digits",
+        lambda: "".join(secrets.choice(alphabet) for _ in range(length)),
+    )
+
+
+def random_hex(bytes: int) -> Recipe:
+    """Random bytes as lower-case hexadecimal, two digits each (Rails secret keys, PSKs).
+    Raises ValueError below 16."""
+    _at_least(16, bytes, "bytes")
+    return Recipe(f"{bytes} random bytes in hexadecimal", lambda: secrets.token_hex(bytes))
+
+
+def token(bytes: int = 32) -> Recipe:
+    """Random bytes in URL-safe base64 without padding (RFC 4648 section 5), for bearer tokens.
+    Raises ValueError below 16."""
+    _at_least(16, bytes, "bytes")
+    return Recipe(f"token of {bytes} random bytes", lambda: secrets.token_urlsafe(bytes))
+
+
+def rsa_key(bits: int = 2048) -> Recipe:
+    """An RSA private key, PEM in the PKCS#1 form (`BEGIN RSA PRIVATE KEY`), unencrypted: the one
+    that Ruby's OpenSSL, and so Postal's signing key, as well as OpenDKIM and Rspamd read.
+
+    Raises ValueError below 2048 bits (RFC 8301 section 3.2: signers should use at least those).
+    """
+    _at_least(2048, bits, "bits")
+    return Recipe(f"RSA key of {bits} bits", lambda: _rsa_pem(bits))
+
+
+def _rsa_pem(bits: int) -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode(
+        "ascii"
+    )
+
+
+def _at_least(least: int, value: int, what: str) -> None:
+    if value < least:
+        raise ValueError(f"{what}={value} is too weak: use at least {least}")
