@@ -7,7 +7,6 @@ armored, is accepted. It is always written armored, which git and mail carry unh
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pyrage  # type: ignore[import-untyped]  # ships no annotations
 
@@ -165,14 +164,13 @@ class AgeStore:
 
     def _write(self, values: dict[str, Secret]) -> None:
         plain = document.dump(values).encode("utf-8")
-        write_atomically(self.path, pyrage.encrypt(plain, self._encryption_keys(), armored=True))
+        keys = identity.encryption_keys(self._recipients())
+        write_atomically(self.path, pyrage.encrypt(plain, keys, armored=True))
 
     def _recipients(self) -> list[str]:
         own = identity.load(self.identity_path)
-        return [*own.recipients, *identity.read_recipients(self.recipients_path)]
-
-    def _encryption_keys(self) -> list[Any]:
-        return identity.encryption_keys(self._recipients())
+        listed = identity.read_recipients(self.recipients_path)
+        return identity.distinct([*own.recipients, *listed])
 
     def _unreadable(self, error: OSError) -> SecretsError:
         return SecretsError(f"cannot read {self.path}: {error.strerror}")

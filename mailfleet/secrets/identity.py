@@ -5,7 +5,7 @@ Formats: https://github.com/C2SP/C2SP/blob/main/age.md; files as in age(1) and a
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,10 +100,14 @@ def read_recipients(path: Path) -> list[str]:
     return recipients
 
 
-def encryption_keys(recipients: list[str]) -> list[Any]:
-    """pyrage's recipients for public keys, each once, comments of SSH keys aside."""
-    distinct = {tuple(text.split()[:2]): text for text in recipients}
-    return [_recipient(text, "recipient") for text in distinct.values()]
+def encryption_keys(recipients: Iterable[str]) -> list[Any]:
+    """pyrage's recipients for public keys, as `read_recipients` returns them."""
+    return [_recipient(text, "recipient") for text in recipients]
+
+
+def distinct(recipients: Iterable[str]) -> list[str]:
+    """Each public key once; the comment of an SSH key makes no difference."""
+    return list({tuple(text.split()[:2]): text for text in recipients}.values())
 
 
 def _recipient(text: str, where: str) -> Any:

@@ -1,0 +1,284 @@
+"""`mailfleet secrets`: make, set, edit and rotate the fleet's secrets. Prints names, no values."""
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mailfleet.secrets import (
+    Generator,
+    Secret,
+    SecretRef,
+    SecretsError,
+    SecretStore,
+    SecretUse,
+    StoreMissing,
+    StoreSettings,
+)
+from mailfleet.secrets.age import AgeStore
+from mailfleet.secrets.editing import Changes
+from mailfleet.secrets.editing import edit as edit_store
+from mailfleet.secrets.environment import variable
+from mailfleet.secrets.initial import Initialised, distinct_refs, initialise, is_set
+from mailfleet.secrets.reference import check_name
+from mailfleet.settings.errors import SettingsError
+
+# Rotating these changes more than the hosts that are deployed again.
+_CONSEQUENCES = {
+    "postal/signing_key": (
+        "Postal signs DKIM and webhooks with it. Until the new public key is in DNS for every "
+        "domain that Postal sends for, their mail fails DKIM; receivers of webhooks must be given "
+        "the new public key."
+    ),
+}
+
+
+class _SecretsGroup(click.Group):
+    """Shows what is wrong with the secrets or settings without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (SecretsError, SettingsError) as error:
+            message = str(error)
+        raise click.ClickException(message)
+
+
+@click.group(cls=_SecretsGroup)
+def secrets() -> None:
+    """The fleet's secrets: made once, kept encrypted, never shown."""
+
+
+@secrets.command()
+@click.argument("inventory")
+def init(inventory: str) -> None:
+    """Make the store and every missing secret that can be generated.
+
+    What exists is never changed. Ends by listing what is left for you to set.
+    """
+    settings, uses = _fleet(inventory)
+    _report_init(initialise(settings, uses), settings, inventory)
+
+
+@secrets.command("list")
+@click.argument("inventory")
+def list_(inventory: str) -> None:
+    """Show each secret's name, whether it is set, and which settings use it."""
+    settings, uses = _fleet(inventory)
+    store = settings.open()
+    refs = distinct_refs(uses)
+    stored = _stored(store)
+    rows = [
+        (name, _state(ref, store, settings, stored is not None), _users(name, uses))
+        for name, ref in refs.items()
+    ]
+    rows += [(name, "set, not used", "") for name in stored or [] if name not in refs]
+    _print_table(("NAME", "STATE", "USED BY"), rows)
+
+
+@secrets.command("set")
+@click.argument("inventory")
+@click.argument("name")
+@click.option(
+    "--file",
+    "source",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Take the value from this file.",
+)
+def set_(inventory: str, name: str, source: Path | None) -> None:
+    """Set one secret: asked for without echo, or read from standard input or --file.
+
+    The line end after a value of one line is not part of it.
+    """
+    _check_name(name)
+    settings, uses = _fleet(inventory)
+    _warn_unknown(name, distinct_refs(uses))
+    store = _age_store(settings)
+    store.names()  # Fails before the value is asked for, not after.
+    store.set(name, _read_value(name, source))
+    click.echo(f"{name} is set.")
+    _print_redeploy(name, uses)
+
+
+@secrets.command()
+@click.argument("inventory")
+def edit(inventory: str) -> None:
+    """Edit all secrets as YAML in $EDITOR; the clear text is kept in memory and removed."""
+    settings, _ = _fleet(inventory)
+    _report_changes(edit_store(_age_store(settings), _ask_to_reopen))
+
+
+@secrets.command()
+@click.argument("inventory")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Agree to consequences outside the fleet.")
+def rotate(inventory: str, name: str, yes: bool) -> None:
+    """Replace a generated secret by a fresh one and say what must be deployed."""
+    _check_name(name)
+    settings, uses = _fleet(inventory)
+    store = _age_store(settings)
+    generate = _generator(name, distinct_refs(uses), inventory)
+    store.get(name)  # Nothing to rotate when it was never made.
+    consequence = _CONSEQUENCES.get(name)
+    if consequence and not yes:
+        raise click.UsageError(f"{consequence} Nothing was changed; add --yes to rotate it.")
+    store.set(name, Secret(generate()))
+    click.echo(f"{name} is new.")
+    if consequence:
+        click.echo(consequence)
+    _print_redeploy(name, uses)
+
+
+@secrets.command()
+@click.argument("inventory")
+def reencrypt(inventory: str) -> None:
+    """Encrypt the file anew after its .recipients file was changed.
+
+    Someone removed from it can still open former versions of the file: rotate what they knew.
+    """
+    settings, _ = _fleet(inventory)
+    store = _age_store(settings)
+    recipients = store.reencrypt()
+    click.echo(f"{store.path} can now be opened by:")
+    for recipient in recipients:
+        click.echo(f"  {recipient}")
+
+
+def _fleet(inventory: str) -> tuple[StoreSettings, list[SecretUse]]:
+    # Imported here: loading a fleet pulls in pyinfra, which `--help` need not wait for.
+    from mailfleet.settings.fleet import load_fleet  # noqa: PLC0415
+
+    fleet = load_fleet(inventory)
+    return fleet.secret_store_settings, fleet.secret_uses
+
+
+def _check_name(name: str) -> None:
+    try:
+        check_name(name)
+        return
+    except ValueError as error:
+        problem = str(error)
+    raise click.UsageError(f"NAME is {problem}")
+
+
+def _age_store(settings: StoreSettings) -> AgeStore:
+    store = settings.open()
+    if not isinstance(store, AgeStore):
+        raise click.UsageError(
+            'the values come from the environment (secrets_backend = "environment"): change them '
+            "where they are set; `mailfleet secrets list` names the variables of missing ones"
+        )
+    return store
+
+
+def _generator(name: str, refs: dict[str, SecretRef], inventory: str) -> Generator:
+    ref = refs.get(name)
+    if ref is None:
+        raise click.UsageError(f"no setting of this fleet uses {name}{_did_you_mean(name, refs)}")
+    if ref.generate is None:
+        raise click.UsageError(
+            f"{name} is not generated: get a new value where it was issued, then run "
+            f"`mailfleet secrets set {inventory} {name}`"
+        )
+    return ref.generate
+
+
+def _read_value(name: str, source: Path | None) -> Secret:
+    if source is None and sys.stdin.isatty():
+        text = click.prompt(name, hide_input=True, confirmation_prompt=True)
+    else:
+        text = _decoded(source.read_bytes() if source else sys.stdin.buffer.read())
+    if text.count("\n") == 1:
+        text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise click.UsageError("the value is empty, nothing was changed")
+    return Secret(text)
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    raise click.UsageError("the value is not UTF-8 text, nothing was changed")
+
+
+def _stored(store: SecretStore) -> list[str] | None:
+    try:
+        return store.names()
+    except StoreMissing:
+        return None
+
+
+def _state(ref: SecretRef, store: SecretStore, settings: StoreSettings, exists: bool) -> str:
+    if exists and is_set(store, ref.name):
+        return "set"
+    if settings.backend == "environment":
+        return f"missing: set {variable(ref.name)}"
+    return f"missing: init makes a {ref.generate}" if ref.generate else "missing: set it"
+
+
+def _users(name: str, uses: list[SecretUse]) -> str:
+    return ", ".join(dict.fromkeys(use.where for use in uses if use.ref.name == name))
+
+
+def _print_table(head: tuple[str, str, str], rows: list[tuple[str, str, str]]) -> None:
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in (0, 1)]
+    for name, state, users in [head, *rows]:
+        click.echo(f"{name:{widths[0]}}  {state:{widths[1]}}  {users}".rstrip())
+
+
+def _report_init(done: Initialised, settings: StoreSettings, inventory: str) -> None:
+    if done.new_identity:
+        click.echo(
+            f"Made the identity {done.new_identity}. Back it up outside this machine: without it "
+            "the secrets cannot be opened by anyone."
+        )
+    if done.new_file:
+        click.echo(f"Made {done.new_file}. Commit it together with its .recipients file.")
+    for name in done.made:
+        click.echo(f"Made {name}.")
+    for name in done.to_set:
+        click.echo(f"Still to set: {_how_to_set(name, settings, inventory)}")
+    if not (done.made or done.to_set or done.new_file):
+        click.echo("Every secret is set; nothing to do.")
+
+
+def _how_to_set(name: str, settings: StoreSettings, inventory: str) -> str:
+    if settings.backend == "environment":
+        return f"{name}, in the environment variable {variable(name)}"
+    return f"{name}, with `mailfleet secrets set {inventory} {name}`"
+
+
+def _report_changes(changes: Changes) -> None:
+    if not changes:
+        click.echo("Nothing was changed.")
+    for what in ("added", "changed", "removed"):
+        for name in getattr(changes, what):
+            click.echo(f"{name} was {what}.")
+
+
+def _ask_to_reopen(problem: str) -> bool:
+    click.echo(problem, err=True)
+    return click.confirm("Open it again? Otherwise your changes are dropped", default=True)
+
+
+def _print_redeploy(name: str, uses: list[SecretUse]) -> None:
+    users = dict.fromkeys(use.where for use in uses if use.ref.name == name)
+    if users:
+        click.echo("Takes effect with the next deploy of:")
+    for user in users:
+        click.echo(f"  {user}")
+
+
+def _warn_unknown(name: str, refs: dict[str, SecretRef]) -> None:
+    if name not in refs:
+        hint = _did_you_mean(name, refs)
+        click.echo(f"Note: no setting of this fleet uses {name}{hint}", err=True)
+
+
+def _did_you_mean(name: str, refs: dict[str, SecretRef]) -> str:
+    near = difflib.get_close_matches(name, refs, n=1)
+    return f"; did you mean {near[0]}?" if near else "."
