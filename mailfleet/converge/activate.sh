@@ -1,0 +1,61 @@
+# Put the files of one component in place, all or none. Standard input: a base64 tar of the whole
+# bundle. Called with shell variables set by files.py: component, and with the functions' arguments.
+set -eu
+umask 077
+state=/var/lib/mailfleet
+stage=$state/stage/$component
+mkdir -p "$state/stage" "$state/previous" "$state/pending" "$state/applied"
+
+leave() {
+    code=$?
+    rm -rf "$stage"
+    for path in ${temporary:-}; do rm -f "$path"; done
+    exit $code
+}
+trap leave EXIT
+trap 'exit 130' HUP INT TERM
+
+receive() {
+    rm -rf "$stage"
+    mkdir -p "$stage"
+    base64 -d | tar -x -p --numeric-owner -C "$stage" ||
+        { echo "mailfleet: could not write to $stage (disk full?); nothing was changed" >&2; exit 1; }
+}
+
+# check CONSUMER COMMAND
+check() {
+    if ! output=$(eval "$2" 2>&1 </dev/null); then
+        echo "mailfleet: $1 rejects the new files of $component; the old ones stay in place:" >&2
+        printf '%s\n' "$output" | tail -n 20 >&2
+        exit 1
+    fi
+}
+
+# remember PATH...: keep the files as they are now, for a rollback. A run that was interrupted
+# before its services followed leaves the mark `pending`: then the older copy is the good one.
+remember() {
+    [ ! -e "$state/pending/$component" ] || return 0
+    previous=$state/previous/$component
+    rm -rf "$previous"
+    mkdir -p "$previous"
+    for path in "$@"; do
+        if [ -e "$path" ]; then printf '%s\n' "$path" >>"$previous/existed"
+        else printf '%s\n' "$path" >>"$previous/created"; fi
+    done
+    [ ! -e "$previous/existed" ] || tar -c -p --numeric-owner -P -f "$previous/files.tar" -T "$previous/existed"
+    : >"$state/pending/$component"
+}
+
+# place PATH...: copy next to the destination first, rename when every copy is complete.
+place() {
+    temporary=
+    for path in "$@"; do
+        [ -d "${path%/*}" ] || { umask 022; mkdir -p "${path%/*}"; umask 077; }
+        new=${path%/*}/.${path##*/}.mailfleet
+        temporary="$temporary $new"
+        cp -p "$stage$path" "$new" ||
+            { echo "mailfleet: could not write $new; nothing was changed" >&2; exit 1; }
+    done
+    for path in "$@"; do mv -f "${path%/*}/.${path##*/}.mailfleet" "$path"; done
+    temporary=
+}

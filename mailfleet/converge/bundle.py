@@ -1,0 +1,130 @@
+"""What a component wants on a host: files, packages, units and a compose project, as plain data.
+
+A bundle is computed whole on the control machine. Operations, dry runs, diffs and tests all read
+it; nothing in here touches a host.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class File:
+    """A regular file. Owners are numeric: the users that matter live inside containers."""
+
+    path: str
+    content: bytes = field(repr=False)
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    secret: bool = False
+    """The content never appears in diffs."""
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory; in an owned one every file that is not in the bundle is removed."""
+
+    path: str
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+    owned: bool = False
+
+
+@dataclass(frozen=True)
+class Check:
+    """How the real consumer checks staged files before they are put in place.
+
+    `command` is POSIX shell, run only when one of `files` changes, with `$stage` naming a
+    directory that holds the whole bundle under its final paths. Non-zero refuses the change."""
+
+    files: tuple[str, ...]
+    command: str
+    consumer: str
+    """Who says no, such as `sshd -t`; for the message."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A systemd unit that is enabled and active, and follows the files it reads."""
+
+    name: str
+    fed_by: tuple[str, ...] = ()
+    on_change: Literal["restart", "reload"] = "restart"
+    ready: str = ""
+    """Shell that succeeds once the unit does its work; tried for 30 seconds after a change."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What must hold after a change, or the change is rolled back. Shell, tried until the
+    deadline of the project; `meaning` completes the sentence "the gate failed: ..."."""
+
+    command: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Project:
+    """A compose project in its own directory, with the file `compose.yaml`."""
+
+    name: str
+    directory: str
+    services: tuple[str, ...]
+    """Services that must run (not those behind a profile)."""
+    fed_by: tuple[str, ...]
+    reload: str = ""
+    """Shell that makes the running services read `reload_on` anew, without a restart."""
+    reload_on: tuple[str, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    wait_seconds: int = 180
+
+    @property
+    def compose_file(self) -> str:
+        return f"{self.directory}/compose.yaml"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Everything one component wants on one host."""
+
+    component: str
+    packages: tuple[str, ...] = ()
+    directories: tuple[Directory, ...] = ()
+    files: tuple[File, ...] = ()
+    absent: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    units: tuple[Unit, ...] = ()
+    project: Project | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """Further things to look at on the host: name -> shell command."""
+
+    def file(self, path: str) -> File:
+        """Raises KeyError for a path that is not in the bundle."""
+        return {item.path: item for item in self.files}[path]
+
+    def fingerprint(self, paths: Iterable[str]) -> str:
+        """One hash over the content, mode and owner of some of the bundle's files."""
+        digest = hashlib.sha256()
+        for path in sorted(paths):
+            item = self.file(path)
+            digest.update(f"{path} {item.mode:o} {item.uid} {item.gid} {item.sha256}\n".encode())
+        return digest.hexdigest()
+
+    @property
+    def service_feeds(self) -> dict[str, tuple[str, ...]]:
+        """Name of each applied record -> the files whose change makes it stale."""
+        feeds = {unit.name: unit.fed_by for unit in self.units}
+        if self.project:
+            feeds[self.project.name] = self.project.fed_by
+            if self.project.reload:
+                feeds[f"{self.project.name}.reload"] = self.project.reload_on
+        return feeds

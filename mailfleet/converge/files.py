@@ -1,0 +1,90 @@
+"""Files of a bundle: uploaded together, checked by their consumers, put in place by rename."""
+
+import base64
+import io
+import shlex
+import tarfile
+from collections.abc import Generator, Iterable
+from importlib.resources import files as resource_files
+
+from pyinfra import host
+from pyinfra.api.command import StringCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import ctx_config
+
+from mailfleet.converge.bundle import Bundle
+from mailfleet.converge.diff import show_differences
+from mailfleet.converge.plan import FileChanges, file_changes, forget, observe
+
+SHELL = resource_files("mailfleet.converge")
+_ACTIVATE = SHELL.joinpath("activate.sh").read_text(encoding="utf-8")
+
+
+def _archive(bundle: Bundle) -> str:
+    """The whole bundle as a base64 tar; sent on standard input, so that neither a process list
+    nor a temporary file on the host ever holds it."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path in sorted(_parents(item.path for item in bundle.files)):
+            entry = tarfile.TarInfo("." + path)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(entry)
+        for item in bundle.files:
+            entry = tarfile.TarInfo("." + item.path)
+            entry.size, entry.mode = len(item.content), item.mode
+            entry.uid, entry.gid = item.uid, item.gid
+            archive.addfile(entry, io.BytesIO(item.content))
+    return base64.encodebytes(buffer.getvalue()).decode()
+
+
+def _parents(paths: Iterable[str]) -> set[str]:
+    found = set()
+    for path in paths:
+        while path := path.rpartition("/")[0]:
+            found.add(path)
+    return found
+
+
+def _script(bundle: Bundle, changes: FileChanges) -> str:
+    changed = changes.paths
+    lines = [f"component={shlex.quote(bundle.component)}", _ACTIVATE, "receive"]
+    lines += [
+        f"install -d -m {item.mode:o} -o {item.uid} -g {item.gid} {shlex.quote(item.path)}"
+        for item in changes.directories
+    ]
+    lines += [
+        f"check {shlex.quote(check.consumer)} {shlex.quote(check.command)}"
+        for check in bundle.checks
+        if changed & set(check.files)
+    ]
+    lines.append(shlex.join(["remember", *(item.path for item in bundle.files), *changes.extra]))
+    stale = [
+        f"/var/lib/mailfleet/applied/{bundle.component}/{name}"
+        for name, fed_by in bundle.service_feeds.items()
+        if changed & set(fed_by)
+    ]
+    if stale:
+        lines.append(shlex.join(["rm", "-f", *stale]))
+    if changes.files:
+        lines.append(shlex.join(["place", *(item.path for item in changes.files)]))
+    if changes.extra:
+        lines.append(shlex.join(["rm", "-f", "--", *changes.extra]))
+    if not bundle.service_feeds:
+        lines.append(f'rm -rf "$state/pending/{bundle.component}"')
+    return "\n".join(lines)
+
+
+@operation()
+def files(bundle: Bundle) -> Generator[StringCommand, None, None]:
+    """Make the files and directories of a bundle what they should be.
+
+    + bundle: what the component wants on this host
+    """
+    changes = file_changes(bundle, observe(host))
+    if not changes:
+        host.noop(f"files of {bundle.component} are as described")
+        return
+    if ctx_config.get().DIFF:
+        show_differences(host, bundle, changes)
+    yield StringCommand(_script(bundle, changes), _stdin=_archive(bundle))
+    forget(host)

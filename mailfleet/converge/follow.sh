@@ -1,0 +1,62 @@
+# Make units and compose projects follow their files; when a gate fails, put the former files back.
+# Variables set by services.py: component. Functions are called by the script that it appends.
+set -eu
+umask 077
+state=/var/lib/mailfleet
+mkdir -p "$state/applied/$component" "$state/pending"
+
+# record NAME FINGERPRINT: what now runs was made from these files.
+record() { printf '%s\n' "$2" >"$state/applied/$component/$1"; }
+
+say() { echo "mailfleet: $*" >&2; }
+
+# unit NAME restart|reload|keep
+unit() {
+    [ "$(systemctl show -p NeedDaemonReload --value "$1")" = no ] || systemctl daemon-reload
+    systemctl enable --quiet "$1"
+    case $2 in
+        keep) systemctl start "$1" ;;
+        restart) systemctl restart "$1" ;;
+        reload) systemctl reload-or-restart "$1" ;;
+    esac || { say "$1 does not start:"; journalctl -u "$1" -n 20 --no-pager -o cat >&2; return 1; }
+    systemctl is-active --quiet "$1" || { say "$1 is not active"; return 1; }
+}
+
+# try SECONDS MEANING COMMAND
+try() {
+    deadline=$(($(date +%s) + $1))
+    until output=$(eval "$3" 2>&1 </dev/null); do
+        if [ "$(date +%s)" -ge "$deadline" ]; then
+            say "the gate failed: $2"
+            printf '%s\n' "$output" | tail -n 5 >&2
+            return 1
+        fi
+        sleep 0.5
+    done
+}
+
+# up DIRECTORY SECONDS
+up() {
+    cd "$1"
+    docker compose up --detach --quiet-pull --remove-orphans --wait --wait-timeout "$2" >"$state/up.log" 2>&1 && return 0
+    say "the containers do not come up:"
+    grep -v -E 'Creat|Start|Recreat|Running|Waiting|Pull|Healthy' "$state/up.log" | tail -n 5 >&2
+    docker compose ps --all --format '{{.Service}}: {{.Status}}' >&2
+    for service in $(docker compose ps --all --format '{{.Service}} {{.Status}}' | awk '!/\(healthy\)/ {print $1}'); do
+        say "last lines of $service:"
+        docker compose logs --no-color --no-log-prefix --tail 15 "$service" >&2
+    done
+    return 1
+}
+
+# hashes DIRECTORY PROJECT: what compose would run; containers are compared with it later.
+hashes() { (cd "$1" && docker compose config --hash '*') | sort | while read -r service hash; do record "$2@$service" "$hash"; done; }
+
+restore() {
+    previous=$state/previous/$component
+    [ -e "$state/pending/$component" ] && [ -e "$previous/files.tar" ] || return 1
+    tar -x -p --numeric-owner -P -f "$previous/files.tar"
+    [ ! -e "$previous/created" ] || while read -r path; do rm -f "$path"; done <"$previous/created"
+}
+
+finish() { rm -rf "$state/pending/$component" "$state/previous/$component"; }

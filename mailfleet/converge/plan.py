@@ -1,0 +1,128 @@
+"""The plan of a run on one host: its bundles, and the host's state compared with them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import ModuleType
+
+from pyinfra import host as context_host
+from pyinfra import state as context_state
+from pyinfra.api.host import Host as PyinfraHost
+from pyinfra.api.state import StateStage
+
+from mailfleet.converge.bundle import Bundle, Directory, File
+from mailfleet.converge.observe import HostState, Observation, Wanted
+from mailfleet.converge.run import current_fleet, current_host
+
+
+@dataclass
+class HostPlan:
+    """What this run wants on one host, and what was last seen there."""
+
+    bundles: dict[str, Bundle]
+    observation: Observation | None = None
+    stage: StateStage = StateStage.Setup
+
+
+_PLANS: dict[str, HostPlan] = {}
+
+
+def plan(components: Iterable[ModuleType]) -> None:
+    """First line of a deploy: render the bundles of the components that this host carries, and
+    look at the host once for all of them."""
+    fleet, host = current_fleet(context_state), current_host(context_state, context_host)
+    bundles = {
+        component.NAME: component.bundle(fleet, host)
+        for component in components
+        if host.has(*component.ROLES)
+    }
+    _PLANS[context_host.name] = HostPlan(bundles)
+    observe(context_host)
+
+
+def bundle_of(host: PyinfraHost, component: str) -> Bundle | None:
+    """The bundle of a component in this run; None where the host does not carry it."""
+    return _PLANS[host.name].bundles.get(component)
+
+
+def observe(host: PyinfraHost) -> Observation:
+    """The host's state: looked at once before the run changes things and once when it begins to,
+    then again only after a change."""
+    known = _PLANS[host.name]
+    stage = context_state.current_stage
+    if known.observation is None or known.stage != stage:
+        wanted = Wanted(tuple(known.bundles.values()))
+        known.observation = host.get_fact(HostState, wanted=wanted)
+        known.stage = stage
+    return known.observation
+
+
+def forget(host: PyinfraHost) -> None:
+    """After a command that changed the host. While changes are only being detected there was no
+    such command, and the observation stays good."""
+    if context_state.is_executing:
+        _PLANS[host.name].observation = None
+
+
+def file_is_right(item: File, seen: Observation) -> bool:
+    path = seen.paths.get(item.path)
+    return path is not None and (path.kind, path.sha256, path.mode, path.uid, path.gid) == (
+        "regular file",
+        item.sha256,
+        item.mode,
+        item.uid,
+        item.gid,
+    )
+
+
+def directory_is_right(item: Directory, seen: Observation) -> bool:
+    path = seen.paths.get(item.path)
+    return path is not None and (path.kind, path.mode, path.uid, path.gid) == (
+        "directory",
+        item.mode,
+        item.uid,
+        item.gid,
+    )
+
+
+def extra_files(bundle: Bundle, seen: Observation) -> list[str]:
+    """Files to remove: those named as absent, and strangers in directories the bundle owns."""
+    ours = {item.path for item in bundle.files}
+    roots = tuple(f"{item.path}/" for item in bundle.directories if item.owned)
+    strangers = {path for path in seen.owned - ours if path.startswith(roots)} if roots else set()
+    return sorted(strangers | {path for path in bundle.absent if path in seen.paths})
+
+
+@dataclass(frozen=True)
+class FileChanges:
+    """What differs between a bundle's files and the host's."""
+
+    files: tuple[File, ...]
+    directories: tuple[Directory, ...]
+    extra: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.files or self.directories or self.extra)
+
+    @property
+    def paths(self) -> set[str]:
+        return {item.path for item in self.files} | set(self.extra)
+
+
+def file_changes(bundle: Bundle, seen: Observation) -> FileChanges:
+    return FileChanges(
+        tuple(item for item in bundle.files if not file_is_right(item, seen)),
+        tuple(item for item in bundle.directories if not directory_is_right(item, seen)),
+        tuple(extra_files(bundle, seen)),
+    )
+
+
+def stale_services(bundle: Bundle, seen: Observation) -> set[str]:
+    """Records of units and projects that do not run what the bundle says: the last applied
+    fingerprint is another one, or files they read are about to change."""
+    changed = file_changes(bundle, seen).paths
+    return {
+        name
+        for name, fed_by in bundle.service_feeds.items()
+        if seen.applied.get(f"{bundle.component}/{name}") != bundle.fingerprint(fed_by)
+        or changed & set(fed_by)
+    }

@@ -1,0 +1,94 @@
+"""One pyinfra run: settings checked before the first connection, connections made fast, SSH round
+trips counted. `config.py` at the top of the repository calls `watch` for every run."""
+
+import socket
+from collections import Counter
+from typing import Any
+
+import click
+from pyinfra import logger
+from pyinfra.api.host import Host as PyinfraHost
+from pyinfra.api.state import BaseStateCallback, State
+from pyinfra_cli.exceptions import CliError
+from typing_extensions import override
+
+from mailfleet.secrets.errors import SecretsError
+from mailfleet.settings.errors import SettingsError
+from mailfleet.settings.fleet import Fleet, Host
+from mailfleet.settings.load import fleet_of
+from mailfleet.settings.origin import Sources
+
+
+class Run(BaseStateCallback):
+    """pyinfra's callbacks for one run; also where deploys find the fleet."""
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+        self.round_trips: Counter[str] = Counter()
+        self._fleet: Fleet | None = None
+
+    def fleet(self, state: State) -> Fleet:
+        """The checked fleet. Raises CliError, which pyinfra prints as one message."""
+        if self._fleet is None:
+            try:
+                self._fleet = fleet_of(state.inventory, self.sources)
+                self._fleet.require_secrets()
+            except (SettingsError, SecretsError) as error:
+                raise CliError(str(error)) from None
+        return self._fleet
+
+    @override
+    def host_before_connect(self, state: State, host: PyinfraHost) -> None:  # type: ignore[override]
+        self.fleet(state)
+
+    @override
+    def host_connect(self, state: State, host: PyinfraHost) -> None:  # type: ignore[override]
+        _send_at_once(host)
+        self._count(host)
+
+    @override
+    def host_disconnect(self, state: State, host: PyinfraHost) -> None:  # type: ignore[override]
+        logger.info(f"{host.print_prefix}{self.round_trips[host.name]} SSH round trips")
+
+    def _count(self, host: PyinfraHost) -> None:
+        for name in ("run_shell_command", "put_file", "get_file"):
+            method = getattr(host.connector, name)
+
+            def counted(*args: Any, _method: Any = method, **kwargs: Any) -> Any:
+                self.round_trips[host.name] += 1
+                return _method(*args, **kwargs)
+
+            setattr(host.connector, name, counted)
+
+
+def _send_at_once(host: PyinfraHost) -> None:
+    """paramiko leaves Nagle's algorithm on: every command then waits some 40 ms for a delayed
+    acknowledgement. Connections without a socket (`@local`, ProxyCommand) have nothing to set."""
+    client = getattr(host.connector, "client", None)
+    transport = client.get_transport() if client else None
+    connection = getattr(transport, "sock", None)
+    if isinstance(connection, socket.socket):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+_RUNS: list[Run] = []
+
+
+def watch(state: State) -> None:
+    """Attach to a pyinfra run; called from config.py, before the inventory is loaded."""
+    context = click.get_current_context(silent=True)
+    inventory = context.params.get("inventory") if context else None
+    run = Run(Sources(str(inventory or "inventory")))
+    _RUNS[:] = [run]
+    state.add_callback_handler(run)
+
+
+def current_fleet(state: State) -> Fleet:
+    """The fleet of the run in progress. Raises CliError when config.py was not loaded."""
+    if not _RUNS:
+        raise CliError("run pyinfra in the directory of mailfleet's config.py")
+    return _RUNS[0].fleet(state)
+
+
+def current_host(state: State, host: PyinfraHost) -> Host:
+    return current_fleet(state).hosts[host.name]

@@ -1,0 +1,126 @@
+"""Units and compose projects of a bundle: made to run what the files say, rolled back if not."""
+
+import shlex
+from collections.abc import Generator
+
+from pyinfra import host
+from pyinfra.api.command import StringCommand
+from pyinfra.api.operation import operation
+
+from mailfleet.converge.bundle import Bundle, Project, Unit
+from mailfleet.converge.files import SHELL
+from mailfleet.converge.observe import Observation
+from mailfleet.converge.plan import file_changes, forget, observe, stale_services
+
+_FOLLOW = SHELL.joinpath("follow.sh").read_text(encoding="utf-8")
+_UNIT_READY_SECONDS = 30
+
+
+def _unit_is_running(unit: Unit, seen: Observation) -> bool:
+    properties = seen.units.get(unit.name, {})
+    return (
+        properties.get("ActiveState") == "active"
+        and properties.get("UnitFileState") in ("enabled", "static", "generated", "enabled-runtime")
+        and properties.get("NeedDaemonReload") == "no"
+    )
+
+
+def _project_is_running(project: Project, bundle: Bundle, seen: Observation) -> bool:
+    """Every service runs, is healthy and is what compose made of the files; nothing else runs."""
+    containers = [item for item in seen.containers if item.project == project.name]
+    return {item.service for item in containers} == set(project.services) and all(
+        item.healthy
+        and seen.applied.get(f"{bundle.component}/{project.name}@{item.service}")
+        == item.config_hash
+        for item in containers
+    )
+
+
+def _follow_unit(unit: Unit, bundle: Bundle, stale: bool) -> list[str]:
+    lines = [shlex.join(["unit", unit.name, unit.on_change if stale else "keep"])]
+    if unit.ready:
+        meaning = f"{unit.name} is active but not ready"
+        lines.append(shlex.join(["try", str(_UNIT_READY_SECONDS), meaning, unit.ready]))
+    lines.append(shlex.join(["record", unit.name, bundle.fingerprint(unit.fed_by)]))
+    return lines
+
+
+def _follow_project(project: Project, bundle: Bundle, stale: set[str]) -> list[str]:
+    lines = [shlex.join(["up", project.directory, str(project.wait_seconds)])]
+    if project.reload:
+        if f"{project.name}.reload" in stale:
+            lines.append(f"( {project.reload}\n)")
+        fingerprint = bundle.fingerprint(project.reload_on)
+        lines.append(shlex.join(["record", f"{project.name}.reload", fingerprint]))
+    lines += [
+        shlex.join(["try", str(project.wait_seconds), gate.meaning, gate.command])
+        for gate in project.gates
+    ]
+    lines.append(shlex.join(["hashes", project.directory, project.name]))
+    lines.append(shlex.join(["record", project.name, bundle.fingerprint(project.fed_by)]))
+    return lines
+
+
+def _script(bundle: Bundle, steps: list[str], again: list[str]) -> str:
+    """Do the steps; if one fails, put the former files back and make the services follow those."""
+    return "\n".join(
+        [
+            f"component={shlex.quote(bundle.component)}",
+            _FOLLOW,
+            "follow() {",
+            "set -e",
+            *steps,
+            "}",
+            "again() {",
+            "set -e",
+            *again,
+            "}",
+            # A function called in a condition would ignore `set -e`; a subshell in the background
+            # keeps it.
+            "(follow) & if wait $!; then finish; exit 0; fi",
+            "if restore; then",
+            "  (again) & wait $! && "
+            'say "the former files of $component are back in place and in service" ||'
+            ' say "the former files of $component are back, but its services need a look"',
+            "else",
+            '  say "there is no former state of $component to go back to"',
+            "fi",
+            "exit 1",
+        ]
+    )
+
+
+@operation()
+def services(bundle: Bundle) -> Generator[StringCommand, None, None]:
+    """Make the units and the compose project of a bundle run what its files say.
+
+    + bundle: what the component wants on this host
+    """
+    seen = observe(host)
+    stale = stale_services(bundle, seen)
+    steps: list[str] = []
+    again: list[str] = []
+    for unit in bundle.units:
+        if unit.name in stale or not _unit_is_running(unit, seen):
+            steps += _follow_unit(unit, bundle, unit.name in stale)
+            again.append(shlex.join(["unit", unit.name, unit.on_change]))
+    project = bundle.project
+    if project and (
+        stale & {project.name, f"{project.name}.reload"}
+        or not _project_is_running(project, bundle, seen)
+    ):
+        steps += _follow_project(project, bundle, stale)
+        again.append(shlex.join(["up", project.directory, str(project.wait_seconds)]))
+        if project.reload:
+            again.append(f"( {project.reload}\n)")
+    if not steps:
+        host.noop(f"services of {bundle.component} run what is described")
+        return
+    yield StringCommand(_script(bundle, steps, again))
+    forget(host)
+
+
+def will_follow(bundle: Bundle) -> bool:
+    """Whether `services` has something to do, as far as the files tell."""
+    seen = observe(host)
+    return bool(file_changes(bundle, seen)) or bool(stale_services(bundle, seen))

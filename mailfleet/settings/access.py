@@ -1,0 +1,46 @@
+"""Settings of `access`: the ways into a host."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mailfleet.settings.model import ComponentSettings
+from mailfleet.settings.types import Network, Port, Protocol, Text
+
+
+class Opening(BaseModel):
+    """A port that the firewall lets in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    port: Port
+    protocol: Protocol = "tcp"
+    sources: tuple[Network, ...] = Field(default=(), strict=False)
+    """Networks that may connect; empty: everyone."""
+    reason: Text = "access_open"
+    """The setting or component that asks for it; shown in the rules as a comment."""
+
+
+class AccessSettings(ComponentSettings):
+    """SSH daemon and firewall. Changes are kept only if a fresh login works after them."""
+
+    prefix: ClassVar[str] = "access_"
+
+    ssh_port: Port = Field(
+        default=22,
+        description="Port on which sshd listens on the host itself; mailfleet keeps it open and "
+        "never changes it.",
+    )
+    ssh_connections_per_minute: Annotated[int, Field(ge=1)] = Field(
+        default=60, description="New SSH connections let in per source address and minute."
+    )
+    firewall: bool = Field(
+        default=True,
+        description="Drop inbound traffic that no component asks for, also to ports that Docker "
+        "publishes.",
+    )
+    open: list[Opening] = Field(
+        default=[],
+        description='Further ports to open, each as `Opening(port=9100, sources=("10.0.0.0/8",), '
+        'reason="node exporter")`.',
+    )

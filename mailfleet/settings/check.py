@@ -1,0 +1,103 @@
+"""The check of one host's values: unknown keys, wrong values, no role."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pyinfra.api.arguments import all_global_arguments
+from pyinfra.connectors.ssh import ConnectorData
+
+from mailfleet.settings.errors import Problem
+from mailfleet.settings.fleet import EVERY_HOST, KEYS, MODELS, POSTAL_PROCESSES, ROLES, Host
+from mailfleet.settings.model import ComponentSettings
+from mailfleet.settings.origin import DEFAULT
+
+RENAMED = {old: new for model in MODELS for old, new in model.renamed.items()}
+_CONNECTOR_KEYS = frozenset(ConnectorData.__annotations__)
+_GLOBAL_ARGUMENTS = frozenset(name for name, _ in all_global_arguments())
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _unknown_key(key: str, where: str) -> Problem | None:
+    if key.startswith("_"):
+        known = key in _GLOBAL_ARGUMENTS
+    else:
+        known = key in KEYS or key in _CONNECTOR_KEYS
+    if known:
+        return None
+    if key in RENAMED:
+        return Problem(where, key, f"was renamed: write {RENAMED[key]}")
+    candidates = _GLOBAL_ARGUMENTS if key.startswith("_") else [*KEYS, *_CONNECTOR_KEYS]
+    remedy = _nearest(key, candidates) or "; remove it, or see docs/reference for what there is"
+    return Problem(where, key, f"unknown setting{remedy}")
+
+
+def _value_problem(error: ErrorDetails, model: type[ComponentSettings]) -> tuple[str, str]:
+    """The key and a sentence for one of pydantic's errors, without the value of a secret."""
+    field_name, *inner = [str(part) for part in error["loc"]] or [""]
+    key = model.prefix + field_name
+    if error["type"] == "missing" and not inner:
+        return key, f"is required: set it in group_data or for the host ({_meaning(model, key)})"
+    if error["type"] == "is_instance_of" and "SecretRef" in str(error.get("ctx", {})):
+        return key, (
+            'takes a reference, not a value: write secret("name") and store the value with '
+            "`mailfleet secrets set`"
+        )
+    place = f" at {'.'.join(inner)}" if inner else ""
+    message = error["msg"].removeprefix("Value error, ")
+    shown = repr(error["input"])
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    return key, f"{shown}{place}: {message}"
+
+
+def _meaning(model: type[ComponentSettings], key: str) -> str:
+    description = model.model_fields[key.removeprefix(model.prefix)].description or ""
+    return description.split(". ")[0].rstrip(".")
+
+
+def check_host(
+    name: str, groups: Iterable[str], values: Mapping[str, tuple[Any, str]]
+) -> tuple[Host, list[Problem]]:
+    roles = frozenset(groups) & EVERY_HOST
+    origins = {key: where for key, (_, where) in values.items()}
+    problems = [
+        problem for key in values if (problem := _unknown_key(key, origins[key])) is not None
+    ]
+    if not roles:
+        others = sorted(set(groups) - {"all"})
+        guess = "".join({_nearest(group, ROLES) for group in others})
+        problems.append(
+            Problem(
+                f"host {name}",
+                "",
+                f"is in no role group (its groups: {', '.join(others) or 'none'}){guess} "
+                f"Roles are {', '.join(ROLES)}.",
+            )
+        )
+    settings: dict[type[ComponentSettings], ComponentSettings] = {}
+    for model, wanted_by in MODELS.items():
+        given = {
+            field_name: values[key][0]
+            for key, field_name in model.fields_by_key().items()
+            if key in values
+        }
+        try:
+            settings[model] = model.model_validate(given)
+        except ValidationError as invalid:
+            for error in invalid.errors(include_url=False):
+                if error["type"] == "missing" and len(error["loc"]) == 1 and not roles & wanted_by:
+                    continue
+                key, message = _value_problem(error, model)
+                problems.append(Problem(origins.get(key, f"host {name}"), key, message))
+    full_origins = {key: origins.get(key, DEFAULT) for key in KEYS}
+    return Host(name, roles | _implied(roles), full_origins, settings), problems
+
+
+def _implied(roles: frozenset[str]) -> frozenset[str]:
+    return frozenset(POSTAL_PROCESSES) if "postal" in roles else frozenset()

@@ -1,0 +1,60 @@
+"""Load a fleet from an inventory and group_data, checked as a whole."""
+
+from pathlib import Path
+
+from pyinfra.api.inventory import Inventory
+
+from mailfleet.settings.check import check_host
+from mailfleet.settings.errors import Problem, SettingsError
+from mailfleet.settings.fleet import Fleet, Host
+from mailfleet.settings.origin import Sources
+from mailfleet.settings.rules import fleet_problems
+
+
+def fleet_of(inventory: Inventory, sources: Sources) -> Fleet:
+    """Check every host of an inventory. Raises SettingsError with all problems at once."""
+    hosts: dict[str, Host] = {}
+    problems: list[Problem] = []
+    for pyinfra_host in inventory:
+        name = pyinfra_host.name
+        values = sources.host_values(inventory, name)
+        hosts[name], found = check_host(name, pyinfra_host.groups, values)
+        problems += found
+    fleet = Fleet(hosts, sources.directory)
+    if not hosts:
+        problems.append(Problem(sources.inventory, "", "has no hosts"))
+    if not problems:
+        problems = fleet_problems(fleet)
+    if problems:
+        raise SettingsError(problems)
+    return fleet
+
+
+def load_fleet(inventory: str) -> Fleet:
+    """Load and check a fleet the way pyinfra does. Raises SettingsError."""
+    # Late: only the command line loads inventories itself, pyinfra runs have one.
+    from pyinfra_cli.inventory import make_inventory
+
+    if not Path(inventory).is_file():
+        raise SettingsError([Problem(inventory, "", "no such inventory file")])
+    try:
+        loaded = make_inventory(inventory, cwd=str(Path.cwd()))
+    except Exception as error:
+        # Inventory and group_data files are the operator's Python: anything can go wrong there.
+        raise SettingsError([Problem(inventory, "", _python_error(error))]) from None
+    return fleet_of(loaded, Sources(inventory))
+
+
+def _python_error(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {error.msg}"
+    trace = error.__traceback__
+    place = ""
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if "group_data" in file or "inventories" in file:
+            place = f"{file}:{trace.tb_lineno}: "
+        trace = trace.tb_next
+    return f"{place}{type(error).__name__}: {error}"

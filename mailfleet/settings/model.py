@@ -1,0 +1,27 @@
+"""The base of every component's settings model."""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class ComponentSettings(BaseModel):
+    """Settings of one component. The field `web_hostname` of a model with the prefix `postal_`
+    is the key `postal_web_hostname` in group_data. The docstring and the field descriptions are
+    the reference documentation."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True
+    )
+    prefix: ClassVar[str]
+    renamed: ClassVar[dict[str, str]] = {}
+    """Former keys (with prefix) and the key that replaced each."""
+
+    @classmethod
+    def fields_by_key(cls) -> dict[str, str]:
+        """Every key as written in group_data, with the field it sets."""
+        return {cls.prefix + field: field for field in cls.model_fields}
+
+    def values(self) -> dict[str, Any]:
+        """Key as written in group_data -> value in force."""
+        return {key: getattr(self, field) for key, field in self.fields_by_key().items()}

@@ -1,0 +1,118 @@
+"""Which ports each component takes on a host: for the firewall, the clash check and preflight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mailfleet.settings.fleet import Fleet, Host
+
+LOOPBACK = "127.0.0.1"
+ANYWHERE = "0.0.0.0"
+
+
+@dataclass(frozen=True)
+class PortUse:
+    """One port taken on one host."""
+
+    port: int
+    protocol: str
+    address: str
+    component: str
+    key: str
+    """The setting that decides it."""
+    sources: tuple[str, ...] = ()
+    """Networks that may connect; empty: everyone (unless the address is loopback)."""
+
+    @property
+    def inbound(self) -> bool:
+        return self.address != LOOPBACK
+
+
+SMTP_HEALTH_PORT = 9091
+FIRST_WORKER_HEALTH_PORT = 9090
+
+
+def worker_health_ports(replicas: int) -> list[int]:
+    """9090, 9092, 9093 ...: 9091 is the SMTP server's."""
+    return [FIRST_WORKER_HEALTH_PORT, *range(SMTP_HEALTH_PORT + 1, SMTP_HEALTH_PORT + replicas)]
+
+
+def database_is_published(fleet: Fleet) -> bool:
+    """Postal on another host, or on the host's own network, reaches the database by a port."""
+    postal_hosts = fleet.with_role("postal_web", "postal_smtp", "postal_worker")
+    return any(
+        not host.has("database") or host.postal.networking == "host" for host in postal_hosts
+    )
+
+
+def database_address(fleet: Fleet) -> str:
+    """Address the database port is published on: the private network only if others need it."""
+    database = fleet.database
+    remote = any(
+        not host.has("database")
+        for host in fleet.with_role("postal_web", "postal_smtp", "postal_worker")
+    )
+    return str(database.host.private_ipv4) if remote else LOOPBACK
+
+
+def _database_clients(fleet: Fleet) -> tuple[str, ...]:
+    hosts = fleet.with_role("postal_web", "postal_smtp", "postal_worker")
+    return tuple(
+        f"{host.host.private_ipv4}/32"
+        for host in hosts
+        if host.host.private_ipv4 and not host.has("database")
+    )
+
+
+def ports_of(fleet: Fleet, host: Host) -> list[PortUse]:
+    """Every port the fleet's components take on a host."""
+    uses = [PortUse(host.access.ssh_port, "tcp", ANYWHERE, "access", "access_ssh_port")]
+    uses += [
+        PortUse(opening.port, opening.protocol, ANYWHERE, "access", "access_open", opening.sources)
+        for opening in host.access.open
+    ]
+    if host.has("database") and database_is_published(fleet):
+        clients = _database_clients(fleet)
+        address = database_address(fleet)
+        uses.append(PortUse(3306, "tcp", address, "mariadb", "database role", clients))
+    if host.has("caddy"):
+        uses += [
+            PortUse(80, "tcp", ANYWHERE, "caddy", "caddy role"),
+            PortUse(443, "tcp", ANYWHERE, "caddy", "caddy role"),
+            PortUse(443, "udp", ANYWHERE, "caddy", "caddy role"),
+        ]
+    return uses + _postal_ports(fleet, host)
+
+
+def _postal_ports(fleet: Fleet, host: Host) -> list[PortUse]:
+    uses = []
+    if host.has("postal_web"):
+        address = web_address(fleet, host)
+        sources = tuple(
+            f"{other.host.private_ipv4}/32"
+            for other in fleet.with_role("caddy")
+            if other.name != host.name and other.host.private_ipv4
+        )
+        uses.append(
+            PortUse(host.postal.web_port, "tcp", address, "postal", "postal_web_port", sources)
+        )
+    if host.has("postal_smtp"):
+        uses += [
+            PortUse(port, "tcp", ANYWHERE, "postal", "postal_smtp_ports")
+            for port in host.postal.smtp_ports
+        ]
+        uses.append(PortUse(SMTP_HEALTH_PORT, "tcp", LOOPBACK, "postal", "postal_smtp role"))
+    if host.has("postal_worker"):
+        uses += [
+            PortUse(port, "tcp", LOOPBACK, "postal", "postal_worker_replicas")
+            for port in worker_health_ports(host.postal.worker_replicas)
+        ]
+    return uses
+
+
+def web_address(fleet: Fleet, host: Host) -> str:
+    """Where the web process is reached: loopback, or the private network for a Caddy elsewhere."""
+    elsewhere = any(other.name != host.name for other in fleet.with_role("caddy"))
+    return str(host.host.private_ipv4) if elsewhere and not host.has("caddy") else LOOPBACK

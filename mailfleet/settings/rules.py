@@ -1,0 +1,171 @@
+"""Rules that span several settings or several hosts."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mailfleet.settings.errors import Problem
+from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
+from mailfleet.settings.ports import database_is_published, ports_of
+
+PER_HOST_POSTAL_KEYS = frozenset(
+    {
+        "networking",
+        "subnet",
+        "web_port",
+        "web_max_threads",
+        "smtp_ports",
+        "worker_threads",
+        "worker_replicas",
+        "worker_stop_seconds",
+        "helo_hostname",
+        "log_drivers",
+        "trusted_proxies",
+    }
+)
+
+
+def fleet_problems(fleet: Fleet) -> list[Problem]:
+    """Every broken rule, for settings that are valid one by one."""
+    return [problem for rule in RULES for problem in rule(fleet)]
+
+
+def _problem(host: Host, key: str, message: str) -> Problem:
+    origin = host.origins.get(key, "")
+    return Problem(f"host {host.name}" if origin in ("", "default") else origin, key, message)
+
+
+def _postal_hosts(fleet: Fleet) -> list[Host]:
+    return fleet.with_role(*POSTAL_PROCESSES)
+
+
+def _one_database(fleet: Fleet) -> Iterator[Problem]:
+    databases = fleet.with_role("database")
+    if _postal_hosts(fleet) and not databases:
+        yield Problem(
+            "inventory", "database", "no host has the role database: Postal needs one MariaDB"
+        )
+    if len(databases) > 1:
+        names = ", ".join(host.name for host in databases)
+        yield Problem("inventory", "database", f"{names}: only one host can have this role")
+    if len(databases) == 1 and database_is_published(fleet):
+        for host in {host.name: host for host in (*databases, *_postal_hosts(fleet))}.values():
+            if len(fleet.hosts) > 1 and _crosses_hosts(fleet) and host.host.private_ipv4 is None:
+                yield _problem(
+                    host,
+                    "host_private_ipv4",
+                    "is required where Postal and its database are on different hosts",
+                )
+
+
+def _crosses_hosts(fleet: Fleet) -> bool:
+    return any(not host.has("database") for host in _postal_hosts(fleet))
+
+
+def _same_postal_settings(fleet: Fleet) -> Iterator[Problem]:
+    hosts = _postal_hosts(fleet)
+    for host in hosts[1:]:
+        first = hosts[0]
+        for key, field in type(host.postal).fields_by_key().items():
+            if field in PER_HOST_POSTAL_KEYS:
+                continue
+            if getattr(host.postal, field) != getattr(first.postal, field):
+                yield _problem(
+                    host, key, f"differs from {first.name}; all hosts of one Postal share it"
+                )
+
+
+def _postal_networking(fleet: Fleet) -> Iterator[Problem]:
+    for host in _postal_hosts(fleet):
+        settings = host.postal
+        if settings.use_ip_pools and settings.networking != "host":
+            yield _problem(host, "postal_use_ip_pools", 'IP pools need postal_networking = "host"')
+        if settings.networking == "host" and len(settings.smtp_ports) > 1:
+            yield _problem(
+                host,
+                "postal_smtp_ports",
+                'with postal_networking = "host" the SMTP server listens on one port only',
+            )
+
+
+def _postal_names(fleet: Fleet) -> Iterator[Problem]:
+    for host in _postal_hosts(fleet):
+        if host.postal.web_hostname in host.postal.track_domains:
+            yield _problem(
+                host,
+                "postal_track_domains",
+                "holds postal_web_hostname: a tracking domain needs a name of its own",
+            )
+
+
+def _caddy_certificates(fleet: Fleet) -> Iterator[Problem]:
+    for host in fleet.with_role("caddy"):
+        if host.caddy.tls == "acme" and host.caddy.acme_email is None:
+            yield _problem(
+                host, "caddy_acme_email", 'is required with caddy_tls = "acme" (expiry notices)'
+            )
+        if host.caddy.acme_ca_file and not Path(host.caddy.acme_ca_file).is_file():
+            yield _problem(host, "caddy_acme_ca_file", f"{host.caddy.acme_ca_file}: no such file")
+    if _postal_hosts(fleet) and not fleet.with_role("caddy"):
+        yield Problem("inventory", "caddy", "no host has the role caddy: Postal's web needs one")
+
+
+def _smtp_certificate(fleet: Fleet) -> Iterator[Problem]:
+    for host in fleet.with_role("postal_smtp"):
+        if host.postal.smtp_tls == "caddy" and not host.has("caddy"):
+            yield _problem(
+                host,
+                "postal_smtp_tls",
+                '"caddy" needs the role caddy on the same host; use "given" or "off"',
+            )
+
+
+def _registries(fleet: Fleet) -> Iterator[Problem]:
+    for host in fleet.hosts.values():
+        for registry in host.docker.registries:
+            if registry.ca_file and not Path(registry.ca_file).is_file():
+                yield _problem(host, "docker_registries", f"{registry.ca_file}: no such file")
+            if bool(registry.username) != bool(registry.password):
+                yield _problem(
+                    host, "docker_registries", f"{registry.host}: give username and password, both"
+                )
+
+
+def _port_clashes(fleet: Fleet) -> Iterator[Problem]:
+    for host in fleet.hosts.values():
+        taken = defaultdict(list)
+        for use in ports_of(fleet, host):
+            taken[use.port, use.protocol].append(use)
+        for (port, protocol), uses in taken.items():
+            if len(uses) > 1:
+                owners = " and ".join(f"{use.component} ({use.key})" for use in uses)
+                key = next((use.key for use in uses if use.key in host.origins), uses[0].key)
+                yield _problem(host, key, f"port {port}/{protocol} is taken twice: {owners}")
+
+
+def _distinct_names(fleet: Fleet) -> Iterator[Problem]:
+    names: dict[str, str] = {}
+    for host in fleet.hosts.values():
+        other = names.setdefault(host.host.fqdn, host.name)
+        if other != host.name:
+            yield _problem(host, "host_fqdn", f"{host.host.fqdn} is the name of {other} too")
+
+
+def _same_secret_store(fleet: Fleet) -> Iterator[Problem]:
+    for key in ("secrets_backend", "secrets_file", "secrets_identity"):
+        if len({host.origins[key] for host in fleet.hosts.values()}) > 1:
+            yield Problem("inventory", key, "must be the same for all hosts: set it in all.py")
+
+
+RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
+    _one_database,
+    _same_postal_settings,
+    _postal_networking,
+    _postal_names,
+    _caddy_certificates,
+    _smtp_certificate,
+    _registries,
+    _port_clashes,
+    _distinct_names,
+    _same_secret_store,
+)
