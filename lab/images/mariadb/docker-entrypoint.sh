@@ -161,6 +161,7 @@ create_accounts() {
         echo "SET @@SESSION.SQL_MODE=REPLACE(@@SESSION.SQL_MODE, 'NO_BACKSLASH_ESCAPES', '');"
         echo "DROP DATABASE IF EXISTS test;"
         echo "DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host <> 'localhost');"
+        echo "DELETE FROM mysql.proxies_priv WHERE Host <> 'localhost';"
         echo "FLUSH PRIVILEGES;"
         healthcheck_accounts
         if [[ -n $MARIADB_ROOT_HOST && $MARIADB_ROOT_HOST != localhost ]]; then
