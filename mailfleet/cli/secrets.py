@@ -148,7 +148,7 @@ def reencrypt(inventory: str) -> None:
 
 def _fleet(inventory: str) -> tuple[StoreSettings, list[SecretUse]]:
     # Imported here: loading a fleet pulls in pyinfra, which `--help` need not wait for.
-    from mailfleet.settings.fleet import load_fleet  # noqa: PLC0415
+    from mailfleet.settings.load import load_fleet
 
     fleet = load_fleet(inventory)
     return fleet.secret_store_settings, fleet.secret_uses

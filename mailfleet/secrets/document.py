@@ -78,7 +78,14 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar(_TEXT, text, style="|" if "\n" in text else None)
+    return dumper.represent_scalar(_TEXT, text, style=_style(text))
+
+
+def _style(text: str) -> str | None:
+    if not text.replace("\n", "").isprintable():
+        # PyYAML 6.0 takes U+0085 and its like for line ends in all other styles and alters them.
+        return '"'
+    return "|" if "\n" in text else None
 
 
 _Dumper.add_representer(str, _represent)
