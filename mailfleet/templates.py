@@ -56,7 +56,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def render(name: str, **context: Any) -> Rendered:
+def render(name: str, /, **context: Any) -> Rendered:
     """Render `templates/<name>.j2`. `reveal(secret)` in a template writes a secret's value and
     marks the file as secret; a secret written without it stays masked.
 

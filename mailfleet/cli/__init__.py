@@ -3,6 +3,8 @@
 import click
 
 from mailfleet.cli.lab import lab
+from mailfleet.cli.secrets import secrets
+from mailfleet.cli.settings import render, settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -11,4 +13,5 @@ def main() -> None:
     """Run your own mail infrastructure from one description."""
 
 
-main.add_command(lab)
+for command in (lab, render, secrets, settings):
+    main.add_command(command)

@@ -1,0 +1,16 @@
+"""The components, in deploy order."""
+
+from mailfleet.components import access, base, caddy, docker, mariadb, postal, preflight
+from mailfleet.components.component import Component
+
+COMPONENTS: tuple[Component, ...] = (
+    preflight,
+    base,
+    # The firewall before Docker, so that nothing is ever published past it.
+    access,
+    docker,
+    mariadb,
+    # Before Postal: its SMTP server starts with the certificate that Caddy obtains.
+    caddy,
+    postal,
+)

@@ -53,6 +53,18 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """Something that is looked at by a command, and put right by another."""
+
+    name: str
+    look: str
+    """Shell whose output, without the white space around it, is compared with `wanted`."""
+    wanted: str
+    repair: str
+    """Shell that makes it so."""
+
+
+@dataclass(frozen=True)
 class Unit:
     """A systemd unit that is enabled and active, and follows the files it reads."""
 
@@ -102,6 +114,7 @@ class Bundle:
     files: tuple[File, ...] = ()
     absent: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     units: tuple[Unit, ...] = ()
     project: Project | None = None
     facts: Mapping[str, str] = field(default_factory=dict)

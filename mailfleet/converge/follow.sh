@@ -52,10 +52,12 @@ up() {
 # hashes DIRECTORY PROJECT: what compose would run; containers are compared with it later.
 hashes() { (cd "$1" && docker compose config --hash '*') | sort | while read -r service hash; do record "$2@$service" "$hash"; done; }
 
+# Nothing to go back to before the first deploy: then there is no mark or no former file.
+had_former_files() { [ -e "$state/pending/$component" ] && [ -e "$state/previous/$component/files.tar" ]; }
+
 restore() {
     previous=$state/previous/$component
-    [ -e "$state/pending/$component" ] && [ -e "$previous/files.tar" ] || return 1
-    tar -x -p --numeric-owner -P -f "$previous/files.tar"
+    [ ! -e "$previous/files.tar" ] || tar -x -p --numeric-owner -P -f "$previous/files.tar"
     [ ! -e "$previous/created" ] || while read -r path; do rm -f "$path"; done <"$previous/created"
 }
 

@@ -54,7 +54,11 @@ class Observation:
     applied: Mapping[str, str] = field(default_factory=dict)
     """`<component>/<record>` -> what was last applied."""
     facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """`<component>/<fact>` -> lines of output."""
+    """`<component>/<fact or condition>` -> lines of output."""
+
+    def fact(self, component: str, name: str) -> str:
+        """Output of a fact or of a condition's look; empty when it was not looked at."""
+        return "\n".join(self.facts.get(f"{component}/{name}", ())).strip()
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,8 @@ class Wanted:
         applied = f"{STATE_DIRECTORY}/applied"
         sections.append(f"echo '##applied'; cd {applied} 2>/dev/null && grep -rH '' . ; cd /")
         for bundle in bundles:
-            for name, command in bundle.facts.items():
+            looks = {item.name: item.look for item in bundle.conditions}
+            for name, command in {**bundle.facts, **looks}.items():
                 sections.append(f"echo '##fact {bundle.component}/{name}'; ( {command}\n) 2>&1")
         return "\n".join([*sections, "exit 0"])
 

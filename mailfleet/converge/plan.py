@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import ModuleType
+from importlib import import_module
 
 from pyinfra import host as context_host
 from pyinfra import state as context_state
 from pyinfra.api.host import Host as PyinfraHost
 from pyinfra.api.state import StateStage
 
+from mailfleet.components.component import Component
 from mailfleet.converge.bundle import Bundle, Directory, File
 from mailfleet.converge.observe import HostState, Observation, Wanted
 from mailfleet.converge.run import current_fleet, current_host
+from mailfleet.settings.fleet import Fleet
 
 
 @dataclass
@@ -26,7 +28,7 @@ class HostPlan:
 _PLANS: dict[str, HostPlan] = {}
 
 
-def plan(components: Iterable[ModuleType]) -> None:
+def plan(components: Iterable[Component]) -> None:
     """First line of a deploy: render the bundles of the components that this host carries, and
     look at the host once for all of them."""
     fleet, host = current_fleet(context_state), current_host(context_state, context_host)
@@ -126,3 +128,24 @@ def stale_services(bundle: Bundle, seen: Observation) -> set[str]:
         if seen.applied.get(f"{bundle.component}/{name}") != bundle.fingerprint(fed_by)
         or changed & set(fed_by)
     }
+
+
+def bundle_here(component: str) -> Bundle | None:
+    """The bundle of a component for the host that the deploy is at."""
+    return bundle_of(context_host, component)
+
+
+def fleet_here() -> Fleet:
+    """The fleet of the run in progress."""
+    return current_fleet(context_state)
+
+
+def observe_fact(host_name: str, component: str, fact: str) -> tuple[str, ...]:
+    """A fact of another host of this run, connected to on the spot when `--limit` left it out."""
+    other = context_state.inventory.get_host(host_name)
+    if host_name not in _PLANS:
+        fleet = fleet_here()
+        module = import_module(f"mailfleet.components.{component}")
+        wanted = module.bundle(fleet, fleet.hosts[host_name])
+        _PLANS[host_name] = HostPlan({component: wanted})
+    return observe(other).facts.get(f"{component}/{fact}", ())

@@ -10,9 +10,9 @@ from pyinfra.api.operation import operation
 from mailfleet.converge.bundle import Bundle, Project, Unit
 from mailfleet.converge.files import SHELL
 from mailfleet.converge.observe import Observation
-from mailfleet.converge.plan import file_changes, forget, observe, stale_services
+from mailfleet.converge.plan import forget, observe, stale_services
 
-_FOLLOW = SHELL.joinpath("follow.sh").read_text(encoding="utf-8")
+FOLLOW = SHELL.joinpath("follow.sh").read_text(encoding="utf-8")
 _UNIT_READY_SECONDS = 30
 
 
@@ -61,24 +61,25 @@ def _follow_project(project: Project, bundle: Bundle, stale: set[str]) -> list[s
     return lines
 
 
-def _script(bundle: Bundle, steps: list[str], again: list[str]) -> str:
+def _script(bundle: Bundle, steps: list[str]) -> str:
     """Do the steps; if one fails, put the former files back and make the services follow those."""
     return "\n".join(
         [
             f"component={shlex.quote(bundle.component)}",
-            _FOLLOW,
+            FOLLOW,
             "follow() {",
             "set -e",
             *steps,
             "}",
             "again() {",
             "set -e",
-            *again,
+            *_steps_back(bundle),
             "}",
             # A function called in a condition would ignore `set -e`; a subshell in the background
             # keeps it.
             "(follow) & if wait $!; then finish; exit 0; fi",
-            "if restore; then",
+            "if had_former_files; then",
+            "  restore",
             "  (again) & wait $! && "
             'say "the former files of $component are back in place and in service" ||'
             ' say "the former files of $component are back, but its services need a look"',
@@ -90,37 +91,41 @@ def _script(bundle: Bundle, steps: list[str], again: list[str]) -> str:
     )
 
 
-@operation()
-def services(bundle: Bundle) -> Generator[StringCommand, None, None]:
-    """Make the units and the compose project of a bundle run what its files say.
-
-    + bundle: what the component wants on this host
-    """
-    seen = observe(host)
+def steps_of(bundle: Bundle, seen: Observation) -> list[str]:
+    """Shell lines that make units and project follow their files; empty when they do."""
     stale = stale_services(bundle, seen)
     steps: list[str] = []
-    again: list[str] = []
     for unit in bundle.units:
         if unit.name in stale or not _unit_is_running(unit, seen):
             steps += _follow_unit(unit, bundle, unit.name in stale)
-            again.append(shlex.join(["unit", unit.name, unit.on_change]))
     project = bundle.project
     if project and (
         stale & {project.name, f"{project.name}.reload"}
         or not _project_is_running(project, bundle, seen)
     ):
         steps += _follow_project(project, bundle, stale)
-        again.append(shlex.join(["up", project.directory, str(project.wait_seconds)]))
-        if project.reload:
-            again.append(f"( {project.reload}\n)")
+    return steps
+
+
+def _steps_back(bundle: Bundle) -> list[str]:
+    """Shell lines that make everything follow the former files."""
+    steps = [shlex.join(["unit", unit.name, unit.on_change]) for unit in bundle.units]
+    if bundle.project:
+        steps.append(shlex.join(["up", bundle.project.directory, str(bundle.project.wait_seconds)]))
+        if bundle.project.reload:
+            steps.append(f"( {bundle.project.reload}\n)")
+    return steps
+
+
+@operation()
+def services(bundle: Bundle) -> Generator[StringCommand, None, None]:
+    """Make the units and the compose project of a bundle run what its files say.
+
+    + bundle: what the component wants on this host
+    """
+    steps = steps_of(bundle, observe(host))
     if not steps:
         host.noop(f"services of {bundle.component} run what is described")
         return
-    yield StringCommand(_script(bundle, steps, again))
+    yield StringCommand(_script(bundle, steps))
     forget(host)
-
-
-def will_follow(bundle: Bundle) -> bool:
-    """Whether `services` has something to do, as far as the files tell."""
-    seen = observe(host)
-    return bool(file_changes(bundle, seen)) or bool(stale_services(bundle, seen))

@@ -159,6 +159,11 @@ class Fleet:
         return self.with_role("database")[0]
 
     @property
+    def postal(self) -> PostalSettings:
+        """What all hosts of Postal share. Raises IndexError in a fleet without Postal."""
+        return self.with_role(*POSTAL_PROCESSES)[0].postal
+
+    @property
     def secret_store_settings(self) -> StoreSettings:
         settings = next(iter(self.hosts.values())).settings(SecretsSettings)
         return StoreSettings(

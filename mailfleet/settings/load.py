@@ -33,12 +33,15 @@ def fleet_of(inventory: Inventory, sources: Sources) -> Fleet:
 def load_fleet(inventory: str) -> Fleet:
     """Load and check a fleet the way pyinfra does. Raises SettingsError."""
     # Late: only the command line loads inventories itself, pyinfra runs have one.
+    from pyinfra.api.state import State
+    from pyinfra.context import ctx_state
     from pyinfra_cli.inventory import make_inventory
 
     if not Path(inventory).is_file():
         raise SettingsError([Problem(inventory, "", "no such inventory file")])
     try:
-        loaded = make_inventory(inventory, cwd=str(Path.cwd()))
+        with ctx_state.use(State()):
+            loaded = make_inventory(inventory, cwd=str(Path.cwd()))
     except Exception as error:
         # Inventory and group_data files are the operator's Python: anything can go wrong there.
         raise SettingsError([Problem(inventory, "", _python_error(error))]) from None

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mailfleet.settings.fleet import Fleet, Host
 
+DATABASE_NETWORK = "mailfleet-database"
+"""Docker network on the database host: MariaDB and, beside it, its clients."""
+
 LOOPBACK = "127.0.0.1"
 ANYWHERE = "0.0.0.0"
 

@@ -1,0 +1,44 @@
+# Two commands for newcomers: `make demo` and `make test`. Both do all the set-up there is.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check lab down docs lock clean
+
+demo: .venv/ready
+	@$(BIN)/mailfleet lab demo
+
+test: .venv/ready check
+	$(BIN)/mailfleet lab up --install-engine
+	$(BIN)/pytest
+
+check: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: .venv/ready
+	$(BIN)/mkdocs build --strict
+
+lab: .venv/ready
+	$(BIN)/mailfleet lab up --install-engine
+
+down:
+	$(BIN)/mailfleet lab down
+
+# What the project needs from Debian: venv, the age tool that operators use, ssh for `lab ssh`.
+.venv/ready: requirements.lock pyproject.toml
+	@command -v age >/dev/null && command -v ssh >/dev/null && $(PYTHON) -c 'import ensurepip' \
+		|| { [ "$$(id -u)" = 0 ] || { echo "install python3-venv, age and openssh-client, or run make as root" >&2; exit 1; }; \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends python3-venv age openssh-client ca-certificates; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Pins every dependency by hash; needs uv.
+lock:
+	uv pip compile -q pyproject.toml --all-extras --group dev --generate-hashes \
+		--no-emit-index-url --no-header --python-version 3.11 -o requirements.lock
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,9 @@
+"""Read by pyinfra at the start of each run in this directory."""
+
+from pyinfra import config, state
+
+from mailfleet.converge.run import watch
+
+config.REQUIRE_PYINFRA_VERSION = "~=3.10.0"
+config.TEMP_DIR = "/tmp"
+watch(state)

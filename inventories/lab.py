@@ -1,0 +1,69 @@
+"""The test fleet of `mailfleet lab up`: whole Debian machines in containers on this machine."""
+
+from lab.state import read_lab
+
+from mailfleet.settings.docker import Registry
+
+_lab = read_lab()
+
+
+def _host(name):
+    host = _lab.hosts[name]
+    return (
+        name,
+        {
+            "ssh_hostname": "127.0.0.1",
+            "ssh_port": host.ssh_port,
+            "ssh_user": host.ssh_user,
+            "ssh_key": str(_lab.key_file),
+            "ssh_known_hosts_file": str(_lab.known_hosts_file),
+            "ssh_strict_host_key_checking": "yes",
+            "_sudo": host.ssh_user != "root",
+            "host_fqdn": host.fqdn,
+            "host_public_ipv4": host.address,
+            "host_private_ipv4": host.address,
+        },
+    )
+
+
+_postal1, _mx1, _postal2 = _host("postal1"), _host("mx1"), _host("postal2")
+
+postal = [_postal1]
+database = [_postal1]
+caddy = [_postal1]
+# Lightsail's part: base and Docker for now.
+mailserver = [_mx1]
+# Empty: the target of a move.
+server = [_postal2]
+
+_settings = {
+    "secrets_file": str(_lab.directory / "secrets.age"),
+    "secrets_identity": str(_lab.directory / "identity.txt"),
+    "postal_web_hostname": "postal.lab.test",
+    "postal_smtp_hostname": "mx.postal.lab.test",
+    "postal_helo_hostname": "postal1.lab.test",
+    "postal_track_domains": ["track.lab.test", "click.lab.test"],
+    "postal_smtp_ports": [25, 2525],
+    "postal_admin_email": "admin@lab.test",
+    "caddy_acme_email": "admin@lab.test",
+    # The lab's "internet" has an ACME server of its own, and receives mail.
+    "caddy_acme_directory": _lab.acme_directory,
+    "caddy_acme_ca_file": str(_lab.ca_file),
+    "preflight_outbound_host": "mx.internet.test",
+    # Hosts and tests share one address here.
+    "access_ssh_connections_per_minute": 600,
+    # Nobody here may set the clock that the hosts share with this machine.
+    "base_ntp_servers": ["ntp.lab.test"],
+}
+
+# Images come from the lab's registry, unless LAB_IMAGES=upstream.
+if _lab.registry:
+    _settings |= {
+        "docker_registries": [Registry(host=_lab.registry, ca_file=str(_lab.ca_file))],
+        "mariadb_image": f"{_lab.registry}/mariadb",
+        "caddy_image": f"{_lab.registry}/caddy",
+        "postal_image": f"{_lab.registry}/postalserver/postal",
+    }
+
+# pyinfra's group of the file's own name, with its settings: it has the last word over the others.
+lab = ([_postal1, _mx1, _postal2], _settings)

@@ -1,0 +1,109 @@
+"""`mailfleet settings` and `mailfleet render`: what hosts get, without touching them."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from mailfleet.settings.errors import SettingsError
+from mailfleet.settings.fleet import MODELS, Fleet, Host
+from mailfleet.settings.load import load_fleet
+from mailfleet.settings.reference import reference
+from mailfleet.templates import TemplateProblem
+
+
+def fleet_or_exit(inventory: str) -> Fleet:
+    """The fleet; prints what is wrong with it and exits 1 otherwise."""
+    try:
+        return load_fleet(inventory)
+    except SettingsError as error:
+        click.echo(f"mailfleet: {error}", err=True)
+        sys.exit(1)
+
+
+def hosts_or_exit(fleet: Fleet, name: str | None) -> Iterable[Host]:
+    """All hosts, or the named one."""
+    if name is None:
+        return fleet.hosts.values()
+    if name not in fleet.hosts:
+        known = ", ".join(fleet.hosts)
+        click.echo(f"mailfleet: no host {name}; the inventory has {known}", err=True)
+        sys.exit(1)
+    return [fleet.hosts[name]]
+
+
+@click.command()
+@click.argument("inventory", required=False)
+@click.argument("host", required=False)
+@click.option("--all", "with_defaults", is_flag=True, help="Show defaults too.")
+@click.option(
+    "--reference",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write the reference of all settings into this directory instead.",
+)
+def settings(
+    inventory: str | None, host: str | None, with_defaults: bool, directory: Path | None
+) -> None:
+    """Print what hosts get, and where each value comes from."""
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in reference().items():
+            (directory / name).write_text(text, encoding="utf-8")
+        return
+    if inventory is None:
+        raise click.UsageError("name an inventory, such as inventories/prod.py")
+    fleet = fleet_or_exit(inventory)
+    for one in hosts_or_exit(fleet, host):
+        click.echo(click.style(one.name, bold=True) + f"  ({', '.join(sorted(one.roles))})")
+        for key, value, origin in _rows(one, with_defaults):
+            click.echo(f"  {key:34} {value:50} {click.style(origin, dim=True)}")
+
+
+def _rows(host: Host, with_defaults: bool) -> Iterable[tuple[str, str, str]]:
+    for model in host.configured():
+        if not host.roles & MODELS[type(model)]:
+            continue
+        for key, value in model.values().items():
+            origin = host.origins[key]
+            if with_defaults or origin != "default":
+                shown = repr(str(value)) if "IPv" in type(value).__name__ else repr(value)
+                yield key, shown, origin
+
+
+@click.command()
+@click.argument("inventory")
+@click.argument("host")
+@click.option("--reveal", is_flag=True, help="Write secrets in plain text; default is masks.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write the files below this directory instead of printing them.",
+)
+def render(inventory: str, host: str, reveal: bool, output: Path | None) -> None:
+    """Render every file that a host gets, without touching the host."""
+    from mailfleet.components import COMPONENTS
+
+    fleet = replace(fleet_or_exit(inventory), masked=not reveal)
+    (one,) = hosts_or_exit(fleet, host)
+    for component in COMPONENTS:
+        if not one.has(*component.ROLES):
+            continue
+        try:
+            files = component.bundle(fleet, one).files
+        except TemplateProblem as error:
+            click.echo(f"mailfleet: {error}", err=True)
+            sys.exit(1)
+        for item in files:
+            if output is None:
+                header = f"# {item.path}  mode {item.mode:o}, owner {item.uid}:{item.gid}"
+                click.echo(click.style(header, bold=True))
+                click.echo(item.content.decode())
+            else:
+                target = output / item.path.removeprefix("/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.touch(mode=0o600)
+                target.write_bytes(item.content)

@@ -1,0 +1,106 @@
+"""base: what every server has in common."""
+
+from pyinfra.api.deploy import deploy as pyinfra_deploy
+
+from mailfleet.converge.bundle import Bundle, Check, Condition, File, Unit
+from mailfleet.converge.conditions import conditions
+from mailfleet.converge.files import files
+from mailfleet.converge.packages import packages
+from mailfleet.converge.plan import bundle_here
+from mailfleet.converge.services import services
+from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
+from mailfleet.templates import render
+
+NAME = "base"
+ROLES = EVERY_HOST
+
+PACKAGES = ("ca-certificates", "chrony", "curl", "openssl", "tzdata")
+
+# Only settings of the network: they belong to the host's own namespace wherever it runs.
+SYSCTL: dict[str, int | str] = {
+    "net.core.somaxconn": 4096,
+    "net.ipv4.conf.all.accept_redirects": 0,
+    "net.ipv4.conf.all.accept_source_route": 0,
+    "net.ipv4.conf.all.send_redirects": 0,
+    "net.ipv4.tcp_syncookies": 1,
+    "net.ipv6.conf.all.accept_redirects": 0,
+}
+
+_CHRONY = "/etc/chrony/chrony.conf"
+_JOURNAL = "/etc/systemd/journald.conf.d/60-mailfleet.conf"
+_SYSCTL = "/etc/sysctl.d/60-mailfleet.conf"
+_UPGRADES = "/etc/apt/apt.conf.d/60mailfleet-upgrades"
+
+
+def bundle(fleet: Fleet, host: Host) -> Bundle:
+    settings = host.base
+    sysctl = SYSCTL | settings.sysctl
+    short_name = host.host.fqdn.partition(".")[0]
+    contents = {
+        "/etc/hostname": f"{short_name}\n",
+        "/etc/hosts": render("base/hosts", host=host.host, short_name=short_name).text,
+        # cloud-init would write both anew at each boot.
+        "/etc/cloud/cloud.cfg.d/99-mailfleet.cfg": "preserve_hostname: true\n"
+        "manage_etc_hosts: false\n",
+        _CHRONY: render("base/chrony.conf", settings=settings).text,
+        _JOURNAL: render("base/journald.conf", settings=settings).text,
+        _SYSCTL: "".join(f"{key} = {value}\n" for key, value in sorted(sysctl.items())),
+        _UPGRADES: render("base/60mailfleet-upgrades", settings=settings).text,
+    }
+    upgrades = ("unattended-upgrades",) if settings.unattended_upgrades else ()
+    return Bundle(
+        NAME,
+        packages=(*PACKAGES, *upgrades, *settings.packages),
+        files=tuple(File(path, text.encode()) for path, text in contents.items()),
+        checks=(
+            Check((_CHRONY,), f"chronyd -p -f $stage{_CHRONY}", "chronyd -p"),
+            Check((_UPGRADES,), f"APT_CONFIG=$stage{_UPGRADES} apt-config dump", "apt-config"),
+            Check((_SYSCTL,), f"sysctl --dry-run -p $stage{_SYSCTL}", "sysctl --dry-run"),
+        ),
+        conditions=(
+            Condition("host name", "hostname", short_name, "hostname -F /etc/hostname"),
+            Condition(
+                "time zone",
+                "readlink /etc/localtime",
+                "/usr/share/zoneinfo/Etc/UTC",
+                "ln -sfn /usr/share/zoneinfo/Etc/UTC /etc/localtime",
+            ),
+            Condition(
+                "kernel settings",
+                f"sysctl -n {' '.join(sorted(sysctl))} | tr '\\t' ' '",
+                "\n".join(str(sysctl[key]) for key in sorted(sysctl)),
+                f"sysctl -q -p {_SYSCTL}",
+            ),
+            _swap(settings.swap_below_mb, settings.swap_size_mb),
+        ),
+        units=(
+            Unit("chrony.service", fed_by=(_CHRONY,)),
+            Unit("systemd-journald.service", fed_by=(_JOURNAL,)),
+            *((Unit("apt-daily-upgrade.timer"),) if settings.unattended_upgrades else ()),
+        ),
+    )
+
+
+def _swap(below_mb: int, size_mb: int) -> Condition:
+    """A swap file where memory is small; containers and hosts that have swap are left alone."""
+    return Condition(
+        "swap",
+        "awk '/^MemTotal/ {memory = $2} /^SwapTotal/ {swap = $2} "
+        f'END {{print (memory < {below_mb} * 1024 && swap == 0) ? "missing" : "enough"}}\' '
+        "/proc/meminfo",
+        "enough",
+        "set -e; [ -e /swapfile ] || "
+        f"{{ fallocate -l {size_mb}M /swapfile; chmod 600 /swapfile; mkswap /swapfile; }}; "
+        "grep -q '^/swapfile ' /etc/fstab || echo '/swapfile none swap sw 0 0' >>/etc/fstab; "
+        "swapon /swapfile",
+    )
+
+
+@pyinfra_deploy("base")
+def deploy() -> None:
+    """Converge this component on the host at hand."""
+    if wanted := bundle_here(NAME):
+        packages(name="packages", bundle=wanted)
+        files(name="files", bundle=wanted)
+        conditions(name="host name, time zone, kernel, swap", bundle=wanted)
+        services(name="services", bundle=wanted)

@@ -1,0 +1,107 @@
+"""caddy: TLS, redirects and proxying for Postal's web interface and its tracking domains."""
+
+from pathlib import Path
+
+from pyinfra.api.deploy import deploy as pyinfra_deploy
+
+from mailfleet.converge.bundle import Bundle, Directory, File, Gate, Project
+from mailfleet.converge.compose import compose_checks
+from mailfleet.converge.files import files
+from mailfleet.converge.plan import bundle_here
+from mailfleet.converge.services import services
+from mailfleet.settings.caddy import CaddySettings
+from mailfleet.settings.fleet import Fleet, Host
+from mailfleet.settings.ports import web_address
+from mailfleet.templates import render
+
+NAME = "caddy"
+ROLES = ("caddy",)
+
+DIRECTORY = "/opt/caddy"
+_COMPOSE = f"{DIRECTORY}/compose.yaml"
+_ETC = f"{DIRECTORY}/etc"
+_CADDYFILE = f"{_ETC}/Caddyfile"
+
+# The admin endpoint is a socket in the container's own memory file system.
+_RELOAD = (
+    "docker exec caddy caddy reload --config /etc/caddy/Caddyfile --adapter caddyfile "
+    "--address unix//run/caddy/admin.sock"
+)
+
+
+def bundle(fleet: Fleet, host: Host) -> Bundle:
+    settings, postal = host.caddy, fleet.postal
+    caddyfile = render(
+        "caddy/Caddyfile",
+        settings=settings,
+        web_hostname=postal.web_hostname,
+        # Caddy holds the certificate that SMTP uses, so it must serve that name too.
+        smtp_hostname=postal.smtp_name if postal.smtp_tls == "caddy" else None,
+        track_domains=postal.track_domains,
+        upstreams=_upstreams(fleet, host),
+    )
+    extra = _certificates(fleet, settings)
+    compose = render("caddy/compose.yaml", settings=settings)
+    image = f"{settings.image}:{settings.version}"
+    served = (_CADDYFILE, *(item.path for item in extra))
+    return Bundle(
+        NAME,
+        directories=(
+            Directory(DIRECTORY),
+            Directory(_ETC, owned=True),
+            Directory(f"{DIRECTORY}/data", mode=0o700),
+        ),
+        files=(File(_COMPOSE, compose.content), File(_CADDYFILE, caddyfile.content), *extra),
+        checks=compose_checks(
+            _COMPOSE,
+            image,
+            {
+                _CADDYFILE: (
+                    f"-v $stage{_ETC}:/etc/caddy:ro",
+                    "caddy validate --config /etc/caddy/Caddyfile --adapter caddyfile",
+                )
+            },
+        ),
+        project=Project(
+            "caddy",
+            DIRECTORY,
+            services=("caddy",),
+            fed_by=(_COMPOSE,),
+            reload=_RELOAD,
+            reload_on=served,
+            gates=(
+                Gate(
+                    "curl -sS -o /dev/null --max-time 5 http://127.0.0.1/",
+                    "Caddy does not answer on port 80",
+                ),
+            ),
+        ),
+    )
+
+
+def _upstreams(fleet: Fleet, host: Host) -> list[str]:
+    """Every web process, this host's own first."""
+    web_hosts = sorted(fleet.with_role("postal_web"), key=lambda other: other.name != host.name)
+    return [f"{web_address(fleet, other)}:{other.postal.web_port}" for other in web_hosts]
+
+
+def _certificates(fleet: Fleet, settings: CaddySettings) -> list[File]:
+    found = []
+    if settings.acme_ca_file:
+        found.append(File(f"{_ETC}/acme-ca.pem", Path(settings.acme_ca_file).read_bytes()))
+    if settings.tls == "given":
+        for name, ref in (
+            ("certificate.pem", settings.certificate),
+            ("certificate.key", settings.certificate_key),
+        ):
+            content = fleet.value(ref).reveal().encode()
+            found.append(File(f"{_ETC}/{name}", content, mode=0o600, secret=True))
+    return found
+
+
+@pyinfra_deploy("caddy")
+def deploy() -> None:
+    """Converge this component on the host at hand."""
+    if wanted := bundle_here(NAME):
+        files(name="files", bundle=wanted)
+        services(name="services", bundle=wanted)

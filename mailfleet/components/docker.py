@@ -1,0 +1,101 @@
+"""docker: the container engine, with bounded logs and the registries the fleet pulls from."""
+
+import base64
+import json
+from pathlib import Path
+
+from pyinfra.api.deploy import deploy as pyinfra_deploy
+
+from mailfleet.converge.bundle import Bundle, Check, Condition, Directory, File, Unit
+from mailfleet.converge.conditions import conditions
+from mailfleet.converge.files import files
+from mailfleet.converge.packages import packages
+from mailfleet.converge.plan import bundle_here
+from mailfleet.converge.services import services
+from mailfleet.settings.docker import DockerSettings, Registry
+from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
+from mailfleet.templates import shipped
+
+NAME = "docker"
+ROLES = EVERY_HOST
+
+PACKAGES = {
+    # Debian 13 and later; Debian 12 has no Compose v2, preflight says so.
+    "distribution": ("docker.io", "docker-cli", "docker-compose"),
+    "docker": ("docker-ce", "docker-ce-cli", "containerd.io", "docker-compose-plugin"),
+}
+
+_DAEMON = "/etc/docker/daemon.json"
+_CREDENTIALS = "/root/.docker/config.json"
+
+
+def bundle(fleet: Fleet, host: Host) -> Bundle:
+    settings = host.docker
+    daemon = File(_DAEMON, (json.dumps(_daemon(settings), indent=2) + "\n").encode())
+    return Bundle(
+        NAME,
+        packages=PACKAGES[settings.source],
+        directories=(Directory("/etc/docker"), Directory("/etc/docker/certs.d", owned=True)),
+        files=(daemon, *_authorities(settings), *_credentials(fleet, settings)),
+        checks=(Check((_DAEMON,), f"dockerd --validate --config-file $stage{_DAEMON}", "dockerd"),),
+        conditions=(_apt_repository(),) if settings.source == "docker" else (),
+        units=(Unit("docker.service", fed_by=(_DAEMON,), ready="docker info"),),
+    )
+
+
+def _daemon(settings: DockerSettings) -> dict[str, object]:
+    """daemon.json (dockerd(8)). live-restore keeps containers running while the daemon restarts."""
+    options = {"max-size": settings.log_max_size, "max-file": str(settings.log_max_files)}
+    return {
+        "log-driver": settings.log_driver,
+        "log-opts": {} if settings.log_driver == "journald" else options,
+        "live-restore": True,
+        "registry-mirrors": settings.registry_mirrors,
+        "default-address-pools": [{"base": settings.address_pool, "size": 24}],
+    }
+
+
+def _authorities(settings: DockerSettings) -> list[File]:
+    return [
+        File(f"/etc/docker/certs.d/{registry.host}/ca.crt", Path(registry.ca_file).read_bytes())
+        for registry in settings.registries
+        if registry.ca_file
+    ]
+
+
+def _credentials(fleet: Fleet, settings: DockerSettings) -> list[File]:
+    logins = {
+        registry.host: {"auth": _login(fleet, registry)}
+        for registry in settings.registries
+        if registry.username and registry.password
+    }
+    if not logins:
+        return []
+    content = json.dumps({"auths": logins}, indent=2).encode()
+    return [File(_CREDENTIALS, content, mode=0o600, secret=True)]
+
+
+def _login(fleet: Fleet, registry: Registry) -> str:
+    assert registry.password is not None
+    password = fleet.value(registry.password).reveal()
+    return base64.b64encode(f"{registry.username}:{password}".encode()).decode()
+
+
+def _apt_repository() -> Condition:
+    script = shipped("docker/apt-repository").decode()
+    return Condition(
+        "Docker's apt repository",
+        "[ -e /etc/apt/sources.list.d/docker.sources ] && echo present",
+        "present",
+        script,
+    )
+
+
+@pyinfra_deploy("docker")
+def deploy() -> None:
+    """Converge this component on the host at hand."""
+    if wanted := bundle_here(NAME):
+        conditions(name="apt repository", bundle=wanted)
+        packages(name="packages", bundle=wanted)
+        files(name="files", bundle=wanted)
+        services(name="services", bundle=wanted)

@@ -1,0 +1,230 @@
+"""postal: the sending platform, as web, SMTP and worker processes."""
+
+import hashlib
+import shlex
+
+from pyinfra import host as context_host
+from pyinfra import logger
+from pyinfra.api.deploy import deploy as pyinfra_deploy
+
+from mailfleet.components.postal.configuration import configuration, gateway
+from mailfleet.components.postal.operations import admin_user, database_schema
+from mailfleet.components.postal.schema import render as render_configuration
+from mailfleet.converge.bundle import Bundle, Condition, Directory, File, Gate, Project, Unit
+from mailfleet.converge.compose import compose_checks
+from mailfleet.converge.conditions import conditions
+from mailfleet.converge.files import files
+from mailfleet.converge.plan import bundle_here, fleet_here
+from mailfleet.converge.services import services
+from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
+from mailfleet.settings.ports import (
+    DATABASE_NETWORK,
+    SMTP_HEALTH_PORT,
+    web_address,
+    worker_health_ports,
+)
+from mailfleet.settings.postal import TESTED_VERSIONS
+from mailfleet.templates import render, shipped
+
+NAME = "postal"
+ROLES = POSTAL_PROCESSES
+
+DIRECTORY = "/opt/postal"
+POSTAL_UID = 999
+"""User `postal` of the image."""
+
+_COMPOSE = f"{DIRECTORY}/compose.yaml"
+_CONFIG = f"{DIRECTORY}/config/postal.yml"
+_SIGNING_KEY = f"{DIRECTORY}/config/signing.key"
+_TLS = f"{DIRECTORY}/config/tls"
+_CERTIFICATE_SCRIPT = f"{DIRECTORY}/bin/smtp-certificate"
+_CERTIFICATE_SERVICE = "/etc/systemd/system/postal-certificate.service"
+_CERTIFICATE_TIMER = "/etc/systemd/system/postal-certificate.timer"
+_WRAPPER = "/usr/local/bin/postal"
+
+
+def bundle(fleet: Fleet, host: Host) -> Bundle:
+    settings = host.postal
+    config = _owned(_CONFIG, render_configuration(configuration(fleet, host)))
+    key = _owned(_SIGNING_KEY, fleet.value(settings.signing_key).reveal())
+    compose = _compose(fleet, host, config, key)
+    follows_caddy = host.has("postal_smtp") and settings.smtp_tls == "caddy"
+    certificate = _certificate_files(fleet, host)
+    return Bundle(
+        NAME,
+        directories=(
+            Directory(DIRECTORY),
+            Directory(f"{DIRECTORY}/bin", owned=True),
+            Directory(f"{DIRECTORY}/config", mode=0o750, gid=POSTAL_UID),
+            Directory(_TLS, mode=0o750, gid=POSTAL_UID),
+        ),
+        files=(
+            compose,
+            config,
+            key,
+            File(_WRAPPER, shipped("postal/postal"), mode=0o755),
+            *certificate,
+        ),
+        checks=compose_checks(_COMPOSE, f"{settings.image}:{settings.version}", {}),
+        conditions=(
+            *((_certificate_condition(),) if follows_caddy else ()),
+            *((_low_port_condition(settings.smtp_ports[0]),) if _needs_low_port(host) else ()),
+        ),
+        units=(
+            (Unit("postal-certificate.timer", fed_by=(_CERTIFICATE_TIMER,)),)
+            if follows_caddy
+            else ()
+        ),
+        project=Project(
+            "postal",
+            DIRECTORY,
+            services=tuple(_services(host)),
+            fed_by=(_COMPOSE, _CONFIG, _SIGNING_KEY, *_given(host)),
+            gates=_gates(fleet, host),
+            wait_seconds=120,
+        ),
+    )
+
+
+def _owned(path: str, text: str) -> File:
+    return File(path, text.encode(), mode=0o400, uid=POSTAL_UID, gid=POSTAL_UID, secret=True)
+
+
+def _services(host: Host) -> list[str]:
+    names = [
+        role.removeprefix("postal_") for role in ("postal_web", "postal_smtp") if host.has(role)
+    ]
+    if host.has("postal_worker"):
+        names += worker_names(host.postal.worker_replicas)
+    return names
+
+
+def worker_names(replicas: int) -> list[str]:
+    """`worker`, `worker2` ...: services of their own, since Postal tells workers apart by host
+    name and two with one name would both run the scheduled tasks."""
+    return ["worker", *(f"worker{number}" for number in range(2, replicas + 1))]
+
+
+def _compose(fleet: Fleet, host: Host, *mounted: File) -> File:
+    settings = host.postal
+    fed_by = hashlib.sha256("".join(item.sha256 for item in mounted).encode()).hexdigest()
+    workers = zip(
+        worker_names(settings.worker_replicas),
+        worker_health_ports(settings.worker_replicas),
+        strict=True,
+    )
+    text = render(
+        "postal/compose.yaml",
+        settings=settings,
+        host=host,
+        bridge=settings.networking == "bridge",
+        local_database=host.has("database"),
+        network=DATABASE_NETWORK,
+        web_address=web_address(fleet, host),
+        smtp_health_port=SMTP_HEALTH_PORT,
+        workers=list(workers),
+        gateway=gateway(settings),
+        fed_by=fed_by,
+    )
+    return File(_COMPOSE, text.content, secret=text.secret)
+
+
+def _given(host: Host) -> tuple[str, ...]:
+    given = host.has("postal_smtp") and host.postal.smtp_tls == "given"
+    return (f"{_TLS}/smtp.cert", f"{_TLS}/smtp.key") if given else ()
+
+
+def _certificate_files(fleet: Fleet, host: Host) -> list[File]:
+    settings = host.postal
+    if not host.has("postal_smtp") or settings.smtp_tls == "off":
+        return []
+    if settings.smtp_tls == "given":
+        return [
+            _owned(f"{_TLS}/smtp.cert", fleet.value(settings.smtp_certificate).reveal()),
+            _owned(f"{_TLS}/smtp.key", fleet.value(settings.smtp_certificate_key).reveal()),
+        ]
+    script = render(
+        "postal/smtp-certificate",
+        name=settings.smtp_name,
+        port=settings.smtp_ports[0],
+        uid=POSTAL_UID,
+    )
+    return [
+        File(_CERTIFICATE_SCRIPT, script.content, mode=0o755),
+        File(_CERTIFICATE_SERVICE, shipped("postal/postal-certificate.service")),
+        File(_CERTIFICATE_TIMER, shipped("postal/postal-certificate.timer")),
+    ]
+
+
+def _certificate_condition() -> Condition:
+    return Condition(
+        "SMTP certificate",
+        f"{_CERTIFICATE_SCRIPT} status 2>/dev/null || echo absent",
+        "current",
+        f"{_CERTIFICATE_SCRIPT} install 60",
+    )
+
+
+def _needs_low_port(host: Host) -> bool:
+    return host.has("postal_smtp") and host.postal.networking == "host"
+
+
+def _low_port_condition(port: int) -> Condition:
+    """On the host's network and without new privileges, uid 999 may only bind ports that the
+    kernel calls unprivileged (ip-sysctl, ip_unprivileged_port_start)."""
+    name, file = "net.ipv4.ip_unprivileged_port_start", "/etc/sysctl.d/61-postal.conf"
+    start = min(port, 1024)
+    return Condition(
+        "SMTP port",
+        f"sysctl -n {name}; sed -n 's/.*= //p' {file} 2>/dev/null",
+        f"{start} {start}",
+        f"echo '{name} = {start}' >{file} && sysctl -q -p {file}",
+    )
+
+
+def _gates(fleet: Fleet, host: Host) -> tuple[Gate, ...]:
+    settings = host.postal
+    gates = []
+    if host.has("postal_web"):
+        web = f"http://{web_address(fleet, host)}:{settings.web_port}"
+        name = shlex.quote(f"Host: {settings.web_hostname}")
+        gates += [
+            Gate(
+                f"curl -fsS --max-time 10 -H 'X-Postal-Track-Host: 1' {web}/ | grep -q Hello",
+                "the web process does not answer tracking requests",
+            ),
+            Gate(
+                f"curl -fsS --max-time 10 -o /dev/null -H {name} {web}/login",
+                "the login page does not render: look at the database settings",
+            ),
+        ]
+    if host.has("postal_smtp"):
+        gates += [
+            Gate(
+                f"curl -sS --max-time 3 telnet://127.0.0.1:{port} </dev/null | grep -q '^220 '",
+                f"no SMTP banner on port {port}",
+            )
+            for port in settings.smtp_ports
+        ]
+    return tuple(gates)
+
+
+@pyinfra_deploy("postal")
+def deploy() -> None:
+    """Converge this component on the host at hand."""
+    if wanted := bundle_here(NAME):
+        fleet = fleet_here()
+        host = fleet.hosts[context_host.name]
+        if host.postal.version not in TESTED_VERSIONS:
+            logger.warning(
+                f"{context_host.print_prefix}postal_version {host.postal.version} is outside the "
+                f"tested set ({', '.join(TESTED_VERSIONS)})"
+            )
+        files(name="files", bundle=wanted)
+        conditions(name="SMTP certificate and port", bundle=wanted)
+        first_web_host = fleet.with_role("postal_web")[:1] == [host]
+        if first_web_host:
+            database_schema(name="database schema", fleet=fleet)
+        services(name="services", bundle=wanted)
+        if first_web_host and host.postal.admin_email:
+            admin_user(name="first admin user", fleet=fleet)

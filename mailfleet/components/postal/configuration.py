@@ -1,0 +1,157 @@
+"""postal.yml (version 2) from the settings."""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+
+from mailfleet.settings.fleet import Fleet, Host
+from mailfleet.settings.ports import LOOPBACK, SMTP_HEALTH_PORT, database_address
+from mailfleet.settings.postal import PostalSettings
+
+Configuration = dict[str, dict[str, Any]]
+
+
+def configuration(fleet: Fleet, host: Host) -> Configuration:
+    """Groups and keys of postal.yml, secrets in plain text; `postal_config` has the last word."""
+    settings = host.postal
+    groups: Configuration = {
+        "postal": _postal(settings),
+        "web_server": {
+            "default_port": settings.web_port,
+            # On a bridge the port is published by Docker, on loopback of the host only.
+            "default_bind_address": "0.0.0.0" if settings.networking == "bridge" else LOOPBACK,
+            "max_threads": settings.web_max_threads,
+        },
+        "worker": {"threads": settings.worker_threads},
+        "main_db": _database(fleet, host)
+        | {
+            "database": settings.database_name,
+            # Every thread of the web process holds a connection.
+            "pool_size": max(5, settings.web_max_threads),
+        },
+        "message_db": _database(fleet, host) | {"database_name_prefix": settings.database_prefix},
+        "logging": {"enabled": True},
+        "gelf": {"host": settings.gelf_host, "port": settings.gelf_port}
+        if settings.gelf_host
+        else {},
+        "smtp_server": _smtp_server(settings),
+        "dns": _dns(settings),
+        "smtp": _own_mail(settings),
+        "rails": {"secret_key": fleet.value(settings.rails_secret_key).reveal()},
+        **_filters(settings),
+        "oidc": _oidc(fleet, settings),
+    }
+    return _merge(groups, settings.config)
+
+
+def _postal(settings: PostalSettings) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "web_hostname": settings.web_hostname,
+        "web_protocol": "https",
+        "smtp_hostname": settings.smtp_name,
+        "use_ip_pools": settings.use_ip_pools,
+        "signing_key_path": "/config/signing.key",
+        # Postal deletes the queue row of a message whose worker died after this many days, and
+        # with it the message, silently.
+        "queued_message_lock_stale_days": 30,
+    }
+    if settings.relays:
+        values["smtp_relays"] = settings.relays
+    if settings.allowed_request_destinations:
+        values["allowed_request_destinations"] = settings.allowed_request_destinations
+    proxies = list(settings.trusted_proxies)
+    if settings.networking == "bridge":
+        proxies.append(f"{gateway(settings)}/32")
+    if proxies:
+        values["trusted_proxies"] = proxies
+    return values
+
+
+def gateway(settings: PostalSettings) -> str:
+    """Address of the host on Postal's network: what a published port sees as its client."""
+    return str(next(ipaddress.ip_network(settings.subnet).hosts()))
+
+
+def _database(fleet: Fleet, host: Host) -> dict[str, Any]:
+    if host.postal.networking == "bridge" and host.has("database"):
+        address = "mariadb"
+    else:
+        address = database_address(fleet)
+    return {
+        "host": address,
+        "port": 3306,
+        "username": host.postal.database_user,
+        "password": fleet.value(host.postal.database_password).reveal(),
+    }
+
+
+def _smtp_server(settings: PostalSettings) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "default_port": settings.smtp_ports[0] if settings.networking == "host" else 25,
+        "default_health_server_port": SMTP_HEALTH_PORT,
+        "max_message_size": settings.max_message_mb,
+        "log_connections": True,
+    }
+    if settings.smtp_tls != "off":
+        values |= {
+            "tls_enabled": True,
+            "tls_certificate_path": "/config/tls/smtp.cert",
+            "tls_private_key_path": "/config/tls/smtp.key",
+        }
+    return values
+
+
+def _dns(settings: PostalSettings) -> dict[str, Any]:
+    under = settings.name_under_web
+    return {
+        "mx_records": settings.mx_names or [settings.smtp_name],
+        "spf_include": under(settings.spf_include, "spf"),
+        "return_path_domain": under(settings.return_path_domain, "rp"),
+        "route_domain": under(settings.route_domain, "routes"),
+        "track_domain": under(settings.track_domain, "track"),
+        "helo_hostname": settings.helo_hostname or settings.smtp_name,
+    }
+
+
+def _own_mail(settings: PostalSettings) -> dict[str, Any]:
+    """Invitations and password resets go through Postal's own SMTP server by default; without
+    credentials that only delivers once `postal_config` names a server that takes them."""
+    return {
+        "from_name": settings.from_name,
+        "from_address": settings.from_address or f"postal@{settings.web_hostname}",
+    }
+
+
+def _filters(settings: PostalSettings) -> Configuration:
+    filters = {
+        "rspamd": (settings.rspamd_host, settings.rspamd_port),
+        "spamd": (settings.spamd_host, settings.spamd_port),
+        "clamav": (settings.clamav_host, settings.clamav_port),
+    }
+    return {
+        name: {"enabled": True, "host": address, "port": port}
+        for name, (address, port) in filters.items()
+        if address
+    }
+
+
+def _oidc(fleet: Fleet, settings: PostalSettings) -> dict[str, Any]:
+    if settings.oidc_issuer is None:
+        return {}
+    return {
+        "enabled": True,
+        "name": settings.oidc_name,
+        "issuer": settings.oidc_issuer,
+        "identifier": settings.oidc_identifier or "",
+        "secret": fleet.value(settings.oidc_secret).reveal(),
+        "scopes": settings.oidc_scopes,
+        "local_authentication_enabled": settings.oidc_local_authentication,
+    }
+
+
+def _merge(groups: Configuration, overrides: Mapping[str, Any]) -> Configuration:
+    merged = {name: dict(values) for name, values in groups.items()}
+    for name, values in overrides.items():
+        merged[name] = merged.get(name, {}) | dict(values)
+    # An empty group would keep Postal from starting.
+    return {name: values for name, values in merged.items() if values}

@@ -1,0 +1,62 @@
+"""The reference documentation of all settings, made from their models."""
+
+import inspect
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from mailfleet.settings.fleet import MODELS
+from mailfleet.settings.model import ComponentSettings
+
+
+def reference() -> dict[str, str]:
+    """File name -> Markdown, one page per component and an index."""
+    pages = {_page_name(model): _page(model) for model in MODELS}
+    links = [f"- [`{model.prefix}*`]({_page_name(model)}): {_summary(model)}" for model in MODELS]
+    index = "\n".join(
+        [
+            "# Settings",
+            "",
+            "Every setting is a flat key in `group_data/` or beside a host in the inventory. "
+            "A key that is not listed here is an error.",
+            "",
+            *links,
+            "",
+        ]
+    )
+    return {"index.md": index, **pages}
+
+
+def _page_name(model: type[ComponentSettings]) -> str:
+    return f"{model.prefix.rstrip('_')}.md"
+
+
+def _summary(model: type[ComponentSettings]) -> str:
+    return " ".join(inspect.cleandoc(model.__doc__ or "").split())
+
+
+def _page(model: type[ComponentSettings]) -> str:
+    lines = [f"# {model.prefix}*", "", _summary(model), ""]
+    for key, name in model.fields_by_key().items():
+        field = model.model_fields[name]
+        lines += [f"## {key}", "", field.description or "", ""]
+        lines += [f"- type: `{_type(field)}`", f"- default: {_default(field)}", ""]
+    return "\n".join(lines)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined:
+        return "none; required on hosts with the role"
+    return f"`{field.default!r}`"
+
+
+def _type(field: FieldInfo) -> str:
+    return _type_name(field.annotation)
+
+
+def _type_name(annotation: Any) -> str:
+    text = inspect.formatannotation(annotation)
+    for noise in ("typing.", "mailfleet.settings.", "mailfleet.secrets.reference."):
+        text = text.replace(noise, "")
+    return text
