@@ -15,8 +15,7 @@ MAILFLEET_HETZNER_SELECTOR, which servers count, if the project holds more than 
 "mailfleet,environment=prod" (https://docs.hetzner.cloud/reference/cloud#label-selector).
 
 The groups are the roles; settings stand in group_data/<role>.py, and those of all hosts of this
-inventory in group_data/hetzner.py. Names with an underscore are none of pyinfra's business.
-"""
+inventory in group_data/hetzner.py."""
 
 import os as _os
 
@@ -29,5 +28,4 @@ _servers = _hetzner.servers(
     network=_os.environ.get("HCLOUD_NETWORK"),
 )
 
-# pyinfra takes every list of this module for a group.
 globals().update(_inventory_groups(_servers))

@@ -11,22 +11,31 @@ The credentials need the right lightsail:GetInstances only. Each instance of the
     mailfleet-fqdn  its fully qualified name, as its PTR record has it (the name of an instance
                     cannot hold dots)
 
+Optional: MAILFLEET_LIGHTSAIL_TAG, a tag that tells which instances count, if the account holds more
+than one fleet: "environment=prod".
+
 Give mail servers a static IP: another one is lost when the instance is stopped.
 
 The groups are the roles; settings stand in group_data/<role>.py, and those of all hosts of this
 inventory in group_data/lightsail.py. The user of SSH is the one that Lightsail tells for the image
 (admin on Debian), who may use sudo: put `_sudo = True` into group_data/lightsail.py.
+
+A fleet over several providers is an inventory of your own that ends in
+globals().update(_inventory_groups([*_hetzner.servers(...), *_lightsail.servers(...)])).
 """
 
+# pyinfra takes every name for a group unless it begins with an underscore.
 import os as _os
 
 from mailfleet.providers import lightsail as _lightsail
 from mailfleet.providers.servers import inventory_groups as _inventory_groups
 
+_tag, _, _value = _os.environ.get("MAILFLEET_LIGHTSAIL_TAG", "mailfleet").partition("=")
+
 _servers = _lightsail.servers(
     regions=_os.environ.get("MAILFLEET_LIGHTSAIL_REGIONS", "").split(),
-    # Further tags to tell fleets apart: tag="mailfleet", value="mailserver.caddy" for one only.
+    tag=_tag,
+    value=_value or None,
 )
 
-# pyinfra takes every list of this module for a group.
 globals().update(_inventory_groups(_servers))

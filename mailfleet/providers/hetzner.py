@@ -66,7 +66,6 @@ def _client(token: str) -> "Client":
         token,
         api_endpoint=_endpoint(),
         application_name="mailfleet",
-        # hcloud's annotation asks for floats only.
         timeout=_TIMEOUT_SECONDS,
     )
 
@@ -80,18 +79,19 @@ def _explain(error: "APIException") -> NoReturn:
     raise ProviderError(f"the Hetzner API answers: {error.message} ({error.code})") from None
 
 
-def _network_id(client: "Client", name: str) -> int:
+def _network_id(client: "Client", name: str) -> int | None:
     network = client.networks.get_by_name(name)
     if network is None:
         raise ProviderError(f"this Hetzner project has no network {name}: check HCLOUD_NETWORK")
-    return int(network.id)
+    return network.id
 
 
 def _server(found: "BoundServer", network_id: int | None) -> Server:
     public = found.public_net
     return Server(
-        name=found.name,
-        location=found.location.name if found.location else "",
+        # The API sends both for every server; hcloud's types also cover half-loaded ones.
+        name=found.name or "",
+        location=(found.location and found.location.name) or "",
         public_ipv4=public.ipv4.ip if public and public.ipv4 else None,
         public_ipv6=_first_host(public.ipv6.ip) if public and public.ipv6 else None,
         private_ipv4=_private_ipv4(found, network_id),
