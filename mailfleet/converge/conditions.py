@@ -13,14 +13,16 @@ from mailfleet.converge.plan import forget, observe
 
 def _script(condition: Condition) -> str:
     """Repair, then look again: a repair that has no effect is an error, not a success."""
-    name, wanted = shlex.quote(condition.name), shlex.quote(condition.wanted)
+    name, wanted = shlex.quote(condition.name), shlex.quote(" ".join(condition.wanted.split()))
     return "\n".join(
         [
             "set -eu",
             f"( {condition.repair}\n) >&2",
             f"seen=$( ( {condition.look}\n) 2>&1 || true)",
-            f'[ "$(echo $seen)" = "$(echo {wanted})" ] || '
-            f'{{ echo mailfleet: {name} is still \\"$seen\\" >&2; exit 1; }}',
+            # Unquoted: compares words, as the plan does.
+            "set -f; seen=$(echo $seen)",
+            f'[ "$seen" = {wanted} ] || '
+            f'{{ echo mailfleet: {name}: "$seen" instead of {wanted} >&2; exit 1; }}',
         ]
     )
 

@@ -7,10 +7,9 @@ import tarfile
 from collections.abc import Generator, Iterable
 from importlib.resources import files as resource_files
 
-from pyinfra import host
+from pyinfra import host, state
 from pyinfra.api.command import StringCommand
 from pyinfra.api.operation import operation
-from pyinfra.context import ctx_config
 
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.diff import show_differences
@@ -84,7 +83,7 @@ def files(bundle: Bundle) -> Generator[StringCommand, None, None]:
     if not changes:
         host.noop(f"files of {bundle.component} are as described")
         return
-    if ctx_config.get().DIFF:
+    if state.config.DIFF:
         show_differences(host, bundle, changes)
     yield StringCommand(_script(bundle, changes), _stdin=_archive(bundle))
     forget(host)

@@ -75,12 +75,19 @@ _RUNS: list[Run] = []
 
 
 def watch(state: State) -> None:
-    """Attach to a pyinfra run; called from config.py, before the inventory is loaded."""
+    """Attach to a pyinfra run; called from config.py, before the inventory is loaded. A state
+    takes callbacks only once it is initialised, which pyinfra does right after."""
     context = click.get_current_context(silent=True)
     inventory = context.params.get("inventory") if context else None
     run = Run(Sources(str(inventory or "inventory")))
     _RUNS[:] = [run]
-    state.add_callback_handler(run)
+    initialise = state.init
+
+    def initialise_and_attach(*args: Any, **kwargs: Any) -> None:
+        initialise(*args, **kwargs)
+        state.add_callback_handler(run)
+
+    state.init = initialise_and_attach  # type: ignore[method-assign]
 
 
 def current_fleet(state: State) -> Fleet:

@@ -2,6 +2,7 @@
 
 from mailfleet.secrets import generate
 from mailfleet.secrets.errors import MissingSecret, ReadOnlyStore, SecretsError, StoreMissing
+from mailfleet.secrets.initial import missing
 from mailfleet.secrets.reference import Generator, SecretRef, secret
 from mailfleet.secrets.store import SecretStore, open_store
 from mailfleet.secrets.uses import SecretUse, StoreSettings
@@ -20,6 +21,7 @@ __all__ = [
     "StoreMissing",
     "StoreSettings",
     "generate",
+    "missing",
     "open_store",
     "secret",
 ]

@@ -31,11 +31,11 @@ def initialise(settings: StoreSettings, uses: Iterable[SecretUse]) -> Initialise
     refs = distinct_refs(uses)
     store = settings.open()
     if not isinstance(store, AgeStore):
-        return Initialised(None, None, [], _missing(store, refs))
+        return Initialised(None, None, [], missing(store, refs))
     new_identity = _ensure_identity(store)
     new_file = store.path if store.create() else None
     made = store.add_missing({ref.name: ref.generate for ref in refs.values() if ref.generate})
-    return Initialised(new_identity, new_file, made, _missing(store, refs))
+    return Initialised(new_identity, new_file, made, missing(store, refs))
 
 
 def distinct_refs(uses: Iterable[SecretUse]) -> dict[str, SecretRef]:
@@ -57,8 +57,9 @@ def is_set(store: SecretStore, name: str) -> bool:
     return True
 
 
-def _missing(store: SecretStore, refs: Iterable[str]) -> list[str]:
-    return [name for name in refs if not is_set(store, name)]
+def missing(store: SecretStore, names: Iterable[str]) -> list[str]:
+    """Those of `names` that have no value, with any backend: the environment cannot list names."""
+    return [name for name in names if not is_set(store, name)]
 
 
 def _ensure_identity(store: AgeStore) -> Path | None:

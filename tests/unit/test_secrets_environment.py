@@ -2,7 +2,14 @@
 
 import pytest
 
-from mailfleet.secrets import MissingSecret, ReadOnlyStore, Secret, SecretsError, open_store
+from mailfleet.secrets import (
+    MissingSecret,
+    ReadOnlyStore,
+    Secret,
+    SecretsError,
+    missing,
+    open_store,
+)
 from mailfleet.secrets.environment import EnvironmentStore, variable
 
 CANARY = "canary-5c1d"
@@ -58,3 +65,8 @@ def test_what_is_no_name_is_no_variable():
 def test_an_unknown_backend_is_an_error(tmp_path):
     with pytest.raises(SecretsError, match='"vault" does not exist'):
         open_store("vault", tmp_path)
+
+
+def test_missing_works_without_expected_names():
+    store = EnvironmentStore({VARIABLE: "a"})
+    assert missing(store, [NAME, "other/one"]) == ["other/one"]
