@@ -81,8 +81,8 @@ def test_every_default_is_of_its_own_type_and_kind():
                 assert own == []
 
 
-def test_the_schema_has_the_111_keys_of_3_3_7_in_20_groups():
-    assert (len(SCHEMA), sum(map(len, SCHEMA.values()))) == (20, 111)
+def test_the_schema_has_the_111_keys_of_3_3_7_in_17_groups():
+    assert (len(SCHEMA), sum(map(len, SCHEMA.values()))) == (17, 111)
 
 
 def test_every_key_says_what_it_means():
@@ -387,7 +387,7 @@ NEARLY = st.sampled_from(
         "smtp://",
         "smtp://a@b:c?d",
         "//[",
-        "smtp://h:１",
+        "smtp://h:\uff11",
         "10.0.0.0/",
         "(?<",
         "\\",
@@ -405,16 +405,14 @@ def test_problems_never_raises(config, version):
     assert isinstance(missing(config), list)
 
 
-@given(st.data())
-def test_problems_never_raises_on_real_keys(data):
-    config = {
-        group: data.draw(
-            st.dictionaries(
-                st.sampled_from(list(keys)), ANYTHING | NEARLY | st.lists(NEARLY | st.text())
-            )
-        )
-        for group, keys in SCHEMA.items()
-    }
+KEYS = st.sampled_from([(group, name) for group, keys in SCHEMA.items() for name in keys])
+
+
+@given(st.dictionaries(KEYS, ANYTHING | NEARLY | st.lists(NEARLY | st.text()), max_size=4))
+def test_problems_never_raises_on_real_keys(values):
+    config: dict[str, dict[str, object]] = {}
+    for (group, name), value in values.items():
+        config.setdefault(group, {})[name] = value
     assert isinstance(problems(config), list)
 
 
@@ -424,7 +422,8 @@ AWKWARD = [
     "yes", "no", "on", "y", "true", "null", "~", "", "0x1", "0o17", "012", "1.0", "1e3", "12e3",
     "1,000", "1_000", "1:30:00", ".5", "+1", "2026-01-01", "2026-01-01 00:00:00", ":symbol", "=",
     "<<", " a ", "a\n", "a: b", "#a", "'", '"', "\\", "{a", "- a", "*a", "&a", "!a", "%a", "@a",
-    "\x00", "\x85", "\u2028", "\ufeff", "é", "😀", "x " * 200, ".inf", "---", "...", "!ruby/object:A",
+    "\x00", "\x85", "\u2028", "\ufeff", "é", "😀", "x " * 200, ".inf", "---", "...",
+    "!ruby/object:A",
 ]  # fmt: skip
 
 
