@@ -38,10 +38,6 @@ class Run(BaseStateCallback):
         return self._fleet
 
     @override
-    def host_before_connect(self, state: State, host: PyinfraHost) -> None:  # type: ignore[override]
-        self.fleet(state)
-
-    @override
     def host_connect(self, state: State, host: PyinfraHost) -> None:  # type: ignore[override]
         _send_at_once(host)
         self._count(host)
@@ -78,14 +74,18 @@ def watch(state: State) -> None:
     """Attach to a pyinfra run; called from config.py, before the inventory is loaded. A state
     takes callbacks only once it is initialised, which pyinfra does right after."""
     context = click.get_current_context(silent=True)
-    inventory = context.params.get("inventory") if context else None
-    run = Run(Sources(str(inventory or "inventory")))
+    arguments = context.params if context else {}
+    run = Run(Sources(str(arguments.get("inventory", "inventory"))))
     _RUNS[:] = [run]
+    # `pyinfra INVENTORY exec -- uptime` and the like work with broken settings too.
+    deploys = all(name.endswith(".py") for name in arguments.get("operations", ()))
     initialise = state.init
 
     def initialise_and_attach(*args: Any, **kwargs: Any) -> None:
         initialise(*args, **kwargs)
         state.add_callback_handler(run)
+        if deploys:
+            run.fleet(state)
 
     state.init = initialise_and_attach  # type: ignore[method-assign]
 

@@ -12,6 +12,7 @@ from pyinfra.connectors.ssh import ConnectorData
 
 from mailfleet.secrets import (
     MASK,
+    MissingSecret,
     Secret,
     SecretRef,
     SecretsError,
@@ -138,17 +139,16 @@ class Fleet:
         return self.secret_store_settings.open()
 
     def require_secrets(self) -> None:
-        """Raises SecretsError that names every missing secret and the command that makes it."""
-        held = set(self._store.names())
-        missing = sorted({use.ref.name for use in self.secret_uses} - held)
+        """Raises SecretsError that names every missing secret and what to do."""
+        missing = []
+        for name in sorted({use.ref.name for use in self.secret_uses}):
+            try:
+                self._store.get(name)
+            except MissingSecret as error:
+                missing.append(f"  {error}")
         if missing:
-            generated = {use.ref.name for use in self.secret_uses if use.ref.generate}
-            lines = [
-                f"  {name}: `mailfleet secrets "
-                + ("init INVENTORY`" if name in generated else f"set INVENTORY {name}`")
-                for name in missing
-            ]
-            raise SecretsError("secrets are missing, no host was touched:\n" + "\n".join(lines))
+            text = "\n".join(missing)
+            raise SecretsError(f"secrets are missing, no host was touched:\n{text}")
 
     def with_role(self, *roles: str) -> list[Host]:
         return [host for host in self.hosts.values() if host.has(*roles)]
