@@ -85,7 +85,7 @@ def _leaves(old: Mapping[object, object]) -> Iterator[tuple[str, object]]:
     for group, content in old.items():
         if group == "version":
             continue
-        if not isinstance(content, Mapping) or not content:
+        if group == "smtp_relays" or not isinstance(content, Mapping) or not content:
             yield str(group), content
             continue
         for name, value in content.items():
