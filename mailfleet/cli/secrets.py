@@ -217,7 +217,7 @@ def _state(ref: SecretRef, store: SecretStore, settings: StoreSettings, exists: 
         return "set"
     if settings.backend == "environment":
         return f"missing: set {variable(ref.name)}"
-    return f"missing: init makes a {ref.generate}" if ref.generate else "missing: set it"
+    return f"missing: init makes it ({ref.generate})" if ref.generate else "missing: set it"
 
 
 def _users(name: str, uses: list[SecretUse]) -> str:

@@ -116,7 +116,7 @@ def test_init_with_the_environment_lists_the_variables(in_environment):
 
 def test_list_before_init(operator):
     output = operator("list", "prod.py")
-    assert "missing: init makes a password of 32 letters and digits" in output
+    assert "missing: init makes it (password of 32 letters and digits)" in output
     assert "missing: set it" in output
 
 
