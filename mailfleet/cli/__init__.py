@@ -1,8 +1,15 @@
 """`mailfleet`: what pyinfra's own command line cannot do. One module per command group."""
 
+# pyinfra talks to several hosts at once by gevent, which must come before the modules it patches.
+from gevent import monkey
+
+monkey.patch_all()
+
 import click
 
+from mailfleet.cli.health import health
 from mailfleet.cli.lab import lab
+from mailfleet.cli.postal import postal
 from mailfleet.cli.secrets import secrets
 from mailfleet.cli.settings import render, settings
 
@@ -13,5 +20,5 @@ def main() -> None:
     """Run your own mail infrastructure from one description."""
 
 
-for command in (lab, render, secrets, settings):
+for command in (health, lab, postal, render, secrets, settings):
     main.add_command(command)

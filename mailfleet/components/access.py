@@ -7,6 +7,7 @@ from mailfleet.converge.bundle import Bundle, Check, Directory, File, Unit
 from mailfleet.converge.files import files
 from mailfleet.converge.packages import packages
 from mailfleet.converge.plan import bundle_here
+from mailfleet.health.probe import Probe
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
 from mailfleet.settings.ports import PortUse, ports_of
 from mailfleet.templates import render, shipped
@@ -70,6 +71,19 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
                 if firewall
                 else ()
             ),
+        ),
+    )
+
+
+def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
+    """What healthy means for this component, asked on the host."""
+    if not host.access.firewall:
+        return ()
+    return (
+        Probe(
+            "firewall",
+            "nft list chain inet mailfleet input | grep -q 'policy drop' && echo 'rules in force'",
+            "systemctl restart mailfleet-firewall",
         ),
     )
 

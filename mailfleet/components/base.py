@@ -8,6 +8,7 @@ from mailfleet.converge.files import files
 from mailfleet.converge.packages import packages
 from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
+from mailfleet.health.probe import Probe
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
 from mailfleet.templates import render
 
@@ -93,6 +94,30 @@ def _swap(below_mb: int, size_mb: int) -> Condition:
         f"{{ fallocate -l {size_mb}M /swapfile; chmod 600 /swapfile; mkswap /swapfile; }}; "
         "grep -q '^/swapfile ' /etc/fstab || echo '/swapfile none swap sw 0 0' >>/etc/fstab; "
         "swapon /swapfile",
+    )
+
+
+def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
+    """What healthy means for this component, asked on the host."""
+    return (
+        Probe(
+            "units",
+            "failed=$(systemctl list-units --failed --plain --no-legend | awk '{print $1}'); "
+            'echo "failed: ${failed:-none}" | tr "\\n" " "; [ -z "$failed" ]',
+            "read `journalctl -u UNIT` of each failed unit",
+        ),
+        Probe(
+            "disk",
+            "used=$(df --output=pcent /var/lib | tail -n 1 | tr -dc 0-9); "
+            'echo "$used% of /var/lib used"; [ $used -lt 80 ] || exit $((used < 90 ? 2 : 1))',
+            "make room, or use a larger disk",
+        ),
+        Probe(
+            "clock",
+            "state=$(timedatectl show -p NTPSynchronized --value); "
+            'echo "synchronised: $state"; [ "$state" = yes ] || exit 2',
+            "open UDP 123 outbound, or set base_ntp_servers to servers that answer",
+        ),
     )
 
 

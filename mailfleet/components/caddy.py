@@ -9,6 +9,7 @@ from mailfleet.converge.compose import compose_checks
 from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
+from mailfleet.health.probe import Probe
 from mailfleet.settings.caddy import CaddySettings
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.ports import web_address
@@ -97,6 +98,40 @@ def _certificates(fleet: Fleet, settings: CaddySettings) -> list[File]:
             content = fleet.value(ref).reveal().encode()
             found.append(File(f"{_ETC}/{name}", content, mode=0o600, secret=True))
     return found
+
+
+def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
+    """What healthy means for this component, asked on the host."""
+    postal = fleet.postal
+    names = [postal.web_hostname, *postal.track_domains]
+    return (
+        Probe(
+            "redirect",
+            "curl -sS -o /dev/null -w '%{http_code} %{redirect_url}' --max-time 5 "
+            f"-H 'Host: {postal.web_hostname}' http://127.0.0.1/ | grep '^30[18] https://'",
+            "deploy again: plain HTTP must lead to HTTPS",
+        ),
+        *(_certificate_probe(name, _WARN_SECONDS[host.caddy.tls]) for name in names),
+    )
+
+
+_TWO_WEEKS = 14 * 86400
+# Caddy's own CA issues for half a day at a time.
+_WARN_SECONDS = {"acme": _TWO_WEEKS, "given": _TWO_WEEKS, "internal": 3600}
+
+
+def _certificate_probe(name: str, warn_seconds: int) -> Probe:
+    """The certificate that visitors of a name get, and a warning well before it expires."""
+    return Probe(
+        f"certificate of {name}",
+        f"certificate=$(openssl s_client -connect 127.0.0.1:443 -servername {name} </dev/null "
+        "2>/dev/null | openssl x509 2>/dev/null) || { echo 'no certificate'; exit 1; }; "
+        'echo "$certificate" | openssl x509 -noout -enddate | sed "s/notAfter=/valid until /"; '
+        f'echo "$certificate" | openssl x509 -noout -checkhost {name} | grep -q "does match" || '
+        "exit 1; "
+        f'echo "$certificate" | openssl x509 -noout -checkend {warn_seconds} >/dev/null || exit 2',
+        f"read `docker logs caddy`; the A record of {name} must lead here for ACME to work",
+    )
 
 
 @pyinfra_deploy("caddy")

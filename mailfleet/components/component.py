@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 from mailfleet.converge.bundle import Bundle
+from mailfleet.health.probe import Probe
 from mailfleet.settings.fleet import Fleet, Host
 
 
@@ -21,6 +22,10 @@ class Component(Protocol):
     @property
     def bundle(self) -> Callable[[Fleet, Host], Bundle]:
         """What it wants on a host. Pure: no host is touched."""
+
+    @property
+    def probes(self) -> Callable[[Fleet, Host], tuple[Probe, ...]]:
+        """What healthy means there."""
 
     @property
     def deploy(self) -> Callable[..., Any]:

@@ -12,6 +12,7 @@ from mailfleet.converge.files import files
 from mailfleet.converge.packages import packages
 from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
+from mailfleet.health.probe import Probe
 from mailfleet.settings.docker import DockerSettings, Registry
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
 from mailfleet.templates import shipped
@@ -88,6 +89,17 @@ def _apt_repository() -> Condition:
         "[ -e /etc/apt/sources.list.d/docker.sources ] && echo present",
         "present",
         script,
+    )
+
+
+def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
+    """What healthy means for this component, asked on the host."""
+    return (
+        Probe(
+            "engine",
+            "docker info --format 'Docker {{.ServerVersion}}, {{.ContainersRunning}} running'",
+            "read `journalctl -u docker`",
+        ),
     )
 
 

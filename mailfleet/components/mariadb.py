@@ -14,6 +14,7 @@ from mailfleet.converge.compose import compose_checks
 from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here, fleet_here, forget, observe
 from mailfleet.converge.services import services
+from mailfleet.health.probe import Probe
 from mailfleet.secrets import Secret
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.ports import DATABASE_NETWORK, database_address, database_is_published
@@ -163,6 +164,23 @@ def _refuse_upgrade(wanted: Bundle, version: str) -> None:
             f'{context_host.name}: mariadb_version = "{version}", but {running} holds the data. '
             "A deploy does not change the major version: set the former one."
         )
+
+
+def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
+    """What healthy means for this component, asked on the host."""
+    return (
+        Probe(
+            "queries",
+            f"version=$({CLIENT} -e 'SELECT VERSION()') && echo \"answers, $version\"",
+            "read `docker logs mariadb`",
+        ),
+        Probe(
+            "binary log",
+            f"state=$({CLIENT} -e 'SELECT @@log_bin, @@gtid_strict_mode') || exit 1; "
+            'echo "log_bin and gtid_strict_mode: $state"; [ "$(echo $state)" = "1 1" ]',
+            "deploy again: a later move needs it",
+        ),
+    )
 
 
 @pyinfra_deploy("mariadb")

@@ -12,6 +12,7 @@ from pyinfra.api.exceptions import OperationError
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.observe import Observation
 from mailfleet.converge.plan import bundle_here, fleet_here, observe
+from mailfleet.health.probe import Probe
 from mailfleet.settings.fleet import EVERY_HOST, POSTAL_PROCESSES, Fleet, Host
 from mailfleet.settings.ports import ports_of
 from mailfleet.settings.preflight import PreflightSettings
@@ -228,6 +229,11 @@ _SHOWN: dict[str, Callable[[str], str]] = {
     "warn": lambda text: click.style(text, "yellow"),
     "fail": lambda text: click.style(text, "red"),
 }
+
+
+def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
+    """None: what preflight looks at, the other components' probes see in service."""
+    return ()
 
 
 def deploy(verbose: bool = False) -> None:

@@ -9,6 +9,7 @@ from pyinfra.api.deploy import deploy as pyinfra_deploy
 
 from mailfleet.components.postal.configuration import configuration, gateway
 from mailfleet.components.postal.operations import admin_user, database_schema
+from mailfleet.components.postal.probes import probes
 from mailfleet.components.postal.schema import render as render_configuration
 from mailfleet.converge.bundle import Bundle, Condition, Directory, File, Gate, Project, Unit
 from mailfleet.converge.compose import compose_checks
@@ -25,6 +26,8 @@ from mailfleet.settings.ports import (
 )
 from mailfleet.settings.postal import TESTED_VERSIONS
 from mailfleet.templates import render, shipped
+
+__all__ = ["NAME", "ROLES", "bundle", "deploy", "probes"]
 
 NAME = "postal"
 ROLES = POSTAL_PROCESSES

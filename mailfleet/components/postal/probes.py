@@ -1,0 +1,95 @@
+"""What healthy means for Postal, by the ways that really tell: its web process has no /health."""
+
+from mailfleet.health.probe import Probe
+from mailfleet.settings.fleet import Fleet, Host
+from mailfleet.settings.ports import SMTP_HEALTH_PORT, web_address, worker_health_ports
+
+
+def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
+    """Probes of the processes that this host carries."""
+    found: list[Probe] = []
+    if host.has("postal_web"):
+        found += _web(fleet, host)
+    if host.has("postal_smtp"):
+        found += _smtp(host)
+    if host.has("postal_worker"):
+        found += [_health(f"worker {port}", port, "worker") for port in _worker_ports(host)]
+    return tuple(found)
+
+
+def _worker_ports(host: Host) -> list[int]:
+    return worker_health_ports(host.postal.worker_replicas)
+
+
+def _web(fleet: Fleet, host: Host) -> list[Probe]:
+    settings = host.postal
+    web = f"http://{web_address(fleet, host)}:{settings.web_port}"
+    found = [
+        Probe(
+            "login page",
+            f"curl -sS -o /dev/null -w 'HTTP %{{http_code}}\\n' --fail --max-time 10 "
+            f"-H 'Host: {settings.web_hostname}' {web}/login",
+            "read `postal logs web`: the page needs the database",
+        ),
+        Probe(
+            "signing key",
+            f"curl -fsS --max-time 10 -H 'Host: {settings.web_hostname}' "
+            f"{web}/.well-known/jwks.json | grep -q '\"keys\"' && echo 'Postal can read it'",
+            "deploy again: config/signing.key must be an RSA key",
+        ),
+    ]
+    if host.has("caddy"):
+        found += [_tracking(name) for name in settings.track_domains]
+    return found
+
+
+def _tracking(name: str) -> Probe:
+    return Probe(
+        f"tracking at {name}",
+        # The manual's own test; the certificate is Caddy's probe.
+        f"curl -fsSk --max-time 10 --resolve {name}:443:127.0.0.1 https://{name}/ | "
+        "grep -x 'Hello\\.'",
+        "links in mail are broken: deploy caddy again",
+    )
+
+
+def _smtp(host: Host) -> list[Probe]:
+    settings = host.postal
+    found = [_health("SMTP server", SMTP_HEALTH_PORT, "smtp")]
+    for port in settings.smtp_ports:
+        found.append(
+            Probe(
+                f"SMTP on port {port}",
+                f"curl -sS --max-time 5 telnet://127.0.0.1:{port} </dev/null | grep '^220 '",
+                "read `postal logs smtp`",
+            )
+        )
+    if settings.smtp_tls != "off":
+        found.append(_starttls(settings.smtp_name, settings.smtp_ports[0]))
+    return found
+
+
+def _starttls(name: str, port: int) -> Probe:
+    return Probe(
+        "STARTTLS",
+        f"certificate=$(openssl s_client -connect 127.0.0.1:{port} -starttls smtp -servername "
+        f"{name} </dev/null 2>/dev/null | openssl x509 2>/dev/null) || "
+        "{ echo 'STARTTLS fails'; exit 1; }; "
+        f'echo "$certificate" | openssl x509 -noout -checkhost {name} | grep -q "does match" || '
+        f"{{ echo 'the certificate is not for {name}'; exit 1; }}; "
+        'issuer=$(echo "$certificate" | openssl x509 -noout -issuer -nameopt multiline | '
+        "sed -n 's/.*commonName *= //p'); "
+        'echo "certificate by $issuer, $(echo "$certificate" | openssl x509 -noout -enddate | '
+        'sed s/notAfter=/until\\ /)"; '
+        f'[ "$issuer" != {name} ] || {{ echo "a self-signed one stands in"; exit 2; }}; '
+        'echo "$certificate" | openssl x509 -noout -checkend 604800 >/dev/null || exit 2',
+        "run `/opt/postal/bin/smtp-certificate install 60` and read what it says",
+    )
+
+
+def _health(what: str, port: int, process: str) -> Probe:
+    return Probe(
+        what,
+        f"curl -fsS --max-time 5 http://127.0.0.1:{port}/health",
+        f"read `postal logs {process}`",
+    )
