@@ -19,7 +19,7 @@ setting() {
     for prefix in MARIADB MYSQL; do
         direct="${prefix}_${name}" file="${prefix}_${name}_FILE"
         if [[ -n ${!direct:-} && -n ${!file:-} ]]; then
-            die "Both $direct and $file are set (but are exclusive)"
+            die "$direct and $file exclude each other, and both are set"
         fi
         [[ -n $value ]] && continue
         if [[ -n ${!direct:-} ]]; then
@@ -85,14 +85,14 @@ docker_process_sql() {
 }
 
 own_server_start() {
-    note "Starting temporary server"
+    note "Starting a server without networking"
     "$@" --skip-networking --socket="$SOCKET" --skip-slave-start --wsrep-on=OFF \
         --expire-logs-days=0 --loose-innodb-buffer-pool-load-at-startup=0 &
     OWN_SERVER=$!
     local tries
     for ((tries = 0; tries < 300; tries++)); do
         if sql --database=mysql <<<'SELECT 1' &>/dev/null; then
-            note "Temporary server started."
+            note "It answers."
             return
         fi
         kill -0 "$OWN_SERVER" 2>/dev/null || die "The temporary server ended before it answered."
@@ -102,10 +102,9 @@ own_server_start() {
 }
 
 own_server_stop() {
-    note "Stopping temporary server"
+    note "Stopping it"
     kill "$OWN_SERVER"
     wait "$OWN_SERVER" || die "The temporary server did not stop cleanly."
-    note "Temporary server stopped"
 }
 
 quoted() { # an SQL string literal
@@ -178,14 +177,14 @@ create_accounts() {
     ROOT_AUTH=$MARIADB_ROOT_PASSWORD
 
     if [[ -n $MARIADB_DATABASE ]]; then
-        note "Creating database $MARIADB_DATABASE"
+        note "Database $MARIADB_DATABASE"
         sql <<<"CREATE DATABASE IF NOT EXISTS \`$MARIADB_DATABASE\`"
     fi
     if [[ -n $MARIADB_USER && -n $MARIADB_PASSWORD$MARIADB_PASSWORD_HASH ]]; then
-        note "Creating user $MARIADB_USER"
+        note "User $MARIADB_USER"
         sql <<<"CREATE USER $(quoted "$MARIADB_USER")@'%' $(identified "$MARIADB_PASSWORD" "$MARIADB_PASSWORD_HASH")"
         if [[ -n $MARIADB_DATABASE ]]; then
-            note "Giving user $MARIADB_USER access to schema $MARIADB_DATABASE"
+            note "User $MARIADB_USER may use database $MARIADB_DATABASE"
             sql <<<"GRANT ALL ON \`${MARIADB_DATABASE//_/\\_}\`.* TO $(quoted "$MARIADB_USER")@'%'"
         fi
     fi
@@ -220,21 +219,20 @@ run_init_files() {
 
 first_start() {
     if [[ -z $MARIADB_ROOT_PASSWORD$MARIADB_ROOT_PASSWORD_HASH$MARIADB_ALLOW_EMPTY_ROOT_PASSWORD$MARIADB_RANDOM_ROOT_PASSWORD ]]; then
-        die $'Database is uninitialized and password option is not specified\n\tYou need to specify one of MARIADB_ROOT_PASSWORD, MARIADB_ROOT_PASSWORD_HASH, MARIADB_ALLOW_EMPTY_ROOT_PASSWORD and MARIADB_RANDOM_ROOT_PASSWORD'
+        die "$DATADIR is empty and nothing says what root's password shall be: set MARIADB_ROOT_PASSWORD, MARIADB_ROOT_PASSWORD_HASH, MARIADB_RANDOM_ROOT_PASSWORD or MARIADB_ALLOW_EMPTY_ROOT_PASSWORD"
     fi
     ls /docker-entrypoint-initdb.d/ >/dev/null
 
-    note "Initializing database files"
+    note "Making the system tables"
     mariadb-install-db --datadir="$DATADIR" --auth-root-authentication-method=normal \
         --skip-test-db --skip-name-resolve "${@:2}" >/dev/null
-    note "Database files initialized"
 
     own_server_start "$@"
     load_time_zones
     create_accounts
     run_init_files
     own_server_stop
-    note "MariaDB init process done. Ready for start up."
+    note "First start done, ready to serve."
 }
 
 # ---------------------------------------------------------------- later starts
@@ -244,18 +242,18 @@ upgrade_if_asked() {
     have=$(cut -d- -f1 "$DATADIR/mariadb_upgrade_info" 2>/dev/null || cut -d- -f1 "$DATADIR/mysql_upgrade_info" 2>/dev/null || true)
     want=$(mariadbd --version | sed -E 's/.*Ver ([0-9.]+).*/\1/')
     if [[ ${have%.*} == "${want%.*}" ]]; then
-        note "MariaDB upgrade not required"
+        note "System tables are up to date"
         return
     fi
     if [[ -z $MARIADB_AUTO_UPGRADE ]]; then
-        note "MariaDB upgrade (mariadb-upgrade or creating healthcheck users) required, but skipped due to \$MARIADB_AUTO_UPGRADE setting"
+        note "System tables are of ${have:-an unknown version}, the server is $want; MARIADB_AUTO_UPGRADE is not set, so they stay"
         return
     fi
     note "Upgrading system tables from ${have:-an unknown version} to $want"
     ROOT_AUTH=$MARIADB_ROOT_PASSWORD
     own_server_start "$@" --skip-grant-tables
     if [[ -z $MARIADB_DISABLE_UPGRADE_BACKUP ]]; then
-        note "Backing up system database to system_mysql_backup_${have:-unknown}.sql.zst"
+        note "Saving the old ones as system_mysql_backup_${have:-unknown}.sql.zst"
         mariadb-dump --socket="$SOCKET" --skip-ssl --databases mysql --single-transaction |
             zstd -q -f -o "$DATADIR/system_mysql_backup_${have:-unknown}.sql.zst"
     fi
@@ -278,11 +276,11 @@ main() {
     [[ ${1:-} == -* ]] && set -- mariadbd "$@"
     if [[ ${1:-} == mariadbd || ${1:-} == mysqld ]] && ! wants_only_text "$@"; then
         set -- mariadbd "${@:2}"
-        note "Entrypoint script for MariaDB Server $(mariadbd --version | sed -E 's/.*Ver ([^ ]+).*/\1/') started."
+        note "MariaDB $(mariadbd --version | sed -E 's/.*Ver ([^ ]+).*/\1/') starts"
         if [[ $(id -u) == 0 ]]; then
             DATADIR=$(server_variable datadir "$@") SOCKET=$(server_variable socket "$@")
             prepare_directories
-            note "Switching to dedicated user 'mysql'"
+            note "Continuing as user mysql"
             exec gosu mysql "$0" "$@"
         fi
         check_options "$@"

@@ -25,8 +25,8 @@ user = User.new(
 )
 puts
 if user.save
-  puts "User has been created with e-mail address \e[32m#{user.email_address}\e[0m"
+  puts "\e[32m#{user.email_address} is an admin now\e[0m"
 else
-  puts "\e[31mFailed to create user\e[0m"
+  puts "\e[31mNo user was made\e[0m"
   user.errors.full_messages.each { |line| puts " * #{line}" }
 end

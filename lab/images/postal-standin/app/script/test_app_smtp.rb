@@ -38,11 +38,11 @@ begin
       session.send_message(mail.to_s, smtp.from_address, address)
     end
   end
-  puts "\e[32mMessage has been sent successfully.\e[0m"
+  puts "\e[32mSent.\e[0m"
 rescue Timeout::Error
-  puts "Sending timed out"
+  puts "Not sent: no answer within 10 seconds"
 rescue StandardError => e
-  puts "\e[31mMessage was not delivered successfully to SMTP server.\e[0m"
+  puts "\e[31mNot sent.\e[0m"
   puts "Error: #{e.class} (#{e.message})"
   puts
   { "Host" => smtp.host, "Port" => smtp.port, "Username" => smtp.username, "Password" => smtp.password }

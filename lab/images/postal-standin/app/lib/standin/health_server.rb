@@ -12,10 +12,10 @@ module Standin
       address = ENV.fetch("HEALTH_SERVER_BIND_ADDRESS", settings.default_health_server_bind_address)
       server = WEBrick::HTTPServer.new(Port: port, BindAddress: address, AccessLog: [], Logger: WEBrick::Log.new(File::NULL))
       server.mount("/", self, name)
-      Postal.logger.info("started health server on port #{port}", component: "health-server")
+      Postal.logger.info("health server listens on #{address}:#{port}", component: "health-server")
       Thread.new { server.start }
     rescue Errno::EADDRINUSE
-      Postal.logger.info("health server port (#{address}:#{port}) is already in use, not starting health server")
+      Postal.logger.info("#{address}:#{port} is taken, this process runs without a health server")
     end
 
     def initialize(server, name)

@@ -5,7 +5,7 @@ module Standin
   # sessions end with it.
   def self.secret_key
     @secret_key ||= Postal::Config.rails.secret_key || begin
-      warn "No secret key was specified in the Postal config file. Using one for just this session"
+      warn "rails.secret_key is not set: sessions will end with this process"
       SecureRandom.hex(128)
     end
   end

@@ -13,13 +13,13 @@ module Standin
         db = ActiveRecord::Base.connection
         pending = db.table_exists?("schema_migrations") ? Schema.pending(db) : Schema::MIGRATIONS
         if pending.empty?
-          Postal.logger.info "no pending migrations, continuing"
+          Postal.logger.info "all migrations are applied"
           return
         end
-        Postal.logger.info "waiting for #{pending.size} migration(s) to be applied (#{left - 1} remaining)"
+        Postal.logger.info "#{pending.size} migrations are pending, #{left - 1} more looks"
         sleep waiter.sleep_time
       end
-      Postal.logger.info "migration(s) are still pending after #{waiter.attempts} attempts, exiting"
+      Postal.logger.info "migrations are still pending after #{waiter.attempts} looks"
       exit 1
     end
 

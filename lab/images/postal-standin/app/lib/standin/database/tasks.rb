@@ -35,10 +35,10 @@ module Standin
 
         def update
           if schema_loaded?
-            puts "Database schema is already loaded. Running migrations with db:migrate"
+            puts "The schema is there, running db:migrate"
             migrate
           else
-            puts "No schema migrations exist. Loading schema with db:schema:load"
+            puts "There is no schema yet, running db:schema:load"
             load_schema
           end
         end
@@ -68,7 +68,7 @@ module Standin
         def migrate_message_databases
           require_relative "../../standin"
           Server.all.each do |server|
-            puts "Running migrations for #{server.organization.permalink}/#{server.permalink} (ID: #{server.id})"
+            puts "Message database of #{server.full_permalink} (server #{server.id})"
             server.message_db.provisioner.migrate
           end
         end

@@ -35,7 +35,7 @@ module Standin
 
       def call
         catch(:settled) do
-          drop("unqueueing because backend message has been removed") unless @message
+          drop("the message is gone, leaving the queue") unless @message
           settle("Held", "The mail server is suspended: nothing is sent or received.") if @server.suspended?
           give_up if @queued.attempts >= Postal::Config.postal.default_maximum_delivery_attempts
           settle("HardFail", "The raw message is gone, there is nothing left to send.") unless @message.raw_message?
@@ -66,7 +66,7 @@ module Standin
       def hold_outgoing
         settle("Held", "The credential that sent this message has its messages held.") if @message.credential&.hold?
         entry = @message.database.suppression_list.get(:recipient, @message.rcpt_to) or return
-        settle("Held", "Recipient (#{@message.rcpt_to}) is on the suppression list (reason: #{entry['reason']})")
+        settle("Held", "#{@message.rcpt_to} is on the suppression list: #{entry['reason']}")
       end
 
       def sign
@@ -123,7 +123,7 @@ module Standin
       # ---- both
 
       def hold_in_development
-        settle("Held", "Server is in development mode.") if @server.mode == "Development" && !@queued.manual?
+        settle("Held", "The server is in development mode.") if @server.mode == "Development" && !@queued.manual?
       end
 
       def transmit
@@ -138,11 +138,11 @@ module Standin
                                               log_id: result.log_id, time: result.time)
         if result.retry
           @queued.retry_later(result.retry == true ? nil : result.retry)
-          log("message requeued for trying later, at #{@queued.retry_after}")
+          log("to be tried again after #{@queued.retry_after}")
           return
         end
         endpoint&.mark_as_used
-        log("message processing complete")
+        log("done with this message")
         @queued.destroy
       end
 
@@ -150,12 +150,12 @@ module Standin
       def aftermath(result)
         list = @message.database.suppression_list
         if @message.scope == "incoming"
-          "Sent bounce message to sender#{bounce_back}." if result.type == "HardFail" && !result.quiet && @message.send_bounces?
+          "A bounce went to the sender#{bounce_back}." if result.type == "HardFail" && !result.quiet && @message.send_bounces?
         elsif result.type == "Sent"
-          "Recipient removed from suppression list." if list.remove(:recipient, @message.rcpt_to)
+          "The recipient has left the suppression list." if list.remove(:recipient, @message.rcpt_to)
         elsif result.type == "HardFail" && failed_before?
           list.add(:recipient, @message.rcpt_to, reason: "too many hard fails")
-          "Recipient added to suppression list (too many hard fails)."
+          "The recipient is now on the suppression list."
         end
       end
 
@@ -166,12 +166,12 @@ module Standin
       end
 
       def give_up
-        details = "Maximum number of delivery attempts (#{@queued.attempts}) has been reached."
+        details = "#{@queued.attempts} attempts are the limit, giving up."
         if @message.scope == "incoming"
-          details += " Bounce sent#{bounce_back}." if @message.send_bounces?
+          details += " A bounce went to the sender#{bounce_back}." if @message.send_bounces?
         else
           @message.database.suppression_list.add(:recipient, @message.rcpt_to, reason: "too many soft fails")
-          details += " Added #{@message.rcpt_to} to suppression list."
+          details += " #{@message.rcpt_to} is now on the suppression list."
         end
         settle("HardFail", details)
       end

@@ -121,7 +121,7 @@ module Standin
         started = Time.now
         answer = @session.send_message(text, sender, [recipient])
         log(:info, "Accepted by #{@where} for #{recipient}")
-        result("Sent", started, details: "Message for #{recipient} accepted by #{@where}", output: answer.string)
+        result("Sent", started, details: "#{@where} has taken the message for #{recipient}", output: answer.string)
       rescue Net::SMTPFatalError => e
         failed(e)
         result("HardFail", started, details: "#{@where} refused the message for good", output: e.message)
@@ -139,8 +139,8 @@ module Standin
       end
 
       def unreachable
-        tried = @tried.empty? ? "No hosts to try." : "Tried #{@tried.to_sentence}."
-        result("SoftFail", nil, details: "No SMTP servers were available for #{@domain}. #{tried}",
+        tried = @tried.empty? ? "There is none to try." : "Tried #{@tried.to_sentence}."
+        result("SoftFail", nil, details: "No SMTP server of #{@domain} answers. #{tried}",
                                 output: @errors.join(", "), retry: true, connect_error: true)
       end
 

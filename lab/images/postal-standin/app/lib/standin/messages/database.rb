@@ -114,7 +114,7 @@ module Postal
       # By id, or by a hash of columns.
       def message(key)
         where = key.is_a?(Hash) ? key : { id: key.to_i }
-        messages(where: where, limit: 1).first or raise Message::NotFound, "No message found matching provided query #{where}"
+        messages(where: where, limit: 1).first or raise Message::NotFound, "no message with #{where}"
       end
 
       def messages(**options)

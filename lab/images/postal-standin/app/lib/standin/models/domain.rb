@@ -125,9 +125,9 @@ class TrackDomain < ApplicationRecord
   after_create :check_dns, unless: :dns_status
 
   validates :name, presence: true, format: { with: /\A[a-z0-9-]+\z/ }, uniqueness: { scope: :domain_id, case_sensitive: false, message: "is already added" }
-  validates :domain_id, uniqueness: { scope: :server_id, case_sensitive: false, message: "already has a track domain for this server" }
+  validates :domain_id, uniqueness: { scope: :server_id, case_sensitive: false, message: "has a track domain on this server already" }
   validate do
-    errors.add(:domain, "does not belong to the server or the server's organization") if domain && server && ![server, server.organization].include?(domain.owner)
+    errors.add(:domain, "is neither the server's nor its organization's") if domain && server && ![server, server.organization].include?(domain.owner)
   end
 
   scope :ok, -> { where(dns_status: "OK") }

@@ -48,7 +48,7 @@ class AdditionalRouteEndpoint < ApplicationRecord
   belongs_to :endpoint, polymorphic: true
   validate do
     errors.add(:endpoint, :invalid) if endpoint && endpoint.server != route.server
-    errors.add(:base, "You can only add an endpoint to a route once") if endpoint == route.endpoint
-    errors.add(:base, "SMTP or address endpoints are not permitted on wildcard routes") if route.wildcard? && endpoint_type != "HTTPEndpoint"
+    errors.add(:base, "This endpoint is on the route already") if endpoint == route.endpoint
+    errors.add(:base, "A wildcard route takes HTTP endpoints only") if route.wildcard? && endpoint_type != "HTTPEndpoint"
   end
 end

@@ -34,8 +34,8 @@ class IPPoolRule < ApplicationRecord
   belongs_to :ip_pool
   validate do
     org = owner.is_a?(Organization) ? owner : owner&.organization
-    errors.add(:base, "At least one rule condition must be specified") if from.empty? && to.empty?
-    errors.add(:ip_pool_id, "must belong to the organization") if ip_pool && ip_pool_id_changed? && !org&.ip_pools&.include?(ip_pool)
+    errors.add(:base, "A rule needs a condition") if from.empty? && to.empty?
+    errors.add(:ip_pool_id, "is not assigned to the organization") if ip_pool && ip_pool_id_changed? && !org&.ip_pools&.include?(ip_pool)
   end
 
   def from = from_text.to_s.split(/\r?\n/).map(&:strip)

@@ -63,15 +63,15 @@ class Route < ApplicationRecord
     others = Route.where.not(id: id)
     if domain
       other = others.joins(:domain).find_by(name: name, domains: { name: domain.name })
-      errors.add(:name, "is configured on the #{other.server.full_permalink} mail server") if other
+      errors.add(:name, "is a route of #{other.server.full_permalink} already") if other
     elsif others.exists?(name: RETURN_PATH) # of the installation, not only of this server
-      errors.add(:base, "A return path route already exists for this server")
+      errors.add(:base, "There is a return path route already")
     end
   end
 
   def return_path_goes_to_http
     return if !return_path? || (mode == "Endpoint" && endpoint_type == "HTTPEndpoint")
 
-    errors.add(:base, "Return path routes must point to an HTTP endpoint")
+    errors.add(:base, "The return path can only be routed to an HTTP endpoint")
   end
 end

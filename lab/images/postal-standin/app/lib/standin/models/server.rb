@@ -36,7 +36,7 @@ class Server < ApplicationRecord
                         uniqueness: { scope: :organization_id, case_sensitive: false }
   validate do
     if ip_pool && ip_pool_id_changed? && !organization.ip_pools.include?(ip_pool)
-      errors.add(:ip_pool_id, "must belong to the organization")
+      errors.add(:ip_pool_id, "is not assigned to the organization")
     end
   end
 
@@ -112,7 +112,7 @@ class Credential < ApplicationRecord
   validates :name, presence: true
   validate do
     if type == "SMTP-IP"
-      errors.add(:key, "must be a valid IPv4 or IPv6 address") unless network
+      errors.add(:key, "is no IPv4 or IPv6 address or network") unless network
     elsif persisted? && key_changed?
       errors.add(:key, "cannot be changed")
     end

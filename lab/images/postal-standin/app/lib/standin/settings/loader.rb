@@ -53,12 +53,10 @@ module Standin
         when 2
           document
         when 1
-          say "WARNING: Using legacy config file format. Upgrade your postal.yml to use"
-          say "version 2 of the Postal configuration or configure using environment"
-          say "variables. See https://docs.postalserver.io/config-v2 for details."
+          say "WARNING: legacy configuration file (it has no `version: 2`), read as far as version 2 knows its keys"
           Legacy.translate(document)
         else
-          raise "Invalid version specified in Postal config file. Must be 1 or 2."
+          raise "#{@path}: the version is neither 1 nor 2"
         end
       end
 

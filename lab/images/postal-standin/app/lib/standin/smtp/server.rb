@@ -59,8 +59,10 @@ module Standin
           socket = serve(socket, session)
         end
       rescue EOFError, IOError, Errno::ECONNRESET, Errno::EPIPE, Errno::ETIMEDOUT
-        nil
+        nil # the client went away
       rescue StandardError => e
+        return if e.is_a?(OpenSSL::SSL::SSLError) && e.message.include?("unexpected eof") # so did this one, under TLS
+
         log(:error, "#{e.class}: #{e.message}", trace_id: session&.trace_id)
         e.backtrace.first(10).each { |line| log(:error, line) }
         Metrics.increment(:postal_smtp_server_exceptions_total, type: "data", error: e.class.to_s)
@@ -76,7 +78,7 @@ module Standin
       def serve(socket, session)
         socket.write("#{session.greeting}\r\n") if session.greeting
         until session.finished?
-          line = socket.gets("\n", 1_048_576) or break
+          line = socket.gets or break
           answers = Array(session.take(line))
           answers.each { |answer| socket.write("#{answer}\r\n") }
           socket = start_tls(socket, session) if session.start_tls?

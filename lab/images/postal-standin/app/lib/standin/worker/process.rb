@@ -18,11 +18,11 @@ module Standin
       def initialize
         @count = Postal::Config.worker.threads
         @stop_reader, @stop_writer = IO.pipe
-        Metrics.counter(:postal_worker_job_executions, "The number of jobs worked by a worker where work was completed")
-        Metrics.histogram(:postal_worker_job_runtime, "The time taken to process jobs (in seconds)")
-        Metrics.counter(:postal_worker_errors, "The number of errors encountered while processing jobs")
-        Metrics.histogram(:postal_worker_task_runtime, "The time taken to process tasks (in seconds)")
-        Metrics.histogram(:postal_message_queue_latency, "The length of time between a message being queued and being dequeued (in seconds)")
+        Metrics.counter(:postal_worker_job_executions, "Jobs that found work")
+        Metrics.histogram(:postal_worker_job_runtime, "Seconds that a look for work took, work included")
+        Metrics.counter(:postal_worker_errors, "Errors that ended a job or a task")
+        Metrics.histogram(:postal_worker_task_runtime, "Seconds that a scheduled task took")
+        Metrics.histogram(:postal_message_queue_latency, "Seconds that a message waited in the queue")
       end
 
       def run
@@ -38,7 +38,7 @@ module Standin
       private
 
       def stop(signal)
-        $stdout.puts "Received #{signal} signal. Stopping when able."
+        $stdout.puts "#{signal} received, stopping after the work in hand."
         @stop_writer.close unless @stop_writer.closed?
       end
 
@@ -84,8 +84,8 @@ module Standin
 
       def run_tasks
         case WorkerRole.acquire(:tasks)
-        when :stolen  then Postal.logger.info("acquired task role by stealing it from a lazy worker")
-        when :created then Postal.logger.info("acquired task role by creating it")
+        when :stolen  then Postal.logger.info("took the tasks role over, its holder has been silent")
+        when :created then Postal.logger.info("took the tasks role")
         when :renewed then nil
         else return
         end
@@ -100,7 +100,7 @@ module Standin
           Postal.logger.info("running task")
           with_database { timed(:postal_worker_task_runtime, task: task.name) { task.work.call } }
           row.update!(next_run_after: task.next_run)
-          Postal.logger.info("scheduling task to next run at #{row.next_run_after}")
+          Postal.logger.info("next run after #{row.next_run_after}")
         end
       end
 

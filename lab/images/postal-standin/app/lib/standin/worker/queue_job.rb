@@ -32,8 +32,8 @@ module Standin
 
       def work(first)
         latency = Time.now - first.created_at
-        Postal.logger.info("starting message unqueue")
-        Postal.logger.info("queue latency is #{latency}s")
+        Postal.logger.info("message taken from the queue")
+        Postal.logger.info("it waited #{latency.round(2)}s")
         Metrics.observe(:postal_message_queue_latency, latency)
         return first.unlock unless first.ready?
 
@@ -42,7 +42,6 @@ module Standin
         [first, *others].each do |queued|
           Postal.logger.tagged(queued_message: queued.id) { Delivery::Processor.new(queued, senders).call }
         end
-        Postal.logger.info("finished message unqueue")
       ensure
         senders&.finish
       end

@@ -33,12 +33,12 @@ module Standin
         request.server.message_db.insert(:webhook_requests, event: request.event, url: request.url, webhook_id: request.webhook_id,
                                          attempt: request.attempts, timestamp: Time.now.to_f, payload: payload.to_json, uuid: request.uuid,
                                          status_code: answer.code, body: answer.body, will_retry: !wait.nil?)
-        Postal.logger.public_send(good ? :info : :error, "Received #{answer.code} status code. That's #{'not ' unless good}OK.")
+        Postal.logger.public_send(good ? :info : :error, "#{request.url} answered #{answer.code}")
         request.webhook&.update_column(:last_used_at, Time.current) if good
         return request.destroy! if wait.nil?
 
         request.update!(locked_by: nil, locked_at: nil, retry_after: wait.minutes.from_now,
-                        error: "Couldn't send to URL. Code received was #{answer.code}")
+                        error: "#{answer.code} from #{request.url}")
       end
     end
   end
