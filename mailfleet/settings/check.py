@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 from pyinfra.api.arguments import all_global_arguments
 from pyinfra.connectors.ssh import ConnectorData
 
+from mailfleet.secrets import SecretRef
 from mailfleet.settings.errors import Problem
 from mailfleet.settings.fleet import EVERY_HOST, KEYS, MODELS, POSTAL_PROCESSES, ROLES, Host
 from mailfleet.settings.model import ComponentSettings
@@ -44,7 +45,7 @@ def _value_problem(error: ErrorDetails, model: type[ComponentSettings]) -> tuple
     key = model.prefix + field_name
     if error["type"] == "missing" and not inner:
         return key, f"is required: set it in group_data or for the host ({_meaning(model, key)})"
-    if error["type"] == "is_instance_of" and "SecretRef" in str(error.get("ctx", {})):
+    if model.model_fields[field_name].annotation is SecretRef:
         return key, (
             'takes a reference, not a value: write secret("name") and store the value with '
             "`mailfleet secrets set`"

@@ -32,6 +32,11 @@ def fleet_of(inventory: Inventory, sources: Sources) -> Fleet:
 
 def load_fleet(inventory: str) -> Fleet:
     """Load and check a fleet the way pyinfra does. Raises SettingsError."""
+    return fleet_of(load_inventory(inventory), Sources(inventory))
+
+
+def load_inventory(inventory: str) -> Inventory:
+    """pyinfra's inventory of a file. Raises SettingsError."""
     # Late: only the command line loads inventories itself, pyinfra runs have one.
     from pyinfra.api.state import State
     from pyinfra.context import ctx_state
@@ -41,16 +46,20 @@ def load_fleet(inventory: str) -> Fleet:
         raise SettingsError([Problem(inventory, "", "no such inventory file")])
     try:
         with ctx_state.use(State()):
-            loaded = make_inventory(inventory, cwd=str(Path.cwd()))
+            loaded: Inventory = make_inventory(
+                # Absolute: pyinfra remembers what it executed by file name.
+                str(Path(inventory).resolve()),
+                cwd=str(Path.cwd()),
+            )
     except Exception as error:
         # Inventory and group_data files are the operator's Python: anything can go wrong there.
         raise SettingsError([Problem(inventory, "", _python_error(error))]) from None
-    return fleet_of(loaded, Sources(inventory))
+    return loaded
 
 
 def _python_error(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
+    # pyinfra wraps what went wrong in the operator's files.
+    error = getattr(error, "exception", error)
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {error.msg}"
     trace = error.__traceback__

@@ -1,0 +1,144 @@
+"""What an operator is told of mistakes in the settings, before any host is touched."""
+
+import pytest
+
+from mailfleet.settings.errors import SettingsError
+from mailfleet.settings.fleet import KEYS
+from mailfleet.settings.ports import worker_health_ports
+from mailfleet.settings.reference import reference
+from tests.unit.conftest import INVENTORY, Write
+
+
+def test_every_mistake_of_the_fleet_is_told_at_once_with_file_and_line(fleet_from: Write) -> None:
+    with pytest.raises(SettingsError) as caught:
+        fleet_from(
+            'postal_verison = "3.3.7"\npostal_smtp_ports = ["25"]\npostal_web_port = 70000\n',
+            all='docker_log_driver = "loki"\n',
+        )
+    assert [str(problem) for problem in caught.value.problems] == [
+        "group_data/all.py:1: docker_log_driver: 'loki': Input should be 'local', 'json-file' or "
+        "'journald'",
+        "group_data/postal.py:4: postal_verison: unknown setting; did you mean postal_version?",
+        "group_data/postal.py:5: postal_smtp_ports: '25' at 0: Input should be a valid integer",
+        "group_data/postal.py:6: postal_web_port: 70000: Input should be less than or equal to "
+        "65535",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "words"),
+    [
+        ('postal_web_hostname = "postal"', "postal_web_hostname", "fully qualified"),
+        ('postal_web_hostname = "Postal.example.com"', "postal_web_hostname", "lower-case"),
+        ('postal_web_hostname = "a.example.com; rm -rf /"', "postal_web_hostname", "fully"),
+        ('postal_web_hostname = "a.example.com\\nversion: 1"', "postal_web_hostname", "fully"),
+        ('postal_track_domains = ["$(id).example.com"]', "postal_track_domains", "fully"),
+        ('postal_track_domains = ["postal.example.com"]', "postal_track_domains", "name of its"),
+        ('postal_image = "ghcr.io/postal:3.3.7 --privileged"', "postal_image", "image name"),
+        ('postal_version = "3.3.7\\n    privileged: true"', "postal_version", "image tag"),
+        ('postal_admin_email = "nobody"', "postal_admin_email", "e-mail address"),
+        ('postal_database_name = "postal`; DROP"', "postal_database_name", "letters, digits"),
+        ('postal_from_name = "A\\nB"', "postal_from_name", "line breaks"),
+        ('postal_rails_secret_key = "plain text"', "postal_rails_secret_key", "a reference"),
+        ("postal_use_ip_pools = True", "postal_use_ip_pools", 'postal_networking = "host"'),
+        ('postal_use_ip_pools = "yes"', "postal_use_ip_pools", "valid boolean"),
+        ('postal_subnet = "172.27.25.1/24"', "postal_subnet", "host bits"),
+        ("postal_smtp_ports = [25, 443]", "postal_smtp_ports", "taken twice"),
+        ("access_open = [5000]", "access_open", "Opening"),
+        ('ssh_hostnme = "x"', "ssh_hostnme", "did you mean ssh_hostname"),
+        ('base_sysctl = {"net.core; reboot": 1}', "base_sysctl", "pattern"),
+        ('preflight_accept = ["everything"]', "preflight_accept", "outbound-25"),
+    ],
+)
+def test_a_wrong_value_names_key_and_remedy(
+    fleet_from: Write, line: str, key: str, words: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        fleet_from(line + "\n")
+    (problem,) = caught.value.problems
+    assert problem.key == key
+    assert problem.where.startswith("group_data/postal.py:")
+    assert words in problem.message
+
+
+def test_a_secret_written_as_plain_text_is_not_repeated(fleet_from: Write) -> None:
+    with pytest.raises(SettingsError) as caught:
+        fleet_from('postal_database_password = "hunter2-canary"\n')
+    assert "canary" not in str(caught.value)
+
+
+def test_a_host_in_no_role_group_is_told_the_nearest_role(fleet_from: Write) -> None:
+    inventory = INVENTORY + 'postla_web = [("web1", {"host_fqdn": "web1.example.com"})]\n'
+    with pytest.raises(SettingsError, match=r"host web1: is in no role group .* postal_web"):
+        fleet_from(inventory=inventory)
+
+
+def test_a_required_key_is_asked_for_on_hosts_with_the_role_only(fleet_from: Write) -> None:
+    server = 'server = [("s", {"host_fqdn": "s.example.com"})]\n'
+    assert fleet_from(inventory=server).hosts["s"].roles == {"server"}
+
+
+def test_a_host_has_a_full_name(fleet_from: Write) -> None:
+    with pytest.raises(SettingsError, match="host s: host_fqdn: is required"):
+        fleet_from(inventory='server = ["s"]\n')
+
+
+def test_mistakes_in_python_files_are_one_line(fleet_from: Write) -> None:
+    with pytest.raises(SettingsError, match=r"group_data/postal.py:\d+: .*never closed"):
+        fleet_from("postal_smtp_ports = [25\n")
+    with pytest.raises(SettingsError, match="NameError: name 'undefined_name'"):
+        fleet_from("postal_version = undefined_name\n")
+
+
+def test_the_file_of_the_inventory_has_the_last_word_over_the_role(fleet_from: Write) -> None:
+    host = fleet_from("postal_worker_threads = 2\n", test="postal_worker_threads = 8\n").hosts[
+        "postal1"
+    ]
+    assert host.postal.worker_threads == 8
+    assert host.origins["postal_worker_threads"] == "group_data/test.py:1"
+    assert host.origins["postal_worker_replicas"] == "default"
+
+
+def test_postal_needs_one_database_and_a_web_server(fleet_from: Write) -> None:
+    alone = 'postal = [("p", {"host_fqdn": "p.example.com"})]\n'
+    with pytest.raises(SettingsError, match="no host has the role database") as caught:
+        fleet_from('postal_smtp_tls = "off"\n', inventory=alone)
+    assert "no host has the role caddy" in str(caught.value)
+
+
+def test_a_database_on_another_host_needs_private_addresses(fleet_from: Write) -> None:
+    spread = """
+postal = [("p", {"host_fqdn": "p.example.com"})]
+caddy = ["p"]
+database = [("d", {"host_fqdn": "d.example.com"})]
+"""
+    with pytest.raises(SettingsError) as caught:
+        fleet_from(inventory=spread)
+    assert {(p.where, p.key) for p in caught.value.problems} == {
+        ("host d", "host_private_ipv4"),
+        ("host p", "host_private_ipv4"),
+    }
+
+
+def test_hosts_of_one_postal_must_agree(fleet_from: Write) -> None:
+    spread = """
+postal_web = [("a", {"host_fqdn": "a.example.com", "host_private_ipv4": "10.0.0.1"})]
+postal_smtp = ["a"]
+database = ["a"]
+caddy = ["a"]
+postal_worker = [("b", {"host_fqdn": "b.example.com", "host_private_ipv4": "10.0.0.2",
+                        "postal_version": "3.3.6"})]
+"""
+    names = 'postal_web_hostname = "p.example.com"\ncaddy_acme_email = "a@example.com"\n'
+    with pytest.raises(SettingsError, match="postal_version: differs from a"):
+        fleet_from(inventory=spread, all=names)
+
+
+def test_workers_never_take_the_health_port_of_the_smtp_server() -> None:
+    assert worker_health_ports(1) == [9090]
+    assert worker_health_ports(3) == [9090, 9092, 9093]
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    pages = "\n".join(reference().values())
+    assert [key for key in KEYS if f"## {key}\n" not in pages] == []
