@@ -9,7 +9,7 @@ from pyinfra.api.deploy import deploy as pyinfra_deploy
 
 from mailfleet.components.postal.configuration import configuration, gateway
 from mailfleet.components.postal.operations import admin_user, database_schema
-from mailfleet.components.postal.probes import probes
+from mailfleet.components.postal.probes import probes, smtp_banner
 from mailfleet.components.postal.schema import render as render_configuration
 from mailfleet.converge.bundle import Bundle, Condition, Directory, File, Gate, Project, Unit
 from mailfleet.converge.compose import compose_checks
@@ -204,7 +204,7 @@ def _gates(fleet: Fleet, host: Host) -> tuple[Gate, ...]:
     if host.has("postal_smtp"):
         gates += [
             Gate(
-                f"curl -sS --max-time 3 telnet://127.0.0.1:{port} </dev/null | grep -q '^220 '",
+                f"{smtp_banner(port)} | grep -q '^220 '",
                 f"no SMTP banner on port {port}",
             )
             for port in settings.smtp_ports

@@ -60,16 +60,26 @@ def _smtp(host: Host) -> list[Probe]:
         found.append(
             Probe(
                 f"SMTP on port {port}",
-                f"curl -sS --max-time 5 telnet://127.0.0.1:{port} </dev/null | grep '^220 '",
+                f"{smtp_banner(port)} | grep '^220 '",
                 "read `postal logs smtp`",
             )
         )
     if settings.smtp_tls != "off":
-        found.append(_starttls(settings.smtp_name, settings.smtp_ports[0]))
+        short_lived = settings.smtp_tls == "caddy" and host.caddy.tls == "internal"
+        warn_seconds = 3600 if short_lived else 7 * 86400
+        found.append(_starttls(settings.smtp_name, settings.smtp_ports[0], warn_seconds))
     return found
 
 
-def _starttls(name: str, port: int) -> Probe:
+def smtp_banner(port: int) -> str:
+    """Shell that prints the greeting of an SMTP server on loopback, and takes its leave."""
+    return (
+        f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && read -r -t 5 line <&3 && "
+        'echo "$line" && printf "QUIT\\r\\n" >&3\' | tr -d "\\r"'
+    )
+
+
+def _starttls(name: str, port: int, warn_seconds: int) -> Probe:
     return Probe(
         "STARTTLS",
         f"certificate=$(openssl s_client -connect 127.0.0.1:{port} -starttls smtp -servername "
@@ -82,7 +92,7 @@ def _starttls(name: str, port: int) -> Probe:
         'echo "certificate by $issuer, $(echo "$certificate" | openssl x509 -noout -enddate | '
         'sed s/notAfter=/until\\ /)"; '
         f'[ "$issuer" != {name} ] || {{ echo "a self-signed one stands in"; exit 2; }}; '
-        'echo "$certificate" | openssl x509 -noout -checkend 604800 >/dev/null || exit 2',
+        f'echo "$certificate" | openssl x509 -noout -checkend {warn_seconds} >/dev/null || exit 2',
         "run `/opt/postal/bin/smtp-certificate install 60` and read what it says",
     )
 
