@@ -132,7 +132,7 @@ module Standin
       end
 
       def failed(error)
-        log(:error, "#{error.class}: #{error.message}")
+        log(:error, "#{error.class}: #{error.message.strip}")
         @session.rset
       rescue StandardError
         finish
