@@ -77,8 +77,8 @@ class Unit:
 
 @dataclass(frozen=True)
 class Gate:
-    """What must hold after a change, or the change is rolled back. Shell, tried until the
-    deadline of the project; `meaning` completes the sentence "the gate failed: ..."."""
+    """What must hold after a change, or the change is rolled back. Shell, tried for half
+    a minute; `meaning` completes the sentence "the gate failed: ..."."""
 
     command: str
     meaning: str

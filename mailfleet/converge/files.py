@@ -4,6 +4,7 @@ import base64
 import io
 import shlex
 import tarfile
+import time
 from collections.abc import Generator, Iterable
 from importlib.resources import files as resource_files
 
@@ -32,6 +33,7 @@ def _archive(bundle: Bundle) -> str:
             entry = tarfile.TarInfo("." + item.path)
             entry.size, entry.mode = len(item.content), item.mode
             entry.uid, entry.gid = item.uid, item.gid
+            entry.mtime = time.time()
             archive.addfile(entry, io.BytesIO(item.content))
     return base64.encodebytes(buffer.getvalue()).decode()
 

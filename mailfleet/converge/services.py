@@ -14,6 +14,8 @@ from mailfleet.converge.plan import forget, observe, stale_services
 
 FOLLOW = SHELL.joinpath("follow.sh").read_text(encoding="utf-8")
 _UNIT_READY_SECONDS = 30
+_GATE_SECONDS = 30
+"""Containers are healthy by then; what a gate asks on top of that comes at once or never."""
 
 
 def _unit_is_running(unit: Unit, seen: Observation) -> bool:
@@ -53,7 +55,7 @@ def _follow_project(project: Project, bundle: Bundle, stale: set[str]) -> list[s
         fingerprint = bundle.fingerprint(project.reload_on)
         lines.append(shlex.join(["record", f"{project.name}.reload", fingerprint]))
     lines += [
-        shlex.join(["try", str(project.wait_seconds), gate.meaning, gate.command])
+        shlex.join(["try", str(_GATE_SECONDS), gate.meaning, gate.command])
         for gate in project.gates
     ]
     lines.append(shlex.join(["hashes", project.directory, project.name]))
