@@ -5,6 +5,7 @@
 # the TLS files are read when first used.
 
 require "socket"
+require_relative "breakage"
 require_relative "log"
 require_relative "settings/loader"
 require_relative "signer"

@@ -34,6 +34,7 @@ module Standin
         end
 
         def update
+          Standin.break_if_asked("upgrade")
           if schema_loaded?
             puts "The schema is there, running db:migrate"
             migrate
