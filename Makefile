@@ -5,7 +5,11 @@ BIN := .venv/bin
 .PHONY: demo test check lab down docs lock clean
 
 demo: .venv/ready
-	@$(BIN)/mailfleet lab demo
+	$(BIN)/mailfleet lab up --install-engine
+	$(BIN)/mailfleet secrets init inventories/lab.py
+	$(BIN)/pyinfra -y inventories/lab.py deploys/postal.py
+	$(BIN)/mailfleet health inventories/lab.py --role postal
+	$(BIN)/mailfleet lab guide
 
 test: .venv/ready check
 	$(BIN)/mailfleet lab up --install-engine

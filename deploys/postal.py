@@ -3,9 +3,14 @@
 from mailfleet.components import access, base, caddy, docker, mariadb, postal, preflight
 from mailfleet.converge.plan import plan
 
-plan([preflight, base, access, docker, mariadb, caddy, postal])
+# Hosts that have no part in Postal are left alone.
+plan(
+    [preflight, base, access, docker, mariadb, caddy, postal],
+    roles=[*postal.ROLES, *mariadb.ROLES, *caddy.ROLES],
+)
 preflight.deploy()
 base.deploy()
+# The firewall before Docker, so that nothing is ever published past it.
 access.deploy()
 docker.deploy()
 mariadb.deploy()

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +18,7 @@ from pyinfra.context import ctx_state
 from mailfleet.components import COMPONENTS
 from mailfleet.health.probe import Answers, Probe, Result, Status, results
 from mailfleet.settings.errors import SettingsError
-from mailfleet.settings.fleet import Fleet, Host
+from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
 from mailfleet.settings.load import fleet_of, load_inventory
 from mailfleet.settings.origin import Sources
 
@@ -54,19 +55,22 @@ def _unreachable(host: PyinfraHost) -> Result:
     return Result(host.name, "ssh", "login", Status.FAIL, "cannot log in", remedy)
 
 
-def ask_fleet(inventory: str) -> list[Result]:
-    """Every probe on every host, all hosts at once. Raises SettingsError."""
+def ask_fleet(inventory: str, roles: Collection[str] = EVERY_HOST) -> list[Result]:
+    """Every probe on every host with one of the roles, all hosts at once. Raises SettingsError."""
     loaded = load_inventory(inventory)
     fleet = fleet_of(loaded, Sources(inventory))
     # Reported host by host below, so one that is off must not end the whole run.
-    state = State(loaded, Config(FAIL_PERCENT=100), check_for_changes=False)
+    config = Config(FAIL_PERCENT=100)
+    state = State(check_for_changes=False)
     state.cwd = str(Path.cwd())
     found: list[Result] = []
     with ctx_state.use(state):
+        asked = [host for host in loaded if fleet.hosts[host.name].has(*roles)]
+        state.init(loaded, config, initial_limit=asked)
         with suppress(PyinfraError):
             connect_all(state)
-        jobs = {host: state.pool.spawn(_ask, fleet, host) for host in loaded if host.connected}
-        for host in loaded:
+        jobs = {host: state.pool.spawn(_ask, fleet, host) for host in asked if host.connected}
+        for host in asked:
             found += jobs[host].get() if host in jobs else [_unreachable(host)]
         disconnect_all(state)
     return found
@@ -86,14 +90,21 @@ def show(found: list[Result]) -> None:
 
 @click.command()
 @click.argument("inventory")
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(sorted(EVERY_HOST)),
+    help="Ask only hosts with this role; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-def health(inventory: str, as_json: bool) -> None:
+def health(inventory: str, roles: tuple[str, ...], as_json: bool) -> None:
     """Ask every host how its components are.
 
     Exits 0 when all is well or merely warned of, 2 when something fails, 1 when the question
     could not be asked."""
     try:
-        found = ask_fleet(inventory)
+        found = ask_fleet(inventory, roles or EVERY_HOST)
     except SettingsError as error:
         click.echo(f"mailfleet: {error}", err=True)
         sys.exit(1)

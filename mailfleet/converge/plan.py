@@ -1,6 +1,6 @@
 """The plan of a run on one host: its bundles, and the host's state compared with them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -8,12 +8,15 @@ from pyinfra import host as context_host
 from pyinfra import state as context_state
 from pyinfra.api.host import Host as PyinfraHost
 from pyinfra.api.state import StateStage
+from pyinfra_cli.exceptions import CliError
 
 from mailfleet.components.component import Component
 from mailfleet.converge.bundle import Bundle, Directory, File
 from mailfleet.converge.observe import HostState, Observation, Wanted
 from mailfleet.converge.run import current_fleet, current_host
-from mailfleet.settings.fleet import Fleet
+from mailfleet.secrets import SecretsError
+from mailfleet.settings.fleet import EVERY_HOST, Fleet
+from mailfleet.templates import TemplateProblem
 
 
 @dataclass
@@ -28,17 +31,25 @@ class HostPlan:
 _PLANS: dict[str, HostPlan] = {}
 
 
-def plan(components: Iterable[Component]) -> None:
+def plan(components: Iterable[Component], roles: Collection[str] = EVERY_HOST) -> None:
     """First line of a deploy: render the bundles of the components that this host carries, and
-    look at the host once for all of them."""
+    look at the host once for all of them.
+
+    + components: those the deploy goes through
+    + roles: leave hosts without one of these roles alone
+    """
     fleet, host = current_fleet(context_state), current_host(context_state, context_host)
-    bundles = {
-        component.NAME: component.bundle(fleet, host)
-        for component in components
-        if host.has(*component.ROLES)
-    }
+    try:
+        bundles = {
+            component.NAME: component.bundle(fleet, host)
+            for component in components
+            if host.has(*component.ROLES) and host.has(*roles)
+        }
+    except (SecretsError, TemplateProblem) as error:
+        raise CliError(str(error)) from None
     _PLANS[context_host.name] = HostPlan(bundles)
-    observe(context_host)
+    if bundles:
+        observe(context_host)
 
 
 def bundle_of(host: PyinfraHost, component: str) -> Bundle | None:
