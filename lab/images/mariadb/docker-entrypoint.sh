@@ -92,7 +92,7 @@ own_server_start() {
     local tries
     for ((tries = 0; tries < 300; tries++)); do
         if sql --database=mysql <<<'SELECT 1' &>/dev/null; then
-            note "It answers."
+            note "The temporary server answers"
             return
         fi
         kill -0 "$OWN_SERVER" 2>/dev/null || die "The temporary server ended before it answered."
@@ -102,7 +102,7 @@ own_server_start() {
 }
 
 own_server_stop() {
-    note "Stopping it"
+    note "Stopping the temporary server"
     kill "$OWN_SERVER"
     wait "$OWN_SERVER" || die "The temporary server did not stop cleanly."
 }

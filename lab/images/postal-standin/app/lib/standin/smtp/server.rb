@@ -82,7 +82,7 @@ module Standin
           answers = Array(session.take(line))
           answers.each { |answer| socket.write("#{answer}\r\n") }
           socket = start_tls(socket, session) if session.start_tls?
-          ActiveRecord::Base.connection_pool.release_connection unless session.receiving?
+          ActiveRecord::Base.connection_pool.release_connection if answers.any?
         end
         socket
       end
