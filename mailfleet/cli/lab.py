@@ -1,8 +1,100 @@
 """`mailfleet lab`: bring the test fleet up and down."""
 
+import dataclasses
+import json
+import os
+from typing import Any
+
 import click
 
 
-@click.group()
+class _LabGroup(click.Group):
+    """Says what is wrong in the lab without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from lab.errors import LabError
+
+        try:
+            return super().invoke(ctx)
+        except LabError as error:
+            message = str(error)
+        except ModuleNotFoundError as error:
+            if error.name != "docker":
+                raise
+            message = "the lab needs the Docker SDK: run `make lab`, or `pip install docker`"
+        raise click.ClickException(message)
+
+
+@click.group(cls=_LabGroup)
 def lab() -> None:
     """The test fleet: whole Debian machines in containers on this machine."""
+
+
+@lab.command()
+@click.option(
+    "--extra",
+    type=click.IntRange(0, 20),
+    default=0,
+    metavar="N",
+    help="N more empty hosts, postal3 and on, for benchmarks.",
+)
+@click.option(
+    "--install-engine",
+    is_flag=True,
+    help="Install Debian's docker.io and start it where no engine answers.",
+)
+def up(extra: int, install_engine: bool) -> None:
+    """Build what is missing and start every host; harmless when all is up."""
+    from lab.fleet import up
+
+    up(extra=extra, install_engine=install_engine, say=click.echo)
+
+
+@lab.command()
+@click.option("--keep-images", is_flag=True, help="Keep built images, for a faster next `up`.")
+def down(keep_images: bool) -> None:
+    """Remove every host, network, volume and image of this lab, and .lab."""
+    from lab.cleanup import down
+
+    down(keep_images=keep_images, say=click.echo)
+
+
+@lab.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(as_json: bool) -> None:
+    """Show each host's address, SSH port and state; fails unless all answer."""
+    from lab.report import status
+
+    hosts = status()
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(host) for host in hosts], indent=2))
+    else:
+        for host in hosts:
+            click.echo(f"{host.name:<10} {host.address:<15} {host.ssh:<24} {host.state}")
+    if not all(host.ok for host in hosts):
+        raise click.exceptions.Exit(1)
+
+
+@lab.command(context_settings={"ignore_unknown_options": True})
+@click.argument("host")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def ssh(host: str, command: tuple[str, ...]) -> None:
+    """Log in to HOST, or run COMMAND there."""
+    from lab.state import LabError, read_lab
+
+    lab = read_lab()
+    if host not in lab.hosts:
+        raise LabError(f"no host {host} in the lab: there are {', '.join(lab.hosts)}")
+    target = lab.hosts[host]
+    arguments = ["ssh", "-F", "none", "-i", str(lab.key_file), "-p", str(target.ssh_port)]
+    for option in (
+        f"UserKnownHostsFile={lab.known_hosts_file}",
+        "StrictHostKeyChecking=yes",
+        "IdentitiesOnly=yes",
+    ):
+        arguments += ["-o", option]
+    arguments += [f"{target.ssh_user}@127.0.0.1", *command]
+    try:
+        os.execvp("ssh", arguments)
+    except FileNotFoundError:
+        raise LabError("ssh is missing: run `apt-get install openssh-client`") from None
