@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import shutil
 import subprocess
+import sys
 import traceback
 from pathlib import Path
 
@@ -348,6 +349,36 @@ def test_concurrent_writers_keep_each_others_values(store):
         writer.join(60)
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
     assert store.names() == sorted(f"{prefix}/{n}" for prefix in "abc" for n in range(20))
+
+
+_INSIDE_PYINFRA = """
+import sys
+from pathlib import Path
+import pyinfra_cli  # Patches gevent into the process, with a close() that may come later.
+import gevent, subprocess
+from mailfleet.secrets import Secret
+from mailfleet.secrets.age import AgeStore
+
+store = AgeStore(Path(sys.argv[1]), Path(sys.argv[2]))
+subprocess.run(["true"])  # Starts gevent's event loop.
+store.set("a", Secret("1"))
+store.set("b", Secret("2"))
+writers = [gevent.spawn(store.set, f"c/{n}", Secret("3")) for n in range(5)]
+gevent.joinall(writers, raise_error=True, timeout=20)
+"""
+
+
+def test_repeated_writes_inside_pyinfra_do_not_block_each_other(store):
+    command = [sys.executable, "-c", _INSIDE_PYINFRA, store.path, store.identity_path]
+    subprocess.run(command, check=True, timeout=30)
+    assert store.names() == ["a", "b", *(f"c/{number}" for number in range(5))]
+
+
+def test_a_writer_gives_up_when_another_does_not_end(store, monkeypatch):
+    monkeypatch.setattr(files, "_PATIENCE_SECONDS", 0.1)
+    with files.locked(store.path.parent):
+        assert_fails(lambda: store.set("a", Secret(CANARY)), "cannot write .* another process")
+    store.set("a", Secret("b"))
 
 
 def _add_missing(path, identity_path):

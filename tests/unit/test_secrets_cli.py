@@ -1,5 +1,6 @@
 """`mailfleet secrets`, run as an operator would, with a fleet of three secrets."""
 
+import importlib
 import os
 import select
 import shlex
@@ -13,11 +14,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mailfleet.cli import secrets as module
 from mailfleet.secrets import Secret, SecretUse, StoreSettings, generate, secret
 from mailfleet.secrets.age import AgeStore
 from mailfleet.secrets.environment import PREFIX
 
+# Not by `from`: the package has the command group under the same name.
+module = importlib.import_module("mailfleet.cli.secrets")
 CANARY = "canary-5c1d"
 USES = [
     SecretUse(secret("postal/signing_key", generate.rsa_key()), "postal1 postal_signing_key"),
@@ -396,7 +398,8 @@ def start_cli(operator: Operator, *arguments: str, **streams) -> subprocess.Pope
     """The command in a process of its own, for terminals and signals."""
     settings = operator.settings
     code = (
-        "from pathlib import Path; from mailfleet.cli import secrets as m\n"
+        "import importlib; from pathlib import Path\n"
+        "m = importlib.import_module('mailfleet.cli.secrets')\n"
         "from mailfleet.secrets import StoreSettings\n"
         f"file, identity = {str(settings.file)!r}, {str(settings.identity)!r}\n"
         "s = StoreSettings('age', Path(file), Path(identity))\n"

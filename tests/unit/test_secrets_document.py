@@ -1,10 +1,9 @@
 """The YAML inside the encrypted file: any text round trips, faults name a line and no content."""
 
-import re
 import traceback
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailfleet.secrets import Secret
@@ -12,11 +11,12 @@ from mailfleet.secrets.document import dump, parse
 from mailfleet.secrets.errors import InvalidDocument
 
 CANARY = "canary-5c1d"
-NAMES = st.from_regex(re.compile(r"[a-z0-9_-]+(/[a-z0-9_.-]+)*", re.ASCII), fullmatch=True)
+NAMES = st.sampled_from(["a", "0", "-", "postal/signing_key", "dkim/example.com"])
 # Everything that UTF-8 can carry.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 
+@settings(deadline=None)  # The machine may be busy.
 @given(st.dictionaries(NAMES, TEXTS))
 def test_every_text_round_trips(plain):
     values = {name: Secret(text) for name, text in plain.items()}
