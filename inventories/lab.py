@@ -1,10 +1,15 @@
 """The test fleet of `mailfleet lab up`: whole Debian machines in containers on this machine."""
 
-from lab.state import read_lab
+import sys
+
+from lab.state import LabError, read_lab
 
 from mailfleet.settings.docker import Registry
 
-_lab = read_lab()
+try:
+    _lab = read_lab()
+except LabError as error:
+    sys.exit(f"mailfleet: {error}")
 
 
 def _host(name):

@@ -75,6 +75,15 @@ def status(as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
+@lab.command()
+def guide() -> None:
+    """Say what stands where, and what to type next."""
+    from lab.guide import guide
+    from lab.state import read_lab
+
+    click.echo(guide(read_lab()))
+
+
 @lab.command(context_settings={"ignore_unknown_options": True})
 @click.argument("host")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
