@@ -12,7 +12,8 @@ from pyinfra.api.state import State
 
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.plan import forget, observe
-from mailfleet.converge.services import FOLLOW, steps_of
+from mailfleet.converge.services import steps_of
+from mailfleet.converge.shell import script
 
 ROLLBACK_SECONDS = 60
 _TIMER = "mailfleet-access-rollback"
@@ -28,7 +29,7 @@ systemd-run --quiet --collect --on-active={seconds} --unit={timer} sh "$state/ro
 
 def _rollback(bundle: Bundle) -> str:
     """Stop units that this change brought in, put the former files back, follow those."""
-    lines = [f"component={bundle.component}", FOLLOW]
+    lines = []
     for unit in bundle.units:
         lines += [
             f'if grep -qxF "/etc/systemd/system/{unit.name}" "$state/previous/$component/created"',
@@ -39,12 +40,12 @@ def _rollback(bundle: Bundle) -> str:
         f"! systemctl cat {unit.name} >/dev/null 2>&1 || unit {unit.name} {unit.on_change}"
         for unit in bundle.units
     ]
-    return "\n".join(lines)
+    return script("follow", bundle.component, "rollback", lines)
 
 
 def _change(bundle: Bundle, steps: list[str]) -> str:
     guard = _GUARD.format(rollback=_rollback(bundle), timer=_TIMER, seconds=ROLLBACK_SECONDS)
-    return "\n".join([f"component={bundle.component}", FOLLOW, guard, *steps])
+    return script("follow", bundle.component, "services", [guard, *steps])
 
 
 def _undo(bundle: Bundle) -> str:
@@ -52,10 +53,11 @@ def _undo(bundle: Bundle) -> str:
 
 
 def _keep(bundle: Bundle) -> str:
-    return "\n".join(
+    return script(
+        "follow",
+        bundle.component,
+        "services kept",
         [
-            f"component={bundle.component}",
-            FOLLOW,
             f"systemctl stop {_TIMER}.timer",
             f'rm -f "$state/rollback-{bundle.component}"',
             *(
@@ -63,7 +65,7 @@ def _keep(bundle: Bundle) -> str:
                 for unit in bundle.units
             ),
             "finish",
-        ]
+        ],
     )
 
 

@@ -1,8 +1,5 @@
 # Put the files of one component in place, all or none. Standard input: a base64 tar of the whole
-# bundle. Called with shell variables set by files.py: component, and with the functions' arguments.
-set -eu
-umask 077
-state=/var/lib/mailfleet
+# bundle. After prelude.sh; the script that files.py appends calls the functions.
 stage=$state/stage/$component
 mkdir -p "$state/stage" "$state/previous" "$state/pending" "$state/applied"
 

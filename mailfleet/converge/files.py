@@ -6,7 +6,6 @@ import shlex
 import tarfile
 import time
 from collections.abc import Generator, Iterable
-from importlib.resources import files as resource_files
 
 from pyinfra import host, state
 from pyinfra.api.command import StringCommand
@@ -15,9 +14,7 @@ from pyinfra.api.operation import operation
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.diff import show_differences
 from mailfleet.converge.plan import FileChanges, file_changes, forget, observe
-
-SHELL = resource_files("mailfleet.converge")
-_ACTIVATE = SHELL.joinpath("activate.sh").read_text(encoding="utf-8")
+from mailfleet.converge.shell import script
 
 
 def _archive(bundle: Bundle) -> str:
@@ -48,7 +45,7 @@ def _parents(paths: Iterable[str]) -> set[str]:
 
 def _script(bundle: Bundle, changes: FileChanges) -> str:
     changed = changes.paths
-    lines = [f"component={shlex.quote(bundle.component)}", _ACTIVATE, "receive"]
+    lines = ["receive"]
     lines += [
         f"install -d -m {item.mode:o} -o {item.uid} -g {item.gid} {shlex.quote(item.path)}"
         for item in changes.directories
@@ -72,7 +69,7 @@ def _script(bundle: Bundle, changes: FileChanges) -> str:
         lines.append(shlex.join(["rm", "-f", "--", *changes.extra]))
     if not bundle.service_feeds:
         lines.append(f'rm -rf "$state/pending/{bundle.component}"')
-    return "\n".join(lines)
+    return script("activate", bundle.component, "files", lines)
 
 
 @operation()

@@ -1,8 +1,5 @@
 # Make units and compose projects follow their files; when a gate fails, put the former files back.
-# Variables set by services.py: component. Functions are called by the script that it appends.
-set -eu
-umask 077
-state=/var/lib/mailfleet
+# After prelude.sh; the script that services.py appends calls the functions.
 mkdir -p "$state/applied/$component" "$state/pending"
 
 # record NAME FINGERPRINT: what now runs was made from these files.

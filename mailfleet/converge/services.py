@@ -8,11 +8,10 @@ from pyinfra.api.command import StringCommand
 from pyinfra.api.operation import operation
 
 from mailfleet.converge.bundle import Bundle, Project, Unit
-from mailfleet.converge.files import SHELL
 from mailfleet.converge.observe import Observation
 from mailfleet.converge.plan import forget, observe, stale_services
+from mailfleet.converge.shell import script
 
-FOLLOW = SHELL.joinpath("follow.sh").read_text(encoding="utf-8")
 _UNIT_READY_SECONDS = 30
 _GATE_SECONDS = 30
 """Containers are healthy by then; what a gate asks on top of that comes at once or never."""
@@ -65,10 +64,11 @@ def _follow_project(project: Project, bundle: Bundle, stale: set[str]) -> list[s
 
 def _script(bundle: Bundle, steps: list[str]) -> str:
     """Do the steps; if one fails, put the former files back and make the services follow those."""
-    return "\n".join(
+    return script(
+        "follow",
+        bundle.component,
+        "services",
         [
-            f"component={shlex.quote(bundle.component)}",
-            FOLLOW,
             "follow() {",
             "set -e",
             *steps,
@@ -89,7 +89,7 @@ def _script(bundle: Bundle, steps: list[str]) -> str:
             '  say "there is no former state of $component to go back to"',
             "fi",
             "exit 1",
-        ]
+        ],
     )
 
 

@@ -7,10 +7,8 @@ from pyinfra import host as context_host
 from pyinfra import logger
 from pyinfra.api.deploy import deploy as pyinfra_deploy
 
-from mailfleet.components.postal.configuration import configuration, gateway
 from mailfleet.components.postal.operations import admin_user, database_schema
 from mailfleet.components.postal.probes import probes, smtp_banner
-from mailfleet.components.postal.schema import render as render_configuration
 from mailfleet.converge.bundle import Bundle, Condition, Directory, File, Gate, Project, Unit
 from mailfleet.converge.compose import compose_checks
 from mailfleet.converge.conditions import conditions
@@ -25,6 +23,8 @@ from mailfleet.settings.ports import (
     worker_health_ports,
 )
 from mailfleet.settings.postal import TESTED_VERSIONS
+from mailfleet.settings.postal_yml import render as render_configuration
+from mailfleet.settings.postal_yml.configuration import configuration, gateway
 from mailfleet.templates import render, shipped
 
 __all__ = ["NAME", "ROLES", "bundle", "deploy", "probes"]
@@ -209,7 +209,20 @@ def _gates(fleet: Fleet, host: Host) -> tuple[Gate, ...]:
             )
             for port in settings.smtp_ports
         ]
+        if settings.smtp_tls != "off":
+            gates.append(_starttls_gate(settings.smtp_ports[0]))
     return tuple(gates)
+
+
+def _starttls_gate(port: int) -> Gate:
+    """A certificate that Postal cannot use shows at STARTTLS only, and nothing is logged."""
+    fingerprint = "openssl x509 -noout -fingerprint -sha256"
+    return Gate(
+        f'wanted=$({fingerprint} -in {_TLS}/smtp.cert) && [ -n "$wanted" ] && '
+        f'[ "$(openssl s_client -connect 127.0.0.1:{port} -starttls smtp </dev/null 2>/dev/null | '
+        f'{fingerprint})" = "$wanted" ]',
+        f"STARTTLS on port {port} does not present the certificate in {_TLS}",
+    )
 
 
 @pyinfra_deploy("postal")

@@ -1,0 +1,29 @@
+"""The shell that changes hosts: parts shipped beside this module, put together per step."""
+
+import shlex
+from collections.abc import Iterable
+from importlib.resources import files
+from typing import Literal
+
+_DIRECTORY = files("mailfleet.converge")
+_PARTS = {
+    name: _DIRECTORY.joinpath(f"{name}.sh").read_text(encoding="utf-8")
+    for name in ("prelude", "activate", "follow")
+}
+
+
+def script(
+    part: Literal["activate", "follow"], component: str, step: str, lines: Iterable[str]
+) -> str:
+    """POSIX shell: the prelude, one part with its functions, and the lines that call them.
+
+    `step` says in the lock and in the log of the host what is being done."""
+    return "\n".join(
+        [
+            f"component={shlex.quote(component)}",
+            f"step={shlex.quote(step)}",
+            _PARTS["prelude"],
+            _PARTS[part],
+            *lines,
+        ]
+    )
