@@ -95,9 +95,11 @@ def _converge(
         port = lab.hosts["registry"].ports[str(REGISTRY_PORT)]
         registry = Registry(client, port, lab.ca_file, progress)
         registry.wait()
-        for group, future in publishing:
-            for publication in group:
-                registry.publish(publication, future.result())
+        # Threads of their own: packing layers and building images wait for different things.
+        with ThreadPoolExecutor(PARALLEL_BUILDS) as pushing:
+            pushed = [pushing.submit(registry.publish_all, *entry) for entry in publishing]
+        for done in pushed:
+            done.result()
     builder.clear_superseded()
     write_lab(lab)
     progress.note(f"the lab is up: {', '.join(lab.hosts)}")

@@ -20,4 +20,6 @@ def lab_lock(say: Callable[[str], None]) -> Iterator[None]:
             fcntl.flock(directory, fcntl.LOCK_EX)
         yield
     finally:
+        # Not left to closing, which gevent puts off.
+        fcntl.flock(directory, fcntl.LOCK_UN)
         os.close(directory)

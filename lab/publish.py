@@ -1,6 +1,7 @@
 """Offer the built images in the lab's registry, under the names they have in public ones."""
 
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import requests
@@ -30,7 +31,12 @@ class Registry:
                 "see `mailfleet lab ssh registry journalctl -u docker-registry`"
             )
 
-    def publish(self, publication: Publication, image_id: str) -> None:
+    def publish_all(self, publications: list[Publication], image: Future[str]) -> None:
+        """Names of one image, once it is built."""
+        for publication in publications:
+            self._publish(publication, image.result())
+
+    def _publish(self, publication: Publication, image_id: str) -> None:
         if self._holds(publication, image_id):
             return
         name = f"{self._where}/{publication.repository}"
