@@ -1,12 +1,19 @@
 """Rules that span several settings or several hosts."""
 
+import dataclasses
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from mailfleet.settings.errors import Problem
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
+from mailfleet.settings.origin import DEFAULT
 from mailfleet.settings.ports import database_is_published, ports_of
+from mailfleet.settings.postal_yml import Problem as YmlProblem
+from mailfleet.settings.postal_yml import problems
+from mailfleet.settings.postal_yml.configuration import FED_BY, configuration, settings_only
 
 PER_HOST_POSTAL_KEYS = frozenset(
     {
@@ -32,7 +39,7 @@ def fleet_problems(fleet: Fleet) -> list[Problem]:
 
 def _problem(host: Host, key: str, message: str) -> Problem:
     origin = host.origins.get(key, "")
-    return Problem(f"host {host.name}" if origin in ("", "default") else origin, key, message)
+    return Problem(f"host {host.name}" if origin in ("", DEFAULT) else origin, key, message)
 
 
 def _postal_hosts(fleet: Fleet) -> list[Host]:
@@ -96,6 +103,63 @@ def _postal_names(fleet: Fleet) -> Iterator[Problem]:
                 "postal_track_domains",
                 "holds postal_web_hostname: a tracking domain needs a name of its own",
             )
+
+
+def _postal_yml(fleet: Fleet) -> Iterator[Problem]:
+    """Postal itself says nothing about mistakes in its configuration."""
+    if not fleet.with_role("database"):
+        return  # told by its own rule; without one there is no whole configuration to look at
+    masked = dataclasses.replace(fleet, masked=True)
+    for host in _postal_hosts(fleet):
+        version, overrides = host.postal.version, host.postal.config
+        for problem in _group_problems(overrides, version):
+            yield _in_postal_config(host, problem)
+        of_settings = problems(settings_only(masked, host), version)
+        for problem in problems(configuration(masked, host), version):
+            if _gives(overrides, problem.path) or problem not in of_settings:
+                yield _in_postal_config(host, problem)
+            else:
+                yield from _in_settings(host, problem)
+
+
+def _group_problems(overrides: Mapping[str, Any], version: str) -> Iterator[YmlProblem]:
+    """Of groups that merging would lose: empty ones, and what is no group at all."""
+    for group, content in overrides.items():
+        if not content or not isinstance(content, Mapping):
+            yield from problems({group: content}, version)
+
+
+def _key_path(path: str) -> tuple[str, str, str]:
+    """Group, key and place in a list: `dns`, `mx_records`, `[1]` of `dns.mx_records[1]`."""
+    group, _, name = path.partition(".")
+    place = re.search(r"\[\d+\]\Z", name)
+    return group, name[: place.start()] if place else name, place[0] if place else ""
+
+
+def _gives(overrides: Mapping[str, Any], path: str) -> bool:
+    group, name, _ = _key_path(path)
+    content = overrides.get(group)
+    return isinstance(content, Mapping) and name in content
+
+
+def _in_postal_config(host: Host, problem: YmlProblem) -> Problem:
+    group, name, place = _key_path(problem.path)
+    key = f'postal_config["{group}"]' + (f'["{name}"]' if name else "") + place
+    where = _problem(host, "postal_config", "").where
+    return Problem(where, key, f"{problem.message}; {problem.remedy}")
+
+
+def _in_settings(host: Host, problem: YmlProblem) -> Iterator[Problem]:
+    group, name, place = _key_path(problem.path)
+    fed_by = FED_BY.get(f"{group}.{name}", ())
+    written = [key for key in fed_by if host.origins[key] != DEFAULT]
+    # Defaults are good, but an older Postal may not know one: nothing the operator could mend.
+    if written:
+        # What is not given is to be set under its own name, not under that of its stand-in.
+        key = fed_by[0] if problem.value is None else written[0]
+        place = place if key == fed_by[0] else ""
+        message = f"{problem.message}; {problem.remedy}"
+        yield Problem(host.origins[written[0]], f"{key}{place}", message)
 
 
 def _caddy_certificates(fleet: Fleet) -> Iterator[Problem]:
@@ -162,6 +226,7 @@ RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
     _same_postal_settings,
     _postal_networking,
     _postal_names,
+    _postal_yml,
     _caddy_certificates,
     _smtp_certificate,
     _registries,

@@ -5,12 +5,12 @@ import stat
 import pytest
 import yaml
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailfleet.cli.postal import postal
-from mailfleet.components.postal.legacy import KEPT, convert
-from mailfleet.components.postal.schema import RENAMED, find, problems, render
+from mailfleet.settings.postal_yml import RENAMED, find, problems, render
+from mailfleet.settings.postal_yml.legacy import KEPT, convert
 
 CANARY = "canary-5c1d"
 
@@ -360,6 +360,7 @@ ANYTHING = st.recursive(
 OLD_GROUPS = st.sampled_from(sorted({path.partition(".")[0] for path in [*RENAMED, *KEPT]}))
 
 
+@settings(deadline=None)  # The machine may be busy.
 @given(st.dictionaries(OLD_GROUPS | st.text() | st.integers(), ANYTHING))
 def test_convert_never_raises_and_its_result_can_be_checked_and_written(old):
     config = convert(old).config

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
+from mailfleet.secrets import SecretRef
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.ports import LOOPBACK, SMTP_HEALTH_PORT, database_address
 from mailfleet.settings.postal import PostalSettings
@@ -11,8 +12,66 @@ from mailfleet.settings.postal import PostalSettings
 Configuration = dict[str, dict[str, Any]]
 
 
+# Key of postal.yml -> the settings that feed it. The first gives it, the others stand in for that.
+FED_BY: Mapping[str, tuple[str, ...]] = {
+    "postal.web_hostname": ("postal_web_hostname",),
+    "postal.smtp_hostname": ("postal_smtp_hostname", "postal_web_hostname"),
+    "postal.use_ip_pools": ("postal_use_ip_pools",),
+    "postal.smtp_relays": ("postal_relays",),
+    "postal.allowed_request_destinations": ("postal_allowed_request_destinations",),
+    "postal.trusted_proxies": ("postal_trusted_proxies",),
+    "web_server.default_port": ("postal_web_port",),
+    "web_server.max_threads": ("postal_web_max_threads",),
+    "worker.threads": ("postal_worker_threads",),
+    "main_db.username": ("postal_database_user",),
+    "main_db.password": ("postal_database_password",),
+    "main_db.database": ("postal_database_name",),
+    "main_db.pool_size": ("postal_web_max_threads",),
+    "message_db.username": ("postal_database_user",),
+    "message_db.password": ("postal_database_password",),
+    "message_db.database_name_prefix": ("postal_database_prefix",),
+    "gelf.host": ("postal_gelf_host",),
+    "gelf.port": ("postal_gelf_port",),
+    "smtp_server.default_port": ("postal_smtp_ports",),
+    "smtp_server.default_health_server_port": ("postal_smtp_ports",),
+    "smtp_server.max_message_size": ("postal_max_message_mb",),
+    "smtp_server.tls_enabled": ("postal_smtp_tls",),
+    "dns.mx_records": ("postal_mx_names", "postal_smtp_hostname", "postal_web_hostname"),
+    "dns.spf_include": ("postal_spf_include", "postal_web_hostname"),
+    "dns.return_path_domain": ("postal_return_path_domain", "postal_web_hostname"),
+    "dns.route_domain": ("postal_route_domain", "postal_web_hostname"),
+    "dns.track_domain": ("postal_track_domain", "postal_web_hostname"),
+    "dns.helo_hostname": ("postal_helo_hostname", "postal_smtp_hostname", "postal_web_hostname"),
+    "smtp.from_name": ("postal_from_name",),
+    "smtp.from_address": ("postal_from_address", "postal_web_hostname"),
+    "rails.secret_key": ("postal_rails_secret_key",),
+    "rspamd.enabled": ("postal_rspamd_host",),
+    "rspamd.host": ("postal_rspamd_host",),
+    "rspamd.port": ("postal_rspamd_port",),
+    "spamd.enabled": ("postal_spamd_host",),
+    "spamd.host": ("postal_spamd_host",),
+    "spamd.port": ("postal_spamd_port",),
+    "clamav.enabled": ("postal_clamav_host",),
+    "clamav.host": ("postal_clamav_host",),
+    "clamav.port": ("postal_clamav_port",),
+    "oidc.enabled": ("postal_oidc_issuer",),
+    "oidc.name": ("postal_oidc_name",),
+    "oidc.issuer": ("postal_oidc_issuer",),
+    "oidc.identifier": ("postal_oidc_identifier", "postal_oidc_issuer"),
+    "oidc.secret": ("postal_oidc_secret", "postal_oidc_issuer"),
+    "oidc.scopes": ("postal_oidc_scopes",),
+    "oidc.local_authentication_enabled": ("postal_oidc_local_authentication",),
+}
+
+
 def configuration(fleet: Fleet, host: Host) -> Configuration:
     """Groups and keys of postal.yml, secrets in plain text; `postal_config` has the last word."""
+    overrides = _plain(fleet, host.postal.config)
+    return _merge(settings_only(fleet, host), overrides)
+
+
+def settings_only(fleet: Fleet, host: Host) -> Configuration:
+    """What the settings make of postal.yml before `postal_config`."""
     settings = host.postal
     groups: Configuration = {
         "postal": _postal(settings),
@@ -41,7 +100,7 @@ def configuration(fleet: Fleet, host: Host) -> Configuration:
         **_filters(settings),
         "oidc": _oidc(fleet, settings),
     }
-    return _merge(groups, settings.config)
+    return _merge(groups, {})
 
 
 def _postal(settings: PostalSettings) -> dict[str, Any]:
@@ -61,7 +120,8 @@ def _postal(settings: PostalSettings) -> dict[str, Any]:
         values["allowed_request_destinations"] = settings.allowed_request_destinations
     proxies = list(settings.trusted_proxies)
     if settings.networking == "bridge":
-        proxies.append(f"{gateway(settings)}/32")
+        own = f"{gateway(settings)}/32"
+        proxies += [] if own in proxies else [own]
     if proxies:
         values["trusted_proxies"] = proxies
     return values
@@ -69,7 +129,7 @@ def _postal(settings: PostalSettings) -> dict[str, Any]:
 
 def gateway(settings: PostalSettings) -> str:
     """Address of the host on Postal's network: what a published port sees as its client."""
-    return str(next(ipaddress.ip_network(settings.subnet).hosts()))
+    return str(next(iter(ipaddress.ip_network(settings.subnet).hosts())))
 
 
 def _database(fleet: Fleet, host: Host) -> dict[str, Any]:
@@ -138,20 +198,35 @@ def _filters(settings: PostalSettings) -> Configuration:
 def _oidc(fleet: Fleet, settings: PostalSettings) -> dict[str, Any]:
     if settings.oidc_issuer is None:
         return {}
-    return {
+    values: dict[str, Any] = {
         "enabled": True,
         "name": settings.oidc_name,
         "issuer": settings.oidc_issuer,
-        "identifier": settings.oidc_identifier or "",
         "secret": fleet.value(settings.oidc_secret).reveal(),
         "scopes": settings.oidc_scopes,
         "local_authentication_enabled": settings.oidc_local_authentication,
     }
+    if settings.oidc_identifier is not None:
+        values["identifier"] = settings.oidc_identifier
+    return values
+
+
+def _plain(fleet: Fleet, value: Any) -> Any:
+    """The value with every reference to a secret in it replaced by the secret."""
+    if isinstance(value, SecretRef):
+        return fleet.value(value).reveal()
+    if isinstance(value, Mapping):
+        return {name: _plain(fleet, item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(fleet, item) for item in value]
+    return value
 
 
 def _merge(groups: Configuration, overrides: Mapping[str, Any]) -> Configuration:
     merged = {name: dict(values) for name, values in groups.items()}
     for name, values in overrides.items():
-        merged[name] = merged.get(name, {}) | dict(values)
+        # Anything else is refused by the check of the fleet, except `version: 2`.
+        if isinstance(values, Mapping):
+            merged[name] = merged.get(name, {}) | dict(values)
     # An empty group would keep Postal from starting.
     return {name: values for name, values in merged.items() if values}

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mailfleet.components.postal.schema import REMOVED, RENAMED, SCHEMA, find, nearest
+from mailfleet.settings.postal_yml.schema import REMOVED, RENAMED, SCHEMA, find, nearest
 
 # What version 1 and version 2 call the same.
 _KEPT: Mapping[str, str] = {
@@ -52,7 +52,7 @@ _EMPTY = "empty: Postal's default holds"
 class Conversion:
     """A converted file, and where each key of the old one went.
 
-    `config` is for `schema.render`, without `version`. No text here holds a value of the file.
+    `config` is for `render`, without `version`. No text here holds a value of the file.
     """
 
     config: dict[str, dict[str, object]] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Conversion:
 def convert(old: Mapping[object, object]) -> Conversion:
     """Version 2 of a version 1 file, given as its mapping. Never raises.
 
-    Values go over as they are, so run `schema.problems` on the result. Only three are rewritten,
+    Values go over as they are, so run `problems` on the result. Only three are rewritten,
     without loss: relays become URLs, 5.0 becomes 5 where a whole number is needed, and one MX
     name becomes a list of one.
     """
