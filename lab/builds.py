@@ -12,7 +12,7 @@ from lab.errors import LabError
 from lab.mirror import machine_mirror
 from lab.names import RECIPES, SPEC_LABEL, image_name, lab_id, labels
 from lab.progress import Progress
-from lab.recipes import recipe_context, recipe_hash
+from lab.recipes import Publication, recipe_context, recipe_hash
 
 LOG_LINES = 25
 
@@ -42,6 +42,19 @@ class Builder:
         wanted = {**parents, **arguments}
         spec = recipe_hash(RECIPES / recipe, wanted)
         return self._current(f"{recipe}:{tag}", spec) or self._build(recipe, tag, wanted, spec)
+
+    def publications(self, group: list[Publication], base: str) -> dict[Publication, str]:
+        """Images of one recipe, one after the other: they share their first layers."""
+        images: dict[Publication, str] = {}
+        built: dict[tuple[tuple[str, str], ...], str] = {}
+        for publication in group:
+            arguments = publication.arguments
+            if arguments not in built:
+                built[arguments] = self.image(
+                    publication.recipe, {"BASE": base}, dict(arguments), publication.tag
+                )
+            images[publication] = built[arguments]
+        return images
 
     def clear_superseded(self) -> None:
         """Images that a rebuild has left without a name."""

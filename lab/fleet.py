@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 from docker import DockerClient
@@ -20,7 +20,7 @@ from lab.network import ensure_network
 from lab.progress import Progress, Say
 from lab.publish import Registry
 from lab.ready import poll, wait_ready
-from lab.recipes import Publication, group_by_image, publications
+from lab.recipes import group_by_recipe, publications
 from lab.state import Lab, LabHost, write_lab
 from lab.topology import (
     ACME_MANAGEMENT_PORT,
@@ -77,13 +77,8 @@ def _converge(
         recipe: pool.submit(builder.image, recipe, {"HOST": images["host"]}, {}, "latest")
         for recipe in recipes
     }
-    offered = group_by_image(publications()) if fleet_has_registry(fleet) else []
-    publishing: list[tuple[list[Publication], Future[str]]] = []
-    for group in offered:
-        first = group[0]
-        arguments = dict(first.arguments)
-        future = pool.submit(builder.image, first.recipe, {"BASE": base}, arguments, first.tag)
-        publishing.append((group, future))
+    offered = group_by_recipe(publications()) if fleet_has_registry(fleet) else []
+    publishing = [pool.submit(builder.publications, group, base) for group in offered]
     images |= {recipe: future.result() for recipe, future in building.items()}
 
     made = _ensure_hosts(client, fleet, images, progress)
@@ -97,7 +92,7 @@ def _converge(
         registry.wait()
         # Threads of their own: packing layers and building images wait for different things.
         with ThreadPoolExecutor(PARALLEL_BUILDS) as pushing:
-            pushed = [pushing.submit(registry.publish_all, *entry) for entry in publishing]
+            pushed = [pushing.submit(registry.publish, images_of) for images_of in publishing]
         for done in pushed:
             done.result()
     builder.clear_superseded()

@@ -31,10 +31,10 @@ class Registry:
                 "see `mailfleet lab ssh registry journalctl -u docker-registry`"
             )
 
-    def publish_all(self, publications: list[Publication], image: Future[str]) -> None:
-        """Names of one image, once it is built."""
-        for publication in publications:
-            self._publish(publication, image.result())
+    def publish(self, images: Future[dict[Publication, str]]) -> None:
+        """Images of one recipe, once they are built."""
+        for publication, image_id in images.result().items():
+            self._publish(publication, image_id)
 
     def _publish(self, publication: Publication, image_id: str) -> None:
         if self._holds(publication, image_id):

@@ -67,11 +67,10 @@ def publications(recipes: Path = RECIPES) -> list[Publication]:
     return found
 
 
-def group_by_image(offered: list[Publication]) -> list[list[Publication]]:
-    """Publications that differ in nothing but the name share one image."""
-    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Publication]] = {}
+def group_by_recipe(offered: list[Publication]) -> list[list[Publication]]:
+    groups: dict[str, list[Publication]] = {}
     for publication in offered:
-        groups.setdefault((publication.recipe, publication.arguments), []).append(publication)
+        groups.setdefault(publication.recipe, []).append(publication)
     return list(groups.values())
 
 

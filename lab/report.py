@@ -1,12 +1,16 @@
 """How the lab is: one verdict over its hosts."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from lab.engine import connect
 from lab.hosts import existing_hosts
-from lab.ready import BOOTED, ssh_banner, system_state
+from lab.ready import BOOTED, poll, ssh_banner, system_state
 from lab.state import LabHost, read_lab
+
+ANSWER_SECONDS = 3
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,9 @@ def status() -> list[HostStatus]:
         elif container.status != "running":
             state = container.status
         else:
-            state = system_state(container) or "booting"
+            # A busy engine now and then gives an empty answer.
+            ask = partial(system_state, container)
+            state = poll(ask, time.monotonic() + ANSWER_SECONDS) or "booting"
         answers = state in BOOTED and bool(ssh_banner(host.ssh_port))
         if state in BOOTED and not answers:
             state = "no ssh"

@@ -1,10 +1,12 @@
 """When images are built anew, what the registry offers, and what differs between machines."""
 
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from lab.builds import Builder
 from lab.errors import LabError
 from lab.machine import Machine, has_capability, host_config
 from lab.mirror import Mirror, parse_targets
@@ -12,7 +14,7 @@ from lab.names import lab_id, object_name
 from lab.ports import FIRST, LAST, PortChooser
 from lab.recipes import (
     Publication,
-    group_by_image,
+    group_by_recipe,
     parse_publication,
     publications,
     recipe_context,
@@ -64,10 +66,25 @@ def test_published_names_and_their_arguments(recipe: Path) -> None:
     ]
 
 
+class CountingBuilder(Builder):
+    def __init__(self) -> None:
+        self.tags: list[str] = []
+
+    def image(
+        self, recipe: str, parents: Mapping[str, str], arguments: Mapping[str, str], tag: str
+    ) -> str:
+        self.tags.append(tag)
+        return f"id of {tag}"
+
+
 def test_names_without_difference_share_an_image() -> None:
-    same = [Publication("web", "web", "2"), Publication("web", "web", "2.0")]
+    first, same = Publication("web", "web", "2"), Publication("web", "web", "2.0")
     other = Publication("web", "web", "1", (("VERSION", "1"),))
-    assert group_by_image([same[0], other, same[1]]) == [same, [other]]
+    assert group_by_recipe([first, other, same]) == [[first, other, same]]
+    builder = CountingBuilder()
+    images = builder.publications([first, other, same], "base")
+    assert images == {first: "id of 2", other: "id of 1", same: "id of 2"}
+    assert builder.tags == ["2", "1"]
 
 
 @pytest.mark.parametrize("line", ["web", "web:2 VERSION"])
