@@ -17,6 +17,7 @@ from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.load import fleet_of
 from mailfleet.settings.origin import Sources
+from mailfleet.settings.rules import secret_problems
 
 
 class Run(BaseStateCallback):
@@ -33,6 +34,8 @@ class Run(BaseStateCallback):
             try:
                 self._fleet = fleet_of(state.inventory, self.sources)
                 self._fleet.require_secrets()
+                if problems := secret_problems(self._fleet):
+                    raise SettingsError(problems)
             except (SettingsError, SecretsError) as error:
                 raise CliError(str(error)) from None
         return self._fleet

@@ -122,6 +122,18 @@ def _postal_yml(fleet: Fleet) -> Iterator[Problem]:
                 yield from _in_settings(host, problem)
 
 
+def secret_problems(fleet: Fleet) -> list[Problem]:
+    """Secrets whose values Postal could not use, such as a password with a quote in it. Opens the
+    secret store; messages never show a value. Raises SecretsError."""
+    masked = dataclasses.replace(fleet, masked=True)
+    return [
+        Problem("secret store", problem.path, f"{problem.message}; {problem.remedy}")
+        for host in _postal_hosts(fleet)
+        for problem in problems(configuration(fleet, host), host.postal.version)
+        if problem not in problems(configuration(masked, host), host.postal.version)
+    ]
+
+
 def _group_problems(overrides: Mapping[str, Any], version: str) -> Iterator[YmlProblem]:
     """Of groups that merging would lose: empty ones, and what is no group at all."""
     for group, content in overrides.items():

@@ -6,6 +6,7 @@ from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import KEYS
 from mailfleet.settings.ports import worker_health_ports
 from mailfleet.settings.reference import reference
+from mailfleet.settings.rules import secret_problems
 from tests.unit.conftest import INVENTORY, Write
 
 
@@ -142,3 +143,14 @@ def test_workers_never_take_the_health_port_of_the_smtp_server() -> None:
 def test_every_setting_is_in_the_reference() -> None:
     pages = "\n".join(reference().values())
     assert [key for key in KEYS if f"## {key}\n" not in pages] == []
+
+
+def test_a_secret_that_postal_cannot_use_is_told_without_its_value(
+    fleet_from: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = fleet_from(all='secrets_backend = "environment"\n')
+    monkeypatch.setenv("MAILFLEET_SECRET_POSTAL_DATABASE_PASSWORD", 'canary"with-a-quote')
+    monkeypatch.setenv("MAILFLEET_SECRET_POSTAL_RAILS_SECRET_KEY", "0" * 128)
+    problems = secret_problems(fleet)
+    assert {problem.key for problem in problems} == {"main_db.password"}
+    assert "canary" not in str(problems)
