@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import traceback
@@ -413,13 +415,17 @@ def test_it_is_decrypted_once_per_version_of_the_file(store, monkeypatch):
     assert len(calls) == 2
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_directory_that_may_not_be_written(store):
-    store.path.parent.chmod(0o500)
-    try:
-        assert_fails(lambda: store.set("a", Secret(CANARY)), "cannot write .* as it was before")
-    finally:
-        store.path.parent.chmod(0o700)
+def _set_without_room(store):
+    # Root may write everywhere, but not past this limit: as on a full disk.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    assert_fails(lambda: store.set("a", Secret(CANARY)), "cannot write .* as it was before")
+
+
+def test_a_store_that_cannot_be_written_stays_as_it_was(store):
+    store.set("a", Secret("before"))
+    assert run_process(_set_without_room, store).exitcode == 0
+    assert AgeStore(store.path, store.identity_path).get("a") == Secret("before")
 
 
 def test_the_age_command_is_installed():
