@@ -14,6 +14,7 @@ from lab.engine import connect, ensure_engine
 from lab.errors import LabError
 from lab.files import host_key_file
 from lab.hosts import Hosts, existing_hosts, published_ports
+from lab.limits import check_inotify
 from lab.lock import lab_lock
 from lab.names import STATE
 from lab.network import ensure_network
@@ -55,6 +56,7 @@ def up(extra: int = 0, install_engine: bool = False, say: Say = print) -> Lab:
             extra=max(extra, _extra_present(client)),
             with_registry=not uses_upstream_images(),
         )
+        check_inotify(len({host.name for host in fleet.hosts} - _running(client)))
         pool = ThreadPoolExecutor(PARALLEL_BUILDS)
         try:
             return _converge(client, fleet, progress, pool)
@@ -110,6 +112,12 @@ def _prepare_state() -> None:
         directory.mkdir(mode=0o700, exist_ok=True)
     ensure_authority(STATE)
     ensure_ssh_key(STATE / "id_ed25519", "mailfleet-lab")
+
+
+def _running(client: DockerClient) -> set[str]:
+    return {
+        name for name, container in existing_hosts(client).items() if container.status == "running"
+    }
 
 
 def _extra_present(client: DockerClient) -> int:
