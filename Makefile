@@ -2,7 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check lab down docs lock clean
+.PHONY: setup demo test check lab down docs lock clean
+
+setup: .venv/ready
 
 demo: .venv/ready
 	$(BIN)/mailfleet lab up --install-engine
@@ -21,6 +23,7 @@ check: .venv/ready
 	$(BIN)/mypy
 
 docs: .venv/ready
+	$(BIN)/python docs/generate.py
 	$(BIN)/mkdocs build --strict
 
 lab: .venv/ready

@@ -3,7 +3,6 @@
 import sys
 
 from lab.state import LabError, read_lab
-
 from mailfleet.settings.docker import Registry
 
 try:

@@ -24,7 +24,7 @@ What to type next
   .venv/bin/mailfleet lab ssh postal1                              change something by hand ...
   .venv/bin/pyinfra inventories/lab.py deploys/postal.py --dry --diff      ... and see it named
   .venv/bin/pyinfra inventories/lab.py deploys/postal.py           put it right
-  .venv/bin/mailfleet health inventories/lab.py                    how everything is
+  .venv/bin/mailfleet health inventories/lab.py --role postal      how everything is
   .venv/bin/pyinfra inventories/lab.py deploys/site.py             base and Docker on every host
   make down                                                        remove the lab
 """

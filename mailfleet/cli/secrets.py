@@ -27,6 +27,10 @@ from mailfleet.settings.errors import SettingsError
 
 # Rotating these changes more than the hosts that are deployed again.
 _CONSEQUENCES = {
+    "postal/admin_password": (
+        "Postal's first user was created with it. A deploy creates users and never changes them: "
+        "change the password of an existing user in the web interface, or with `postal console`."
+    ),
     "postal/signing_key": (
         "Postal signs DKIM and webhooks with it. Until the new public key is in DNS for every "
         "domain that Postal sends for, their mail fails DKIM; receivers of webhooks must be given "

@@ -67,7 +67,6 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             "caddy",
             DIRECTORY,
             services=("caddy",),
-            fed_by=(_COMPOSE,),
             reload=_RELOAD,
             reload_on=served,
             gates=(

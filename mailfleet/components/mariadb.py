@@ -47,7 +47,6 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         settings=settings,
         network=DATABASE_NETWORK,
         publish=database_address(fleet) if database_is_published(fleet) else None,
-        fed_by=hashlib.sha256(config.content).hexdigest(),
     )
     init = b"ALTER USER root@localhost IDENTIFIED VIA unix_socket;\n"
     image = f"{settings.image}:{settings.version}"
@@ -73,7 +72,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             "mariadb",
             DIRECTORY,
             services=("mariadb",),
-            fed_by=(_COMPOSE, _CONFIG),
+            mounted=(_CONFIG,),
             gates=(Gate(f"{CLIENT} -e 'SELECT 1'", "MariaDB answers no query"),),
         ),
         facts={

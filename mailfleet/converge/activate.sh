@@ -31,7 +31,7 @@ check() {
 # remember PATH...: keep the files as they are now, for a rollback. A run that was interrupted
 # before its services followed leaves the mark `pending`: then the older copy is the good one.
 remember() {
-    [ ! -e "$state/pending/$component" ] || return 0
+    [ ! -e "$state/pending/$component" ] || { interrupted=yes; return 0; }
     previous=$state/previous/$component
     rm -rf "$previous"
     mkdir -p "$previous"
@@ -42,6 +42,9 @@ remember() {
     [ ! -e "$previous/existed" ] || tar -c -p --numeric-owner -P -f "$previous/files.tar" -T "$previous/existed"
     : >"$state/pending/$component"
 }
+
+# No service reads what changed: unless an earlier run was interrupted, there is nothing to wait for.
+nothing_follows() { [ -n "${interrupted:-}" ] || rm -rf "$state/pending/$component" "$state/previous/$component"; }
 
 # place PATH...: copy next to the destination first, rename when every copy is complete.
 place() {

@@ -92,7 +92,8 @@ class Project:
     directory: str
     services: tuple[str, ...]
     """Services that must run (not those behind a profile)."""
-    fed_by: tuple[str, ...]
+    mounted: tuple[str, ...] = ()
+    """Files that the services read when they start, besides the compose file."""
     reload: str = ""
     """Shell that makes the running services read `reload_on` anew, without a restart."""
     reload_on: tuple[str, ...] = ()
@@ -102,6 +103,14 @@ class Project:
     @property
     def compose_file(self) -> str:
         return f"{self.directory}/compose.yaml"
+
+    @property
+    def mounts_record(self) -> str:
+        return f"{self.name}.mounts"
+
+    @property
+    def reload_record(self) -> str:
+        return f"{self.name}.reload"
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,8 @@ class Bundle:
         """Name of each applied record -> the files whose change makes it stale."""
         feeds = {unit.name: unit.fed_by for unit in self.units}
         if self.project:
-            feeds[self.project.name] = self.project.fed_by
+            feeds[self.project.name] = (self.project.compose_file,)
+            feeds[self.project.mounts_record] = self.project.mounted
             if self.project.reload:
-                feeds[f"{self.project.name}.reload"] = self.project.reload_on
+                feeds[self.project.reload_record] = self.project.reload_on
         return feeds

@@ -13,7 +13,7 @@ from pyinfra.api.operation import operation
 
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.diff import show_differences
-from mailfleet.converge.plan import FileChanges, file_changes, forget, observe
+from mailfleet.converge.plan import FileChanges, file_changes, forget, observe, services_fed_by
 from mailfleet.converge.shell import script
 
 
@@ -56,19 +56,16 @@ def _script(bundle: Bundle, changes: FileChanges) -> str:
         if changed & set(check.files)
     ]
     lines.append(shlex.join(["remember", *(item.path for item in bundle.files), *changes.extra]))
-    stale = [
-        f"/var/lib/mailfleet/applied/{bundle.component}/{name}"
-        for name, fed_by in bundle.service_feeds.items()
-        if changed & set(fed_by)
-    ]
+    stale = sorted(services_fed_by(bundle, changes))
     if stale:
-        lines.append(shlex.join(["rm", "-f", *stale]))
+        records = [f"/var/lib/mailfleet/applied/{bundle.component}/{name}" for name in stale]
+        lines.append(shlex.join(["rm", "-f", *records]))
     if changes.files:
         lines.append(shlex.join(["place", *(item.path for item in changes.files)]))
     if changes.extra:
         lines.append(shlex.join(["rm", "-f", "--", *changes.extra]))
-    if not bundle.service_feeds:
-        lines.append(f'rm -rf "$state/pending/{bundle.component}"')
+    if not stale:
+        lines.append("nothing_follows")
     return script("activate", bundle.component, "files", lines)
 
 

@@ -32,10 +32,10 @@ try() {
     done
 }
 
-# up DIRECTORY SECONDS
+# up DIRECTORY SECONDS [--force-recreate]
 up() {
     cd "$1"
-    docker compose up --detach --quiet-pull --remove-orphans --wait --wait-timeout "$2" >"$state/up.log" 2>&1 && return 0
+    docker compose up ${3:-} --detach --quiet-pull --remove-orphans --wait --wait-timeout "$2" >"$state/up.log" 2>&1 && return 0
     say "the containers do not come up:"
     grep -v -E 'Creat|Start|Recreat|Running|Waiting|Pull|Healthy' "$state/up.log" | tail -n 5 >&2
     docker compose ps --all --format '{{.Service}}: {{.Status}}' >&2

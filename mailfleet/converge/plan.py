@@ -8,12 +8,11 @@ from pyinfra import host as context_host
 from pyinfra import state as context_state
 from pyinfra.api.host import Host as PyinfraHost
 from pyinfra.api.state import StateStage
-from pyinfra_cli.exceptions import CliError
 
 from mailfleet.components.component import Component
 from mailfleet.converge.bundle import Bundle, Directory, File
 from mailfleet.converge.observe import HostState, Observation, Wanted
-from mailfleet.converge.run import current_fleet, current_host
+from mailfleet.converge.run import Refused, current_fleet, current_host
 from mailfleet.secrets import SecretsError
 from mailfleet.settings.fleet import EVERY_HOST, Fleet
 from mailfleet.templates import TemplateProblem
@@ -46,7 +45,7 @@ def plan(components: Iterable[Component], roles: Collection[str] = EVERY_HOST) -
             if host.has(*component.ROLES) and host.has(*roles)
         }
     except (SecretsError, TemplateProblem) as error:
-        raise CliError(str(error)) from None
+        raise Refused(str(error)) from None
     _PLANS[context_host.name] = HostPlan(bundles)
     if bundles:
         observe(context_host)
@@ -132,12 +131,22 @@ def file_changes(bundle: Bundle, seen: Observation) -> FileChanges:
 def stale_services(bundle: Bundle, seen: Observation) -> set[str]:
     """Records of units and projects that do not run what the bundle says: the last applied
     fingerprint is another one, or files they read are about to change."""
-    changed = file_changes(bundle, seen).paths
-    return {
+    fed_anew = services_fed_by(bundle, file_changes(bundle, seen))
+    return fed_anew | {
         name
         for name, fed_by in bundle.service_feeds.items()
         if seen.applied.get(f"{bundle.component}/{name}") != bundle.fingerprint(fed_by)
-        or changed & set(fed_by)
+    }
+
+
+def services_fed_by(bundle: Bundle, changes: FileChanges) -> set[str]:
+    """Records that some file changes make stale. A stranger beside a file that a service reads,
+    such as another file in conf.d, was probably read as well."""
+    strangers = {path.rpartition("/")[0] for path in changes.extra}
+    return {
+        name
+        for name, fed_by in bundle.service_feeds.items()
+        if changes.paths & set(fed_by) or strangers & {path.rpartition("/")[0] for path in fed_by}
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from pyinfra import logger
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host as PyinfraHost
 from pyinfra.api.state import BaseStateCallback, State
 from pyinfra_cli.exceptions import CliError
@@ -20,6 +21,11 @@ from mailfleet.settings.origin import Sources
 from mailfleet.settings.rules import secret_problems
 
 
+class Refused(CliError, PyinfraError):
+    """Ends a run with one message from wherever it is raised: pyinfra shows its own errors so,
+    and those of its command line, but a traceback of any other from within a deploy file."""
+
+
 class Run(BaseStateCallback):
     """pyinfra's callbacks for one run; also where deploys find the fleet."""
 
@@ -29,7 +35,7 @@ class Run(BaseStateCallback):
         self._fleet: Fleet | None = None
 
     def fleet(self, state: State) -> Fleet:
-        """The checked fleet. Raises CliError, which pyinfra prints as one message."""
+        """The checked fleet. Raises Refused."""
         if self._fleet is None:
             try:
                 self._fleet = fleet_of(state.inventory, self.sources)
@@ -37,7 +43,7 @@ class Run(BaseStateCallback):
                 if problems := secret_problems(self._fleet):
                     raise SettingsError(problems)
             except (SettingsError, SecretsError) as error:
-                raise CliError(str(error)) from None
+                raise Refused(str(error)) from None
         return self._fleet
 
     @override
@@ -55,7 +61,14 @@ class Run(BaseStateCallback):
 
             def counted(*args: Any, _method: Any = method, **kwargs: Any) -> Any:
                 self.round_trips[host.name] += 1
-                return _method(*args, **kwargs)
+                try:
+                    return _method(*args, **kwargs)
+                except EOFError:
+                    # pyinfra asks for a password where sudo wants one, here without a terminal.
+                    raise Refused(
+                        f"{host.name}: sudo asks for a password. Let the SSH user use sudo "
+                        "without one, or run in a terminal"
+                    ) from None
 
             setattr(host.connector, name, counted)
 
@@ -94,9 +107,9 @@ def watch(state: State) -> None:
 
 
 def current_fleet(state: State) -> Fleet:
-    """The fleet of the run in progress. Raises CliError when config.py was not loaded."""
+    """The fleet of the run in progress. Raises Refused when config.py was not loaded."""
     if not _RUNS:
-        raise CliError("run pyinfra in the directory of mailfleet's config.py")
+        raise Refused("run pyinfra in the directory of mailfleet's config.py")
     return _RUNS[0].fleet(state)
 
 

@@ -47,18 +47,20 @@ def _follow_unit(unit: Unit, bundle: Bundle, stale: bool) -> list[str]:
 
 
 def _follow_project(project: Project, bundle: Bundle, stale: set[str]) -> list[str]:
-    lines = [shlex.join(["up", project.directory, str(project.wait_seconds)])]
-    if project.reload:
-        if f"{project.name}.reload" in stale:
-            lines.append(f"( {project.reload}\n)")
-        fingerprint = bundle.fingerprint(project.reload_on)
-        lines.append(shlex.join(["record", f"{project.name}.reload", fingerprint]))
+    up = ["up", project.directory, str(project.wait_seconds)]
+    # Compose sees its own file only, not what the containers read from mounted ones.
+    lines = [shlex.join([*up, "--force-recreate"] if project.mounts_record in stale else up)]
+    if project.reload and project.reload_record in stale:
+        lines.append(f"( {project.reload}\n)")
     lines += [
         shlex.join(["try", str(_GATE_SECONDS), gate.meaning, gate.command])
         for gate in project.gates
     ]
     lines.append(shlex.join(["hashes", project.directory, project.name]))
-    lines.append(shlex.join(["record", project.name, bundle.fingerprint(project.fed_by)]))
+    feeds = bundle.service_feeds
+    for name in (project.name, project.mounts_record, project.reload_record):
+        if name in feeds:
+            lines.append(shlex.join(["record", name, bundle.fingerprint(feeds[name])]))
     return lines
 
 
@@ -102,7 +104,7 @@ def steps_of(bundle: Bundle, seen: Observation) -> list[str]:
             steps += _follow_unit(unit, bundle, unit.name in stale)
     project = bundle.project
     if project and (
-        stale & {project.name, f"{project.name}.reload"}
+        stale & {project.name, project.mounts_record, project.reload_record}
         or not _project_is_running(project, bundle, seen)
     ):
         steps += _follow_project(project, bundle, stale)
@@ -113,7 +115,8 @@ def _steps_back(bundle: Bundle) -> list[str]:
     """Shell lines that make everything follow the former files."""
     steps = [shlex.join(["unit", unit.name, unit.on_change]) for unit in bundle.units]
     if bundle.project:
-        steps.append(shlex.join(["up", bundle.project.directory, str(bundle.project.wait_seconds)]))
+        up = ["up", bundle.project.directory, str(bundle.project.wait_seconds)]
+        steps.append(shlex.join([*up, "--force-recreate"] if bundle.project.mounted else up))
         if bundle.project.reload:
             steps.append(f"( {bundle.project.reload}\n)")
     return steps

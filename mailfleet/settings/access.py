@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from mailfleet.settings.model import ComponentSettings
-from mailfleet.settings.types import Network, Port, Protocol, Text
+from mailfleet.settings.types import Network, Port, Protocol
 
 
 class Opening(BaseModel):
@@ -17,8 +17,8 @@ class Opening(BaseModel):
     protocol: Protocol = "tcp"
     sources: tuple[Network, ...] = Field(default=(), strict=False)
     """Networks that may connect; empty: everyone."""
-    reason: Text = "access_open"
-    """The setting or component that asks for it; shown in the rules as a comment."""
+    reason: Annotated[str, Field(pattern=r"^[A-Za-z0-9 ,.:()/_-]{0,60}$")] = ""
+    """What it is for; shown in the rules as a comment."""
 
 
 class AccessSettings(ComponentSettings):

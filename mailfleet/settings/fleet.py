@@ -176,7 +176,7 @@ class Fleet:
     def secret_uses(self) -> list[SecretUse]:
         """Every secret that some host's settings refer to, with the keys that do."""
         uses = {
-            (ref.name, key): SecretUse(ref=ref, where=key)
+            (ref.name, host.name, key): SecretUse(ref=ref, where=f"{host.name} {key}")
             for host in self.hosts.values()
             for settings in host.configured()
             if host.roles & MODELS[type(settings)]

@@ -25,6 +25,8 @@ class PortUse:
     component: str
     key: str
     """The setting that decides it."""
+    reason: str = ""
+    """What it is for, in the words of whoever opened it."""
     sources: tuple[str, ...] = ()
     """Networks that may connect; empty: everyone (unless the address is loopback)."""
 
@@ -73,13 +75,21 @@ def ports_of(fleet: Fleet, host: Host) -> list[PortUse]:
     """Every port the fleet's components take on a host."""
     uses = [PortUse(host.access.ssh_port, "tcp", ANYWHERE, "access", "access_ssh_port")]
     uses += [
-        PortUse(opening.port, opening.protocol, ANYWHERE, "access", "access_open", opening.sources)
+        PortUse(
+            opening.port,
+            opening.protocol,
+            ANYWHERE,
+            "access",
+            "access_open",
+            opening.reason,
+            opening.sources,
+        )
         for opening in host.access.open
     ]
     if host.has("database") and database_is_published(fleet):
         clients = _database_clients(fleet)
         address = database_address(fleet)
-        uses.append(PortUse(3306, "tcp", address, "mariadb", "database role", clients))
+        uses.append(PortUse(3306, "tcp", address, "mariadb", "database role", sources=clients))
     if host.has("caddy"):
         uses += [
             PortUse(80, "tcp", ANYWHERE, "caddy", "caddy role"),
@@ -99,7 +109,9 @@ def _postal_ports(fleet: Fleet, host: Host) -> list[PortUse]:
             if other.name != host.name and other.host.private_ipv4
         )
         uses.append(
-            PortUse(host.postal.web_port, "tcp", address, "postal", "postal_web_port", sources)
+            PortUse(
+                host.postal.web_port, "tcp", address, "postal", "postal_web_port", sources=sources
+            )
         )
     if host.has("postal_smtp"):
         uses += [
@@ -118,4 +130,4 @@ def _postal_ports(fleet: Fleet, host: Host) -> list[PortUse]:
 def web_address(fleet: Fleet, host: Host) -> str:
     """Where the web process is reached: loopback, or the private network for a Caddy elsewhere."""
     elsewhere = any(other.name != host.name for other in fleet.with_role("caddy"))
-    return str(host.host.private_ipv4) if elsewhere and not host.has("caddy") else LOOPBACK
+    return str(host.host.private_ipv4) if elsewhere else LOOPBACK

@@ -68,17 +68,17 @@ class PostalSettings(ComponentSettings):
         description="Names that receiving domains publish as MX. Default: postal_smtp_hostname.",
     )
     spf_include: HostName | None = Field(
-        default=None, description="Name that senders include in SPF. Default: spf.<web_hostname>."
+        default=None, description="Name that senders include in SPF. Default: `spf.<web_hostname>`."
     )
     return_path_domain: HostName | None = Field(
-        default=None, description="Default MAIL FROM domain. Default: rp.<web_hostname>."
+        default=None, description="Default MAIL FROM domain. Default: `rp.<web_hostname>`."
     )
     route_domain: HostName | None = Field(
-        default=None, description="Domain of route addresses. Default: routes.<web_hostname>."
+        default=None, description="Domain of route addresses. Default: `routes.<web_hostname>`."
     )
     track_domain: HostName | None = Field(
         default=None,
-        description="Name that tracking domains are CNAMEs of. Default: track.<web_hostname>.",
+        description="Name that tracking domains are CNAMEs of. Default: `track.<web_hostname>`.",
     )
     track_domains: list[HostName] = Field(
         default=[],
@@ -159,7 +159,7 @@ class PostalSettings(ComponentSettings):
     # Postal's own mail, keys and first user
     from_name: Text = Field(default="Postal", description="Sender name of Postal's own mail.")
     from_address: EmailAddress | None = Field(
-        default=None, description="Sender of Postal's own mail. Default: postal@<web_hostname>."
+        default=None, description="Sender of Postal's own mail. Default: `postal@<web_hostname>`."
     )
     rails_secret_key: SecretRef = Field(
         default=secret("postal/rails_secret_key", random_hex(64)), description="Signs sessions."

@@ -1,7 +1,9 @@
 """The reference documentation of all settings, made from their models."""
 
 import inspect
-from typing import Any
+import json
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -42,7 +44,7 @@ def _page(model: type[ComponentSettings]) -> str:
         field = model.model_fields[name]
         lines += [f"## {key}", "", field.description or "", ""]
         lines += [f"- type: `{_type(field)}`", f"- default: {_default(field)}", ""]
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _default(field: FieldInfo) -> str:
@@ -56,7 +58,20 @@ def _type(field: FieldInfo) -> str:
 
 
 def _type_name(annotation: Any) -> str:
-    text = inspect.formatannotation(annotation)
-    for noise in ("typing.", "mailfleet.settings.", "mailfleet.secrets.reference."):
-        text = text.replace(noise, "")
-    return text
+    """A type as an operator thinks of it: `list of str`, `"age" or "environment"`."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type_name(arguments[0])
+    if origin is Literal:
+        return " or ".join(json.dumps(choice) for choice in arguments)
+    if origin in (Union, UnionType):
+        return " or ".join(_type_name(argument) for argument in arguments)
+    if origin in (list, tuple):
+        return f"list of {_type_name(arguments[0])}"
+    if origin is dict:
+        return f"dict of {_type_name(arguments[0])} to {_type_name(arguments[1])}"
+    if annotation is Any:
+        return "any value"
+    if annotation is NoneType:
+        return "None"
+    return str(annotation.__name__)

@@ -196,6 +196,15 @@ def _smtp_certificate(fleet: Fleet) -> Iterator[Problem]:
             )
 
 
+def _web_behind_another_caddy(fleet: Fleet) -> Iterator[Problem]:
+    for host in fleet.with_role("postal_web"):
+        others = [other.name for other in fleet.with_role("caddy") if other.name != host.name]
+        if others and host.host.private_ipv4 is None:
+            yield _problem(
+                host, "host_private_ipv4", f"is required: Caddy on {others[0]} proxies to this host"
+            )
+
+
 def _registries(fleet: Fleet) -> Iterator[Problem]:
     for host in fleet.hosts.values():
         for registry in host.docker.registries:
@@ -241,6 +250,7 @@ RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
     _postal_yml,
     _caddy_certificates,
     _smtp_certificate,
+    _web_behind_another_caddy,
     _registries,
     _port_clashes,
     _distinct_names,

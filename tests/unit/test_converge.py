@@ -69,14 +69,20 @@ def test_a_service_is_stale_until_it_was_applied_with_these_files() -> None:
 
 
 def test_a_container_by_another_configuration_brings_the_project_up_again() -> None:
-    bundle = Bundle("demo", project=Project("demo", "/opt/demo", ("web",), fed_by=()))
+    compose = File("/opt/demo/compose.yaml", b"services: {}\n")
+    bundle = Bundle("demo", files=(compose,), project=Project("demo", "/opt/demo", ("web",)))
     wanted = Wanted((bundle,))
     assert "com.docker.compose.project" in wanted.script
     lines = [
         "##containers",
         "demo|web|hash1|running|Up 2 hours (healthy)",
+        "##paths",
+        "regular file|644|0|0|/opt/demo/compose.yaml",
+        "##hashes",
+        f"{compose.sha256}  /opt/demo/compose.yaml",
         "##applied",
-        f"./demo/demo:{bundle.fingerprint([])}",
+        f"./demo/demo:{bundle.fingerprint([compose.path])}",
+        f"./demo/demo.mounts:{bundle.fingerprint([])}",
         "./demo/demo@web:hash1",
     ]
     assert steps_of(bundle, parse(lines)) == []
@@ -129,5 +135,5 @@ def test_message_databases_without_a_server_are_found(fleet_from: Write) -> None
 
 
 def test_an_opening_names_both_address_families() -> None:
-    use = PortUse(25, "tcp", "0.0.0.0", "access", "k", ("10.0.0.0/8", "fd00::/8"))
+    use = PortUse(25, "tcp", "0.0.0.0", "access", "k", sources=("10.0.0.0/8", "fd00::/8"))
     assert _source_matches(use) == ["ip saddr { 10.0.0.0/8 } ", "ip6 saddr { fd00::/8 } "]

@@ -1,13 +1,12 @@
 """postal: the sending platform, as web, SMTP and worker processes."""
 
-import hashlib
 import shlex
 
 from pyinfra import host as context_host
 from pyinfra import logger
 from pyinfra.api.deploy import deploy as pyinfra_deploy
 
-from mailfleet.components.postal.operations import admin_user, database_schema
+from mailfleet.components.postal.operations import admin_user, database_schema, refuse_orphans
 from mailfleet.components.postal.probes import probes, smtp_banner
 from mailfleet.converge.bundle import Bundle, Condition, Directory, File, Gate, Project, Unit
 from mailfleet.converge.compose import compose_checks
@@ -50,7 +49,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
     settings = host.postal
     config = _owned(_CONFIG, render_configuration(configuration(fleet, host)))
     key = _owned(_SIGNING_KEY, fleet.value(settings.signing_key).reveal())
-    compose = _compose(fleet, host, config, key)
+    compose = _compose(fleet, host)
     follows_caddy = host.has("postal_smtp") and settings.smtp_tls == "caddy"
     certificate = _certificate_files(fleet, host)
     return Bundle(
@@ -82,7 +81,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             "postal",
             DIRECTORY,
             services=tuple(_services(host)),
-            fed_by=(_COMPOSE, _CONFIG, _SIGNING_KEY, *_given(host)),
+            mounted=(_CONFIG, _SIGNING_KEY, *_given(host)),
             gates=_gates(fleet, host),
             wait_seconds=120,
         ),
@@ -108,9 +107,8 @@ def worker_names(replicas: int) -> list[str]:
     return ["worker", *(f"worker{number}" for number in range(2, replicas + 1))]
 
 
-def _compose(fleet: Fleet, host: Host, *mounted: File) -> File:
+def _compose(fleet: Fleet, host: Host) -> File:
     settings = host.postal
-    fed_by = hashlib.sha256("".join(item.sha256 for item in mounted).encode()).hexdigest()
     workers = zip(
         worker_names(settings.worker_replicas),
         worker_health_ports(settings.worker_replicas),
@@ -127,7 +125,6 @@ def _compose(fleet: Fleet, host: Host, *mounted: File) -> File:
         smtp_health_port=SMTP_HEALTH_PORT,
         workers=list(workers),
         gateway=gateway(settings),
-        fed_by=fed_by,
     )
     return File(_COMPOSE, text.content, secret=text.secret)
 
@@ -236,9 +233,11 @@ def deploy() -> None:
                 f"{context_host.print_prefix}postal_version {host.postal.version} is outside the "
                 f"tested set ({', '.join(TESTED_VERSIONS)})"
             )
+        first_web_host = fleet.with_role("postal_web")[:1] == [host]
+        if first_web_host:
+            refuse_orphans(fleet)
         files(name="files", bundle=wanted)
         conditions(name="SMTP certificate and port", bundle=wanted)
-        first_web_host = fleet.with_role("postal_web")[:1] == [host]
         if first_web_host:
             database_schema(name="database schema", fleet=fleet)
         services(name="services", bundle=wanted)

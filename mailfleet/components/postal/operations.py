@@ -10,9 +10,12 @@ from pyinfra.api.command import StringCommand
 from pyinfra.api.exceptions import OperationError
 from pyinfra.api.operation import operation
 
-from mailfleet.converge.plan import forget, observe_fact
+from mailfleet.converge.plan import forget, observe, observe_fact
 from mailfleet.settings.fleet import Fleet
 from mailfleet.templates import ROOT
+
+SCHEMA_RECORD = "postal/schema"
+"""The version whose schema the database has, among the host's applied records."""
 
 _RUNNER = "docker compose --project-directory /opt/postal run --rm --no-TTY --quiet-pull runner"
 
@@ -32,26 +35,38 @@ def orphaned_databases(fleet: Fleet, databases: list[str], servers: list[str]) -
     ]
 
 
-@operation()
-def database_schema(fleet: Fleet) -> Generator[StringCommand, None, None]:
-    """Create Postal's schema where there is none, and never beside message databases of another
-    installation.
-
-    + fleet: the fleet that the host belongs to
-    """
+def refuse_orphans(fleet: Fleet) -> None:
+    """Raises OperationError where a new schema, or a new mail server, would lead Postal to drop
+    message databases of another installation."""
     databases = _database_says(fleet, "database")
-    orphans = orphaned_databases(fleet, databases, _database_says(fleet, "server"))
-    if orphans:
+    if orphans := orphaned_databases(fleet, databases, _database_says(fleet, "server")):
         raise OperationError(
             f"{fleet.database.name} holds message databases without a mail server in "
             f"`{fleet.postal.database_name}`: {', '.join(orphans)}. Postal would drop them when "
             "mail servers are created. Restore the main database that belongs to them, or move "
             "them away."
         )
-    if _database_says(fleet, "schema") not in ([], ["NULL"]):
-        context_host.noop("the database schema exists")
+
+
+@operation()
+def database_schema(fleet: Fleet) -> Generator[StringCommand, None, None]:
+    """Create Postal's schema where there is none, and bring it up to the version deployed, before
+    the processes of that version start.
+
+    + fleet: the fleet that the host belongs to
+    """
+    version = fleet.postal.version
+    exists = bool(_database_says(fleet, "schema"))
+    if exists and observe(context_host).applied.get(SCHEMA_RECORD) == version:
+        context_host.noop(f"the database schema is that of {version}")
         return
-    yield StringCommand(f"{_RUNNER} postal initialize")
+    # Both are harmless where there is nothing to do.
+    command = "upgrade" if exists else "initialize"
+    record = f"/var/lib/mailfleet/applied/{SCHEMA_RECORD}"
+    yield StringCommand(
+        f"{_RUNNER} postal {command} && mkdir -p {record.rpartition('/')[0]} && "
+        f"echo {version} >{record}"
+    )
     forget(context_host)
 
 
