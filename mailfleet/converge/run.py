@@ -21,7 +21,7 @@ from mailfleet.settings.origin import Sources
 from mailfleet.settings.rules import secret_problems
 
 
-class Refused(CliError, PyinfraError):
+class Refused(CliError, PyinfraError):  # type: ignore[misc]
     """Ends a run with one message from wherever it is raised: pyinfra shows its own errors so,
     and those of its command line, but a traceback of any other from within a deploy file."""
 
