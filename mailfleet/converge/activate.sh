@@ -46,6 +46,17 @@ remember() {
 # No service reads what changed: unless an earlier run was interrupted, there is nothing to wait for.
 nothing_follows() { [ -n "${interrupted:-}" ] || rm -rf "$state/pending/$component" "$state/previous/$component"; }
 
+# discard PATH...: remove files; a unit is stopped while systemd still knows how.
+discard() {
+    for path in "$@"; do
+        case $path in
+            /etc/systemd/system/*) systemctl disable --quiet --now "${path##*/}" || true ;;
+        esac
+    done
+    rm -f -- "$@"
+    case " $* " in *" /etc/systemd/system/"*) systemctl daemon-reload ;; esac
+}
+
 # place PATH...: copy next to the destination first, rename when every copy is complete.
 place() {
     temporary=

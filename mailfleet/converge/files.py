@@ -44,7 +44,7 @@ def _parents(paths: Iterable[str]) -> set[str]:
 
 
 def _script(bundle: Bundle, changes: FileChanges) -> str:
-    changed = changes.paths
+    written = {item.path for item in changes.files}
     lines = ["receive"]
     lines += [
         f"install -d -m {item.mode:o} -o {item.uid} -g {item.gid} {shlex.quote(item.path)}"
@@ -53,7 +53,7 @@ def _script(bundle: Bundle, changes: FileChanges) -> str:
     lines += [
         f"check {shlex.quote(check.consumer)} {shlex.quote(check.command)}"
         for check in bundle.checks
-        if changed & set(check.files)
+        if written & set(check.files)
     ]
     lines.append(shlex.join(["remember", *(item.path for item in bundle.files), *changes.extra]))
     stale = sorted(services_fed_by(bundle, changes))
@@ -63,7 +63,7 @@ def _script(bundle: Bundle, changes: FileChanges) -> str:
     if changes.files:
         lines.append(shlex.join(["place", *(item.path for item in changes.files)]))
     if changes.extra:
-        lines.append(shlex.join(["rm", "-f", "--", *changes.extra]))
+        lines.append(shlex.join(["discard", *changes.extra]))
     if not stale:
         lines.append("nothing_follows")
     return script("activate", bundle.component, "files", lines)

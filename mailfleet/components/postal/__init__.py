@@ -67,6 +67,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             File(_WRAPPER, shipped("postal/postal"), mode=0o755),
             *certificate,
         ),
+        absent=() if follows_caddy else (_CERTIFICATE_TIMER, _CERTIFICATE_SERVICE),
         checks=compose_checks(_COMPOSE, f"{settings.image}:{settings.version}", {}),
         conditions=(
             *((_certificate_condition(),) if follows_caddy else ()),
