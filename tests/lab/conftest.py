@@ -1,0 +1,14 @@
+"""What every lab test may ask for."""
+
+from tests.lab.fixtures import (
+    deployed,
+    internet1,
+    lab,
+    mx1,
+    operator,
+    postal1,
+    postal2,
+    restored,
+)
+
+__all__ = ["deployed", "internet1", "lab", "mx1", "operator", "postal1", "postal2", "restored"]
