@@ -1,5 +1,6 @@
 """The plan of a run on one host: its bundles, and the host's state compared with them."""
 
+import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib import import_module
@@ -25,6 +26,7 @@ class HostPlan:
     bundles: dict[str, Bundle]
     observation: Observation | None = None
     stage: StateStage = StateStage.Setup
+    seen_at: float = 0.0
 
 
 _PLANS: dict[str, HostPlan] = {}
@@ -56,15 +58,22 @@ def bundle_of(host: PyinfraHost, component: str) -> Bundle | None:
     return _PLANS[host.name].bundles.get(component)
 
 
+FRESH_SECONDS = 10.0
+"""With `-y` execution follows the preparation at once; an operator at the prompt takes longer."""
+
+
 def observe(host: PyinfraHost) -> Observation:
-    """The host's state: looked at once before the run changes things and once when it begins to,
-    then again only after a change."""
+    """The host's state: looked at before the run changes things, again when it begins to unless
+    that follows at once, then only after a change."""
     known = _PLANS[host.name]
     stage = context_state.current_stage
-    if known.observation is None or known.stage != stage:
+    now = time.monotonic()
+    if known.observation is None or (known.stage != stage and now - known.seen_at > FRESH_SECONDS):
         wanted = Wanted(tuple(known.bundles.values()))
+        # Taken before the look: it is as old as its first command.
+        known.seen_at = now
         known.observation = host.get_fact(HostState, wanted=wanted)
-        known.stage = stage
+    known.stage = stage
     return known.observation
 
 
