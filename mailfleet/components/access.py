@@ -25,6 +25,9 @@ _SSHD_CHECK = (
     "mkdir -p /run/sshd && sshd -t -f $stage/sshd_config"
 )
 
+# Whoever flushes the ruleset takes our table with it, and the unit stays active.
+_IN_FORCE = "nft list chain inet mailfleet input 2>/dev/null | grep -q 'policy drop' && echo yes"
+
 
 def _source_matches(use: PortUse) -> list[str]:
     """nft matches for the networks a port is open to, one per address family; one empty match
@@ -67,7 +70,14 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         units=(
             Unit("ssh.service", fed_by=(_SSHD,), on_change="reload"),
             *(
-                (Unit("mailfleet-firewall.service", fed_by=(_RULES, _UNIT), on_change="reload"),)
+                (
+                    Unit(
+                        "mailfleet-firewall.service",
+                        fed_by=(_RULES, _UNIT),
+                        on_change="reload",
+                        in_force=_IN_FORCE,
+                    ),
+                )
                 if firewall
                 else ()
             ),

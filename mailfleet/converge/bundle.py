@@ -73,6 +73,8 @@ class Unit:
     on_change: Literal["restart", "reload"] = "restart"
     ready: str = ""
     """Shell that succeeds once the unit does its work; tried for 30 seconds after a change."""
+    in_force: str = ""
+    """Shell that prints `yes` while what the unit did still holds, where systemd cannot tell."""
 
 
 @dataclass(frozen=True)

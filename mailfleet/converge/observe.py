@@ -111,6 +111,7 @@ class Wanted:
         sections.append(f"echo '##applied'; cd {applied} 2>/dev/null && grep -rH '' . ; cd /")
         for bundle in bundles:
             looks = {item.name: item.look for item in bundle.conditions}
+            looks |= {unit.name: unit.in_force for unit in bundle.units if unit.in_force}
             for name, command in {**bundle.facts, **looks}.items():
                 sections.append(f"echo '##fact {bundle.component}/{name}'; ( {command}\n) 2>&1")
         return "\n".join([*sections, "exit 0"])

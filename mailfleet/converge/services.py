@@ -26,6 +26,10 @@ def _unit_is_running(unit: Unit, seen: Observation) -> bool:
     )
 
 
+def _is_in_force(unit: Unit, bundle: Bundle, seen: Observation) -> bool:
+    return not unit.in_force or seen.fact(bundle.component, unit.name) == "yes"
+
+
 def _project_is_running(project: Project, bundle: Bundle, seen: Observation) -> bool:
     """Every service runs, is healthy and is what compose made of the files; nothing else runs."""
     containers = [item for item in seen.containers if item.project == project.name]
@@ -37,8 +41,8 @@ def _project_is_running(project: Project, bundle: Bundle, seen: Observation) -> 
     )
 
 
-def _follow_unit(unit: Unit, bundle: Bundle, stale: bool) -> list[str]:
-    lines = [shlex.join(["unit", unit.name, unit.on_change if stale else "keep"])]
+def _follow_unit(unit: Unit, bundle: Bundle, anew: bool) -> list[str]:
+    lines = [shlex.join(["unit", unit.name, unit.on_change if anew else "keep"])]
     if unit.ready:
         meaning = f"{unit.name} is active but not ready"
         lines.append(shlex.join(["try", str(_UNIT_READY_SECONDS), meaning, unit.ready]))
@@ -100,8 +104,9 @@ def steps_of(bundle: Bundle, seen: Observation) -> list[str]:
     stale = stale_services(bundle, seen)
     steps: list[str] = []
     for unit in bundle.units:
-        if unit.name in stale or not _unit_is_running(unit, seen):
-            steps += _follow_unit(unit, bundle, unit.name in stale)
+        anew = unit.name in stale or not _is_in_force(unit, bundle, seen)
+        if anew or not _unit_is_running(unit, seen):
+            steps += _follow_unit(unit, bundle, anew)
     project = bundle.project
     if project and (
         stale & {project.name, project.mounts_record, project.reload_record}
