@@ -72,7 +72,8 @@ class Wanted:
 
     @property
     def script(self) -> str:
-        """POSIX shell that prints one section after the other."""
+        """POSIX shell that prints one section after the other. Facts are asked at the same time:
+        most of them wait for a daemon."""
         bundles = self.bundles
         files = [item.path for bundle in bundles for item in bundle.files]
         files += [path for bundle in bundles for path in bundle.absent]
@@ -81,7 +82,6 @@ class Wanted:
         packages = [name for bundle in bundles for name in bundle.packages]
         units = [unit.name for bundle in bundles for unit in bundle.units]
         sections = [
-            "export LC_ALL=C",
             _section(
                 "paths",
                 "stat -c '%F|%a|%u|%g|%n' --",
@@ -109,13 +109,19 @@ class Wanted:
             )
         applied = f"{STATE_DIRECTORY}/applied"
         sections.append(f"echo '##applied'; cd {applied} 2>/dev/null && grep -rH '' . ; cd /")
+        asked = []
         for bundle in bundles:
             looks = {item.name: item.look for item in bundle.conditions}
             looks |= {unit.name: unit.in_force for unit in bundle.units if unit.in_force}
             for name, command in {**bundle.facts, **looks}.items():
-                sections.append(f"echo '##fact {bundle.component}/{name}'; ( {command}\n) 2>&1")
-        return "\n".join([*sections, "exit 0"])
+                heading = f"##fact {bundle.component}/{name}"
+                asked.append(f"( say \"$(echo '{heading}'; ( {command}\n) 2>&1)\" ) &")
+        known = ["known=$(", *sections, ")", '( say "$known" )']
+        return "\n".join(["export LC_ALL=C", _SAY, *asked, *known, "wait", "exit 0"])
 
+
+# One whole answer after the other. Each caller opens the lock anew: it belongs to who opened it.
+_SAY = "say() { exec 9</; flock 9; printf '%s\\n' \"$1\"; }"
 
 _LABELS = ("project", "service", "config-hash")
 
