@@ -7,6 +7,7 @@ monkey.patch_all()
 
 import click
 
+from mailfleet.cli.dns import dns
 from mailfleet.cli.health import health
 from mailfleet.cli.lab import lab
 from mailfleet.cli.postal import postal
@@ -20,5 +21,5 @@ def main() -> None:
     """Run your own mail infrastructure from one description."""
 
 
-for command in (health, lab, postal, render, secrets, settings):
+for command in (dns, health, lab, postal, render, secrets, settings):
     main.add_command(command)

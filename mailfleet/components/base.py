@@ -8,6 +8,8 @@ from mailfleet.converge.files import files
 from mailfleet.converge.packages import packages
 from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
+from mailfleet.dns.hosts import address_records
+from mailfleet.dns.record import Record, Severity
 from mailfleet.health.probe import Probe
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
 from mailfleet.templates import render
@@ -119,6 +121,23 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             "open UDP 123 outbound, or set base_ntp_servers to servers that answer",
         ),
     )
+
+
+def records(fleet: Fleet) -> list[Record]:
+    """DNS records of the hosts' own names, as far as their addresses are known."""
+    return [
+        record
+        for host in fleet.hosts.values()
+        if host.host.public_ipv4 or host.host.public_ipv6
+        for record in address_records(
+            fleet,
+            host.host.fqdn,
+            [host],
+            why="the host's own name",
+            severity=Severity.RECOMMENDED,
+            source="RFC 1912 section 2.1",
+        )
+    ]
 
 
 @pyinfra_deploy("base")

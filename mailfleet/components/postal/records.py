@@ -1,0 +1,210 @@
+"""DNS records of Postal: its own names, and those of a domain that sends through it."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from mailfleet.dns.hosts import address_records, addresses
+from mailfleet.dns.keys import UnusableKey, postal_record
+from mailfleet.dns.record import Record, Severity
+from mailfleet.settings.errors import Problem, SettingsError
+from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
+from mailfleet.settings.postal_yml.configuration import configuration
+
+_MANUAL = 'Postal manual, "DNS configuration"'
+_REQUIRED, _RECOMMENDED = Severity.REQUIRED, Severity.RECOMMENDED
+
+
+def records(fleet: Fleet) -> list[Record]:
+    """What Postal itself needs (Postal manual, "DNS configuration"). Raises SettingsError and
+    SecretsError."""
+    if not fleet.with_role(*POSTAL_PROCESSES):
+        return []
+    return [
+        *_names(fleet),
+        *_spf(fleet),
+        *_return_path(fleet),
+        *_route(fleet),
+        *_tracking(fleet),
+        *_senders(fleet),
+    ]
+
+
+def sending_domain_records(fleet: Fleet, domain: str) -> list[Record]:
+    """What a domain needs that sends through this Postal, besides its DKIM key, which Postal makes
+    when the domain is added and shows there."""
+    names = dns_names(fleet, fleet.with_role(*POSTAL_PROCESSES)[0])
+    prefix = names.get("custom_return_path_prefix", "psrp")
+    return [
+        Record(
+            domain,
+            "TXT",
+            (f"v=spf1 a mx include:{names['spf_include']} ~all",),
+            "lets receivers accept mail of this domain from Postal",
+            _REQUIRED,
+            "RFC 7208; Postal looks for this very include (has_dns_checks.rb)",
+        ),
+        Record(
+            f"{prefix}.{domain}",
+            "CNAME",
+            (names["return_path_domain"],),
+            "makes the envelope sender a name of this domain, which DMARC asks of SPF",
+            _RECOMMENDED,
+            "RFC 9989 section 4.4; Postal has_dns_checks.rb",
+        ),
+        Record(
+            f"_dmarc.{domain}",
+            "TXT",
+            ("v=DMARC1; p=none",),
+            "Google, Yahoo and Microsoft refuse bulk mail of a domain without a DMARC policy",
+            _REQUIRED,
+            "RFC 9989; Google, Email sender guidelines",
+        ),
+    ]
+
+
+def dns_names(fleet: Fleet, host: Host) -> dict[str, Any]:
+    """The group `dns` of postal.yml as deployed, `postal_config` included."""
+    group: dict[str, Any] = configuration(dataclasses.replace(fleet, masked=True), host)["dns"]
+    return group
+
+
+def _shared_names(fleet: Fleet) -> dict[str, Any]:
+    return dns_names(fleet, fleet.with_role(*POSTAL_PROCESSES)[0])
+
+
+def _names(fleet: Fleet) -> Iterator[Record]:
+    smtp_hosts = fleet.with_role("postal_smtp")
+    yield from address_records(
+        fleet,
+        fleet.postal.web_hostname,
+        fleet.with_role("caddy"),
+        why="web interface and API",
+        severity=_REQUIRED,
+        source=_MANUAL,
+    )
+    mx_names: list[str] = _shared_names(fleet)["mx_records"]
+    for name in dict.fromkeys((fleet.postal.smtp_name, *mx_names)):
+        yield from address_records(
+            fleet,
+            name,
+            smtp_hosts,
+            why="bounces and incoming mail arrive here, applications submit here",
+            severity=_REQUIRED,
+            source=_MANUAL,
+        )
+
+
+def _spf(fleet: Fleet) -> Iterator[Record]:
+    sending = [address for host in fleet.with_role("postal_worker") for address in addresses(host)]
+    networks = [f"ip{address.version}:{address}" for address in sending]
+    yield Record(
+        _shared_names(fleet)["spf_include"],
+        "TXT",
+        (" ".join(["v=spf1", *networks, "~all"]),),
+        "names every address that Postal sends from, once for all domains",
+        _REQUIRED,
+        _MANUAL,
+    )
+
+
+def _return_path(fleet: Fleet) -> Iterator[Record]:
+    names = _shared_names(fleet)
+    domain = names["return_path_domain"]
+    yield from address_records(
+        fleet,
+        domain,
+        fleet.with_role("postal_smtp"),
+        why="the `a` of the SPF record of the same name",
+        severity=_RECOMMENDED,
+        source=_MANUAL,
+    )
+    yield _mx(domain, names["mx_records"], "bounces come back to this domain")
+    yield Record(
+        domain,
+        "TXT",
+        (f"v=spf1 a mx include:{names['spf_include']} ~all",),
+        "SPF of the envelope sender of all mail without a return path of its own",
+        _REQUIRED,
+        _MANUAL,
+    )
+    yield Record(
+        f"{names.get('dkim_identifier', 'postal')}._domainkey.{domain}",
+        "TXT",
+        (_signing_record(fleet),),
+        "DKIM key of mail whose own domain has no key that Postal has seen in DNS",
+        _REQUIRED,
+        f"{_MANUAL}; RFC 6376 section 3.6",
+    )
+
+
+def _signing_record(fleet: Fleet) -> str:
+    try:
+        return postal_record(fleet.value(fleet.postal.signing_key).reveal())
+    except UnusableKey as error:
+        problem = Problem("secret store", fleet.postal.signing_key.name, str(error))
+        raise SettingsError([problem]) from None
+
+
+def _route(fleet: Fleet) -> Iterator[Record]:
+    names = _shared_names(fleet)
+    why = "mail to route addresses arrives by this domain"
+    yield _mx(names["route_domain"], names["mx_records"], why, _RECOMMENDED)
+
+
+def _tracking(fleet: Fleet) -> Iterator[Record]:
+    target = _shared_names(fleet)["track_domain"]
+    yield from address_records(
+        fleet,
+        target,
+        fleet.with_role("caddy"),
+        why="tracking domains are CNAMEs of this name",
+        severity=_REQUIRED if fleet.postal.track_domains else _RECOMMENDED,
+        source='Postal manual, "Click & Open Tracking"',
+    )
+    for name in fleet.postal.track_domains:
+        if name != target:
+            yield Record(
+                name,
+                "CNAME",
+                (target,),
+                "tracked links and images of a domain point here",
+                _REQUIRED,
+                'Postal manual, "Click & Open Tracking"',
+            )
+
+
+def _senders(fleet: Fleet) -> Iterator[Record]:
+    """Each sending host: the name it gives in HELO, and its addresses pointing back to that."""
+    for host in fleet.with_role("postal_worker"):
+        helo = dns_names(fleet, host)["helo_hostname"]
+        yield from address_records(
+            fleet,
+            helo,
+            [host],
+            why="the name that Postal gives in HELO",
+            severity=_REQUIRED,
+            source="RFC 5321 section 4.1.4",
+        )
+        yield Record(
+            helo,
+            "TXT",
+            ("v=spf1 a -all",),
+            "SPF of the HELO name, which is what receivers check on bounces",
+            _RECOMMENDED,
+            "RFC 7208 sections 2.3 and 2.4",
+        )
+        for address in addresses(host):
+            yield Record(
+                address.reverse_pointer,
+                "PTR",
+                (helo,),
+                "a sending address must name the HELO name; set it where the address is rented",
+                _REQUIRED,
+                "RFC 8601 section 2.7.3; Google, Email sender guidelines",
+            )
+
+
+def _mx(name: str, targets: list[str], why: str, severity: Severity = _REQUIRED) -> Record:
+    values = tuple(f"10 {target}" for target in targets)
+    return Record(name, "MX", values, why, severity, _MANUAL)

@@ -1,0 +1,33 @@
+"""DKIM public records from the private keys held."""
+
+import base64
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+
+class UnusableKey(Exception):
+    """A private key that cannot sign mail."""
+
+
+def public_key(private_pem: str) -> str:
+    """`p=` of a DKIM record: the SubjectPublicKeyInfo in DER, in base64 (RFC 6376 section 3.6.1).
+    Raises UnusableKey, which never shows the key."""
+    try:
+        key = load_pem_private_key(private_pem.encode(), None)
+    except (ValueError, TypeError):
+        raise UnusableKey("not a private key in PEM without a passphrase") from None
+    if not isinstance(key, RSAPrivateKey):
+        raise UnusableKey("not an RSA key, the only kind that Postal signs with")
+    der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(der).decode()
+
+
+def postal_record(private_pem: str) -> str:
+    """What `postal default-dkim-record` prints (Postal 3.3.6, lib/postal/config.rb,
+    rp_dkim_dns_record). Raises UnusableKey."""
+    return f"v=DKIM1; t=s; h=sha256; p={public_key(private_pem)};"

@@ -1,0 +1,85 @@
+"""Zone snippets, read back by another implementation."""
+
+from collections.abc import Callable
+
+import dns.rdata
+import dns.zone
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailfleet.cli.dns import desired_records
+from mailfleet.cli.dns import dns as command
+from mailfleet.dns.record import Record, Severity, presentation
+from mailfleet.dns.zone import address_of, origins_of, zone_text
+from mailfleet.settings.fleet import Fleet
+
+HEAD = "@ IN SOA ns.invalid. root.invalid. 1 3600 600 86400 60\n@ IN NS ns.invalid.\n"
+
+
+def read_back(text: str) -> set[tuple[str, str, str]]:
+    """Every record of several snippets as dnspython reads them: name, type, value."""
+    found = set()
+    for snippet in text.split("\n\n"):
+        head, ttl, rest = snippet.split("\n", 2)
+        zone = dns.zone.from_text(f"{head}\n{ttl}\n{HEAD}{rest}\n", relativize=False)
+        for name, _, rdata in zone.iterate_rdatas():
+            kind = dns.rdatatype.to_text(rdata.rdtype)
+            if kind not in ("SOA", "NS"):
+                found.add((str(name).rstrip("."), kind, rdata.to_text()))
+    return found
+
+
+def test_another_parser_reads_what_was_wanted(postal_fleet: Callable[..., Fleet]) -> None:
+    wanted = desired_records(postal_fleet(), ["example.org", "mail.example.org"])
+    expected = {(record.name, record.type, line) for record in wanted for line in record.lines}
+    assert read_back(zone_text(wanted)) == expected
+    assert read_back(zone_text(wanted, ["example.com", "postal.example.com"])) == expected
+
+
+@given(st.text(st.characters(max_codepoint=255), max_size=700))
+def test_any_text_survives_a_zone_file(text: str) -> None:
+    rdata = dns.rdata.from_text("IN", "TXT", presentation("TXT", text))
+    assert b"".join(rdata.strings).decode("latin-1") == text
+
+
+def test_names_are_grouped_by_zone() -> None:
+    names = ["a.b.example", "c.b.example", "x.example.org", "10.2.0.192.in-addr.arpa"]
+    assert origins_of(names) == {
+        "a.b.example": "b.example",
+        "c.b.example": "b.example",
+        "x.example.org": "x.example.org",
+        "10.2.0.192.in-addr.arpa": "2.0.192.in-addr.arpa",
+    }
+    assert origins_of(names, ["example.org", "org"])["x.example.org"] == "example.org"
+
+
+@pytest.mark.parametrize("address", ["192.0.2.10", "2001:db8::10"])
+def test_a_reverse_name_tells_its_address(address: str) -> None:
+    from ipaddress import ip_address
+
+    assert address_of(ip_address(address).reverse_pointer) == address
+
+
+def test_the_command_prints_table_json_and_zone(postal_fleet: Callable[..., Fleet]) -> None:
+    postal_fleet()
+    inventory = "inventories/test.py"
+    table = CliRunner().invoke(command, ["records", inventory, "example.org"])
+    assert "psrp.example.org CNAME\n    rp.postal.example.com.\n    recommended" in table.output
+    as_json = CliRunner().invoke(command, ["records", inventory, "--json"])
+    assert '"severity": "required"' in as_json.output
+    zone = CliRunner().invoke(command, ["zone", inventory, "--ttl", "300"])
+    assert zone.output.startswith("$ORIGIN example.com.\n$TTL 300\n")
+
+
+def test_a_wrong_domain_is_refused_before_anything(postal_fleet: Callable[..., Fleet]) -> None:
+    postal_fleet()
+    done = CliRunner().invoke(command, ["zone", "inventories/test.py", "bücher.example"])
+    assert done.exit_code == 2
+    assert "xn--" in done.output
+
+
+def test_why_and_severity_stand_beside_each_record() -> None:
+    record = Record("a.example", "A", ("192.0.2.1",), "web", Severity.RECOMMENDED, "RFC")
+    assert "; web (recommended)\n@ IN A 192.0.2.1\n" in zone_text([record])
