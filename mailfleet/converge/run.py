@@ -1,6 +1,7 @@
 """One pyinfra run: settings checked before the first connection, connections made fast, SSH round
 trips counted. `config.py` at the top of the repository calls `watch` for every run."""
 
+import logging
 import socket
 from collections import Counter
 from typing import Any
@@ -91,6 +92,8 @@ def watch(state: State) -> None:
     takes callbacks only once it is initialised, which pyinfra does right after."""
     context = click.get_current_context(silent=True)
     arguments = context.params if context else {}
+    # paramiko logs tracebacks of failed logins, which without a handler end up on the screen.
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())
     run = Run(Sources(str(arguments.get("inventory", "inventory"))))
     _RUNS[:] = [run]
     # `pyinfra INVENTORY exec -- uptime` and the like work with broken settings too.
