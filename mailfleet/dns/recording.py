@@ -1,0 +1,82 @@
+"""What was answered in one run, kept in a file, so that its checks can be run again without a
+network: to look into a finding later, or elsewhere."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mailfleet.dns.answer import Answer, Question, Status
+from mailfleet.dns.wire import TYPES
+
+Type = Annotated[str, Field(pattern=f"^({'|'.join(TYPES)})$")]
+
+
+class UnreadableRecording(Exception):
+    """Not a file that `save` wrote."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    type: Type
+    status: Status
+    values: tuple[str, ...] = ()
+    chain: tuple[str, ...] = ()
+    ttl: Annotated[int, Field(ge=0)] = 0
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[int, Field(ge=1, le=1)]
+    answers: list[_Entry]
+
+
+class Recording:
+    """Answers by question."""
+
+    def __init__(self, answers: Iterable[Answer]) -> None:
+        self._answers = {answer.question: answer for answer in answers}
+
+    def lookup(self, question: Question) -> Answer:
+        return self._answers.get(question) or Answer(question, Status.NOT_RECORDED)
+
+    def save(self, file: Path) -> None:
+        """Write the file. Raises OSError."""
+        entries = [
+            {
+                "name": answer.question.name,
+                "type": answer.question.type,
+                "status": answer.status.value,
+                "values": answer.values,
+                "chain": answer.chain,
+                "ttl": answer.ttl,
+            }
+            for answer in self._answers.values()
+        ]
+        text = json.dumps({"version": 1, "answers": entries}, indent=1)
+        file.write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, file: Path) -> "Recording":
+        """Read a file that `save` wrote. Raises OSError and UnreadableRecording."""
+        try:
+            content = _File.model_validate_json(file.read_bytes())
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            place = ".".join(map(str, wrong["loc"]))
+            raise UnreadableRecording(f"{file}: not a recording: {place}: {wrong['msg']}") from None
+        return cls(
+            Answer(
+                Question(entry.name, entry.type),
+                entry.status,
+                entry.values,
+                entry.chain,
+                entry.ttl,
+            )
+            for entry in content.answers
+        )

@@ -1,0 +1,183 @@
+"""The resolver of one run: every question asked once, of whichever given server answers."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailfleet.dns import wire
+from mailfleet.dns.answer import Answer, Found, Lookups, Question, Status
+from mailfleet.dns.server import Address, NoAnswer, NotReachable, Server
+
+_RCODES = {
+    wire.NXDOMAIN: Status.NXDOMAIN,
+    wire.REFUSED: Status.REFUSED,
+    wire.SERVFAIL: Status.SERVFAIL,
+}
+_SETTLED = frozenset({Status.OK, Status.NODATA, Status.NXDOMAIN})
+MAX_CHAIN = 8
+"""CNAMEs followed (RFC 1034 section 5.2.2 asks for a bound without naming one)."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one run may take."""
+
+    seconds: float = 60.0
+    """For the whole run: what is not answered by then counts as unanswered."""
+    first_wait: float = 1.5
+    """For one query; a second try waits twice as long."""
+    tries: int = 2
+    in_flight: int = 250
+    rate: float = 500.0
+    """Queries per second to each server; 0: as fast as it answers."""
+
+
+def system_servers(file: Path = Path("/etc/resolv.conf")) -> list[Address]:
+    """The servers that this machine uses (resolv.conf(5)); 127.0.0.1 where it names none."""
+    found = []
+    if file.is_file():
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            words = line.split()
+            if len(words) > 1 and words[0] == "nameserver" and "%" not in words[1]:
+                found.append(Address.parse(f"[{words[1]}]"))
+    return found or [Address("127.0.0.1")]
+
+
+class Resolver:
+    """Asks, remembers, and never takes longer than its limits. Use it inside one event loop."""
+
+    def __init__(self, servers: Sequence[Address], limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self.servers = [Server(address, self._limits.rate) for address in servers]
+        self._known: dict[Question, asyncio.Task[Answer]] = {}
+        self._slots = asyncio.Semaphore(self._limits.in_flight)
+        self._ends = asyncio.get_running_loop().time() + self._limits.seconds
+        self._plain: set[Server] = set()
+        """Servers that know nothing of EDNS."""
+
+    async def run(self, check: Lookups[Found]) -> Found:
+        """Run a check, asking what it asks."""
+        try:
+            questions = next(check)
+            while True:
+                tasks = [self._ask(question) for question in questions]
+                questions = check.send(tuple([await task for task in tasks]))
+        except StopIteration as end:
+            found: Found = end.value
+            return found
+
+    def answers(self) -> list[Answer]:
+        """Everything answered so far, in order of asking."""
+        return [task.result() for task in self._known.values() if task.done()]
+
+    @property
+    def sent(self) -> int:
+        """Queries sent."""
+        return sum(server.sent for server in self.servers)
+
+    def close(self) -> None:
+        for server in self.servers:
+            server.close()
+
+    def _ask(self, question: Question) -> asyncio.Task[Answer]:
+        task = self._known.get(question)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._resolve(question))
+            self._known[question] = task
+        return task
+
+    async def _resolve(self, question: Question) -> Answer:
+        """Follow CNAMEs that a server leaves to be followed, as authoritative ones do."""
+        chain: list[str] = []
+        name = question.name
+        ttl = 1 << 31
+        while len(chain) < MAX_CHAIN:
+            step = await self._settle(Question(name, question.type))
+            ttl = min(ttl, step.ttl)
+            if set(step.chain) & {question.name, *chain}:
+                break
+            chain += step.chain
+            if step.status is not Status.OK or step.values:
+                return Answer(question, step.status, step.values, tuple(chain), ttl)
+            name = chain[-1]
+        return Answer(question, Status.LOOP, (), tuple(chain), 0)
+
+    async def _settle(self, question: Question) -> Answer:
+        """The answer of the first server that has one, else the last failure."""
+        try:
+            name = wire.encode_name(question.name)
+        except wire.BadName:
+            return Answer(question, Status.BAD_NAME)
+        failure = Answer(question, Status.TIMEOUT)
+        for attempt in range(self._limits.tries):
+            for server in self.servers:
+                async with self._slots:
+                    answer = await self._query(server, question, name, 2**attempt)
+                if answer.status in _SETTLED:
+                    return answer
+                failure = answer
+        return failure
+
+    async def _query(
+        self, server: Server, question: Question, name: bytes, patience: int
+    ) -> Answer:
+        left = self._ends - asyncio.get_running_loop().time()
+        seconds = min(left, self._limits.first_wait * patience)
+        if seconds <= 0:
+            return Answer(question, Status.TIMEOUT)
+        kind = wire.TYPES[question.type]
+        edns = server not in self._plain
+        try:
+            data = await server.exchange(name, kind, edns, seconds)
+            if edns and data[3] & 15 in (wire.FORMERR, wire.NOTIMP):
+                self._plain.add(server)
+                data = await server.exchange(name, kind, False, seconds)
+            return interpret(question, wire.parse(data))
+        except NotReachable:
+            return Answer(question, Status.UNREACHABLE)
+        except NoAnswer:
+            return Answer(question, Status.TIMEOUT)
+        except wire.Malformed:
+            return Answer(question, Status.MALFORMED)
+
+
+def interpret(question: Question, message: wire.Message) -> Answer:
+    """What a message says to a question. Status OK without values: look further at the chain's
+    last name."""
+    if message.rcode not in (wire.NOERROR, wire.NXDOMAIN):
+        return Answer(question, _RCODES.get(message.rcode, Status.SERVFAIL))
+    aliases = {record.name: record for record in message.answers if record.type == "CNAME"}
+    name, ttl = question.name, 1 << 31
+    chain: list[str] = []
+    while question.type != "CNAME" and name in aliases:
+        ttl = min(ttl, aliases[name].ttl)
+        name = aliases[name].value
+        if name in chain or name == question.name:
+            return Answer(question, Status.LOOP, (), tuple(chain))
+        chain.append(name)
+    found = [
+        record for record in message.answers if record.name == name and record.type == question.type
+    ]
+    if found:
+        ttl = min(ttl, *(record.ttl for record in found))
+        # A set has no order, and servers rotate it.
+        values = tuple(sorted({record.value for record in found}))
+        return Answer(question, Status.OK, values, tuple(chain), ttl)
+    negative = _negative_ttl(message)
+    if message.rcode == wire.NXDOMAIN:
+        return Answer(question, Status.NXDOMAIN, (), tuple(chain), negative)
+    says_none = any(record.type == "SOA" for record in message.authority)
+    if chain and not says_none:
+        return Answer(question, Status.OK, (), tuple(chain), ttl)
+    if not (says_none or message.authoritative or message.recursion):
+        return Answer(question, Status.LAME)
+    return Answer(question, Status.NODATA, (), tuple(chain), negative)
+
+
+def _negative_ttl(message: wire.Message) -> int:
+    """RFC 2308 section 5: the lesser of the SOA's TTL and its last field."""
+    for record in message.authority:
+        if record.type == "SOA":
+            return min(record.ttl, int(record.value.split()[-1]))
+    return 0
