@@ -32,6 +32,9 @@ try() {
     done
 }
 
+# In the directory of a project whose gate failed: what its containers said last.
+last_lines() { docker compose logs --no-color --tail 8 >&2; return 1; }
+
 # up DIRECTORY SECONDS [--force-recreate]
 up() {
     cd "$1"

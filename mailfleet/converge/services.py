@@ -57,7 +57,7 @@ def _follow_project(project: Project, bundle: Bundle, stale: set[str]) -> list[s
     if project.reload and project.reload_record in stale:
         lines.append(f"( {project.reload}\n)")
     lines += [
-        shlex.join(["try", str(_GATE_SECONDS), gate.meaning, gate.command])
+        f"{shlex.join(['try', str(_GATE_SECONDS), gate.meaning, gate.command])} || last_lines"
         for gate in project.gates
     ]
     lines.append(shlex.join(["hashes", project.directory, project.name]))
