@@ -83,18 +83,6 @@ class Playbook:
         tasks = len(re.findall(r"^TASK \[", output, re.MULTILINE))
         return Recap(tasks, len(re.findall(r"^ok: \[", output, re.MULTILINE)))
 
-    def converge(self) -> str:
-        """Run it, whatever it changes; returns the recap."""
-        output = run(
-            [
-                str(_BIN / "ansible-playbook"),
-                *("-i", str(self._directory / "hosts.json")),
-                str(BENCH / "ansible" / "postal.yml"),
-            ],
-            **self._environment,
-        )
-        return output.partition("PLAY RECAP")[2]
-
     def close(self) -> None:
         """End the connections that ControlPersist keeps."""
         for socket in (self._directory / "cp").glob("*"):
