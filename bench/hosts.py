@@ -1,6 +1,7 @@
 """The benchmark's hosts: the checked fleet of bench/inventory.py, and how they are reached."""
 
 import os
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ def _target(fleet: Fleet, host: Host, lab: Lab) -> Target:
 
 def run(command: list[str], **environment: str) -> str:
     """Output of a command, both streams together. Raises BenchError with its end when it fails."""
-    done = subprocess.run(
+    process = subprocess.Popen(
         command,
         cwd=ROOT,
         env=os.environ | environment,
@@ -65,9 +66,19 @@ def run(command: list[str], **environment: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
+        start_new_session=True,
     )
-    if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-25:])
+    try:
+        output, _ = process.communicate()
+    except BaseException:
+        # Asked, not killed: Ansible's workers have sessions of their own and only it ends them.
+        process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise
+    if process.returncode:
+        tail = "\n".join(output.splitlines()[-25:])
         raise BenchError(f"{' '.join(command)} fails:\n{tail}")
-    return done.stdout
+    return output

@@ -98,7 +98,7 @@ def playbook(fleet: Fleet, targets: list[Target]) -> Iterator[Playbook]:
     """The playbook with its inventory and the rendered files in a private directory, which is
     removed at the end: it holds secrets."""
     # Short: a control path has to fit into a socket address.
-    with TemporaryDirectory(prefix="mfb") as name:
+    with TemporaryDirectory(prefix="mfb", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         (directory / "cp").mkdir()
         for target in targets:
