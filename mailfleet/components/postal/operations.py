@@ -6,6 +6,7 @@ import re
 from collections.abc import Generator
 
 from pyinfra import host as context_host
+from pyinfra import state as context_state
 from pyinfra.api.command import StringCommand
 from pyinfra.api.exceptions import OperationError
 from pyinfra.api.operation import operation
@@ -55,6 +56,9 @@ def database_schema(fleet: Fleet) -> Generator[StringCommand, None, None]:
 
     + fleet: the fleet that the host belongs to
     """
+    if context_state.is_executing and not _database_says(fleet, "version"):
+        # No answer must not pass for "no schema".
+        yield StringCommand(f"echo 'mailfleet: {fleet.database.name} answers no query' >&2; exit 1")
     version = fleet.postal.version
     exists = bool(_database_says(fleet, "schema"))
     if exists and observe(context_host).applied.get(SCHEMA_RECORD) == version:
