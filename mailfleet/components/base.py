@@ -134,6 +134,7 @@ def records(fleet: Fleet) -> list[Record]:
             host.host.fqdn,
             [host],
             why="the host's own name",
+            otherwise="Mail still flows, but nobody can reach the host by its name.",
             severity=Severity.RECOMMENDED,
             source="RFC 1912 section 2.1",
         )

@@ -22,7 +22,14 @@ def addresses(host: Host) -> list[Address]:
 
 
 def address_records(
-    fleet: Fleet, name: str, hosts: Sequence[Host], *, why: str, severity: Severity, source: str
+    fleet: Fleet,
+    name: str,
+    hosts: Sequence[Host],
+    *,
+    why: str,
+    otherwise: str,
+    severity: Severity,
+    source: str,
 ) -> list[Record]:
     """A and AAAA for a name that these hosts serve. A host's own name is that host alone."""
     own = [host for host in fleet.hosts.values() if host.host.fqdn == name]
@@ -32,7 +39,7 @@ def address_records(
         "AAAA": tuple(str(address) for address in found if isinstance(address, IPv6Address)),
     }
     return [
-        Record(name, kind, by_type[kind], why, severity, source)
+        Record(name, kind, by_type[kind], why, otherwise, severity, source)
         for kind in ("A", "AAAA")
         if by_type[kind]
     ]

@@ -26,6 +26,8 @@ class Record:
     """As in a zone file, except that a TXT value is one string of any length, unquoted, and names
     have no trailing dot."""
     why: str
+    otherwise: str
+    """What happens to mail without it, in one sentence for everyone."""
     severity: Severity
     source: str
     """The RFC section or manual page that asks for it."""
@@ -88,6 +90,7 @@ def _joined(one: Record, other: Record) -> Record:
         one,
         values=values,
         why="; ".join(dict.fromkeys((one.why, other.why))),
+        otherwise=one.otherwise if one.severity is Severity.REQUIRED else other.otherwise,
         severity=min(one.severity, other.severity, key=list(Severity).index),
         source="; ".join(dict.fromkeys((one.source, other.source))),
     )

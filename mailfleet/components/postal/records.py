@@ -41,6 +41,7 @@ def sending_domain_records(fleet: Fleet, domain: str) -> list[Record]:
             "TXT",
             (f"v=spf1 a mx include:{names['spf_include']} ~all",),
             "lets receivers accept mail of this domain from Postal",
+            "Receivers put mail of this domain into spam or refuse it.",
             _REQUIRED,
             "RFC 7208; Postal looks for this very include (has_dns_checks.rb)",
         ),
@@ -49,6 +50,7 @@ def sending_domain_records(fleet: Fleet, domain: str) -> list[Record]:
             "CNAME",
             (names["return_path_domain"],),
             "makes the envelope sender a name of this domain, which DMARC asks of SPF",
+            "SPF says nothing for this domain: mail passes DMARC by its DKIM signature only.",
             _RECOMMENDED,
             "RFC 9989 section 4.4; Postal has_dns_checks.rb",
         ),
@@ -57,6 +59,7 @@ def sending_domain_records(fleet: Fleet, domain: str) -> list[Record]:
             "TXT",
             ("v=DMARC1; p=none",),
             "Google, Yahoo and Microsoft refuse bulk mail of a domain without a DMARC policy",
+            "Google, Yahoo and Microsoft refuse this domain's mail once there is much of it.",
             _REQUIRED,
             "RFC 9989; Google, Email sender guidelines",
         ),
@@ -80,6 +83,7 @@ def _names(fleet: Fleet) -> Iterator[Record]:
         fleet.postal.web_hostname,
         fleet.with_role("caddy"),
         why="web interface and API",
+        otherwise="Nobody reaches Postal's web interface, and no program its API.",
         severity=_REQUIRED,
         source=_MANUAL,
     )
@@ -90,6 +94,7 @@ def _names(fleet: Fleet) -> Iterator[Record]:
             name,
             smtp_hosts,
             why="bounces and incoming mail arrive here, applications submit here",
+            otherwise="Bounces, incoming mail and mail from applications do not arrive.",
             severity=_REQUIRED,
             source=_MANUAL,
         )
@@ -103,6 +108,7 @@ def _spf(fleet: Fleet) -> Iterator[Record]:
         "TXT",
         (" ".join(["v=spf1", *networks, "~all"]),),
         "names every address that Postal sends from, once for all domains",
+        "Receivers put all mail that Postal sends into spam or refuse it.",
         _REQUIRED,
         _MANUAL,
     )
@@ -116,15 +122,23 @@ def _return_path(fleet: Fleet) -> Iterator[Record]:
         domain,
         fleet.with_role("postal_smtp"),
         why="the `a` of the SPF record of the same name",
+        otherwise="Mail still flows; a lookup of the SPF record finds nothing, and only two may.",
         severity=_RECOMMENDED,
         source=_MANUAL,
     )
-    yield _mx(domain, names["mx_records"], "bounces come back to this domain")
+    yield _mx(
+        domain,
+        names["mx_records"],
+        "bounces come back to this domain",
+        "Bounces are lost, and Postal keeps sending to dead addresses.",
+        _REQUIRED,
+    )
     yield Record(
         domain,
         "TXT",
         (f"v=spf1 a mx include:{names['spf_include']} ~all",),
         "SPF of the envelope sender of all mail without a return path of its own",
+        "Receivers put mail of domains without their own return path into spam or refuse it.",
         _REQUIRED,
         _MANUAL,
     )
@@ -133,6 +147,7 @@ def _return_path(fleet: Fleet) -> Iterator[Record]:
         "TXT",
         (_signing_record(fleet),),
         "DKIM key of mail whose own domain has no key that Postal has seen in DNS",
+        "The signature of such mail cannot be verified, and much of it ends in spam.",
         _REQUIRED,
         f"{_MANUAL}; RFC 6376 section 3.6",
     )
@@ -148,8 +163,13 @@ def _signing_record(fleet: Fleet) -> str:
 
 def _route(fleet: Fleet) -> Iterator[Record]:
     names = _shared_names(fleet)
-    why = "mail to route addresses arrives by this domain"
-    yield _mx(names["route_domain"], names["mx_records"], why, _RECOMMENDED)
+    yield _mx(
+        names["route_domain"],
+        names["mx_records"],
+        "mail to route addresses arrives by this domain",
+        "Mail to Postal's own route addresses does not arrive.",
+        _RECOMMENDED,
+    )
 
 
 def _tracking(fleet: Fleet) -> Iterator[Record]:
@@ -159,6 +179,7 @@ def _tracking(fleet: Fleet) -> Iterator[Record]:
         target,
         fleet.with_role("caddy"),
         why="tracking domains are CNAMEs of this name",
+        otherwise="Tracked links in mail that was sent lead nowhere.",
         severity=_REQUIRED if fleet.postal.track_domains else _RECOMMENDED,
         source='Postal manual, "Click & Open Tracking"',
     )
@@ -169,6 +190,7 @@ def _tracking(fleet: Fleet) -> Iterator[Record]:
                 "CNAME",
                 (target,),
                 "tracked links and images of a domain point here",
+                "Postal leaves tracking off, and links of mail that was sent lead nowhere.",
                 _REQUIRED,
                 'Postal manual, "Click & Open Tracking"',
             )
@@ -183,6 +205,7 @@ def _senders(fleet: Fleet) -> Iterator[Record]:
             helo,
             [host],
             why="the name that Postal gives in HELO",
+            otherwise="Receivers that look up who is calling find nobody, and many refuse.",
             severity=_REQUIRED,
             source="RFC 5321 section 4.1.4",
         )
@@ -191,6 +214,7 @@ def _senders(fleet: Fleet) -> Iterator[Record]:
             "TXT",
             ("v=spf1 a -all",),
             "SPF of the HELO name, which is what receivers check on bounces",
+            "Bounces and other mail with an empty envelope sender count as unauthenticated.",
             _RECOMMENDED,
             "RFC 7208 sections 2.3 and 2.4",
         )
@@ -200,11 +224,12 @@ def _senders(fleet: Fleet) -> Iterator[Record]:
                 "PTR",
                 (helo,),
                 "a sending address must name the HELO name; set it where the address is rented",
+                "Google and many others refuse mail from this address.",
                 _REQUIRED,
                 "RFC 8601 section 2.7.3; Google, Email sender guidelines",
             )
 
 
-def _mx(name: str, targets: list[str], why: str, severity: Severity = _REQUIRED) -> Record:
+def _mx(name: str, targets: list[str], why: str, otherwise: str, severity: Severity) -> Record:
     values = tuple(f"10 {target}" for target in targets)
-    return Record(name, "MX", values, why, severity, _MANUAL)
+    return Record(name, "MX", values, why, otherwise, severity, _MANUAL)

@@ -93,7 +93,7 @@ caddy = [_host]
 
 
 def record(kind: str, *values: str, severity: Severity = Severity.RECOMMENDED) -> Record:
-    return Record("a.example", kind, values, "why", severity, "RFC")  # type: ignore[arg-type]
+    return Record("a.example", kind, values, "why", "otherwise", severity, "RFC")  # type: ignore[arg-type]
 
 
 def test_one_spf_policy_per_name() -> None:

@@ -81,5 +81,5 @@ def test_a_wrong_domain_is_refused_before_anything(postal_fleet: Callable[..., F
 
 
 def test_why_and_severity_stand_beside_each_record() -> None:
-    record = Record("a.example", "A", ("192.0.2.1",), "web", Severity.RECOMMENDED, "RFC")
+    record = Record("a.example", "A", ("192.0.2.1",), "web", "", Severity.RECOMMENDED, "RFC")
     assert "; web (recommended)\n@ IN A 192.0.2.1\n" in zone_text([record])

@@ -1,0 +1,33 @@
+"""Checks: what DNS says, held against what the fleet needs. Each is a generator of questions that
+returns findings; none touches the network."""
+
+from collections.abc import Sequence
+
+from mailfleet.dns.answer import Lookups
+from mailfleet.dns.checks.names import check_addresses, check_alias, check_mx, check_reverse
+from mailfleet.dns.checks.text import check_text
+from mailfleet.dns.checks.wanted import Wanted
+from mailfleet.dns.finding import Finding
+from mailfleet.dns.record import Record
+
+__all__ = ["checks_of"]
+
+
+def checks_of(records: Sequence[Record]) -> list[Lookups[list[Finding]]]:
+    """One check for each desired record, to be run side by side."""
+    wanted = Wanted(records)
+    return [_check(record, wanted) for record in records]
+
+
+def _check(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
+    match record.type:
+        case "A" | "AAAA":
+            return check_addresses(record)
+        case "CNAME":
+            return check_alias(record)
+        case "MX":
+            return check_mx(record)
+        case "PTR":
+            return check_reverse(record)
+        case "TXT":
+            return check_text(record, wanted)

@@ -1,0 +1,137 @@
+"""Addresses, MX, CNAME and reverse DNS."""
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+from mailfleet.dns.answer import Answer, Lookups, Status, ask, ask_all
+from mailfleet.dns.finding import Finding, Verdict, of_record
+from mailfleet.dns.record import Record
+from mailfleet.dns.zone import address_of
+
+
+def check_addresses(record: Record) -> Lookups[list[Finding]]:
+    """A and AAAA: every wanted address is there, and no other."""
+    check = "address"
+    answer = yield from ask(record.name, record.type)
+    if failed := missing_or_unknown(record, check, answer):
+        return [failed]
+    seen = {str(ip_address(value)) for value in answer.values}
+    shown = _shown(answer)
+    if lacking := [value for value in record.values if value not in seen]:
+        return [of_record(record, check, Verdict.FAIL, f"{shown}; lacks {', '.join(lacking)}")]
+    if others := sorted(seen - set(record.values)):
+        effect = (
+            f"Part of the connections go to {', '.join(others)}, which is no host of the fleet."
+        )
+        return [of_record(record, check, Verdict.WARN, shown, effect=effect)]
+    return [of_record(record, check, Verdict.OK, shown)]
+
+
+def check_mx(record: Record) -> Lookups[list[Finding]]:
+    """MX: every wanted host is there, preferences aside; each is a name with an address, and no
+    CNAME (RFC 2181 section 10.3)."""
+    check = "mx"
+    answer = yield from ask(record.name, "MX")
+    if failed := missing_or_unknown(record, check, answer):
+        return [failed]
+    shown = _shown(answer)
+    hosts = [value.split(" ", 1)[1] for value in answer.values]
+    wanted = [value.split(" ", 1)[1] for value in record.values]
+    if lacking := [host for host in wanted if host not in hosts]:
+        return [of_record(record, check, Verdict.FAIL, f"{shown}; lacks {', '.join(lacking)}")]
+    found = []
+    if others := [host for host in hosts if host not in wanted]:
+        effect = f"Part of this mail goes to {', '.join(others)}, which is no host of the fleet."
+        found.append(of_record(record, check, Verdict.WARN, shown, effect=effect))
+    pairs = [(host, kind) for host in hosts if host != "." for kind in ("A", "AAAA")]
+    answers = yield from ask_all(*pairs)
+    for at in range(0, len(answers), 2):
+        if fault := _mx_host(pairs[at][0], answers[at : at + 2]):
+            effect = f"Some senders give up on {pairs[at][0]} and their mail does not arrive."
+            source = "RFC 5321 section 5.1; RFC 2181 section 10.3"
+            found.append(
+                of_record(record, "mx.host", Verdict.FAIL, fault, effect=effect, source=source)
+            )
+    return found or [of_record(record, check, Verdict.OK, shown)]
+
+
+def _mx_host(host: str, answers: tuple[Answer, ...]) -> str:
+    """What is wrong with a name that an MX record points to."""
+    if _is_address(host):
+        return f"{host} is an address where a name belongs"
+    if any(answer.chain for answer in answers):
+        return f"{host} is a CNAME of {next(a.chain[-1] for a in answers if a.chain)}"
+    if not any(answer.values or answer.failed for answer in answers):
+        return f"{host} has no address"
+    return ""
+
+
+def check_alias(record: Record) -> Lookups[list[Finding]]:
+    """CNAME: there, or flattened by the DNS provider into the target's addresses."""
+    check = "alias"
+    (target,) = record.values
+    answer = yield from ask(record.name, "CNAME")
+    if answer.values == (target,):
+        return [of_record(record, check, Verdict.OK, target)]
+    pairs = [(name, kind) for name in (record.name, target) for kind in ("A", "AAAA")]
+    a, aaaa, target_a, target_aaaa = yield from ask_all(*pairs)
+    seen = {*a.values, *aaaa.values}
+    if not answer.values and seen and seen == {*target_a.values, *target_aaaa.values}:
+        effect = (
+            "Mail works, but Postal wants to see the CNAME itself: it holds this name for broken. "
+            "Turn proxying or flattening of this name off at the DNS provider."
+        )
+        shown = f"no CNAME, but the addresses of {target}"
+        return [of_record(record, check, Verdict.WARN, shown, effect=effect)]
+    if failed := missing_or_unknown(record, check, answer, also=", ".join(sorted(seen))):
+        return [failed]
+    return [of_record(record, check, Verdict.FAIL, _shown(answer))]
+
+
+def check_reverse(record: Record) -> Lookups[list[Finding]]:
+    """Forward-confirmed reverse DNS (RFC 8601 section 2.7.3): the address names the HELO name, and
+    that name has the address."""
+    check = "reverse"
+    address = ip_address(address_of(record.name))
+    answer = yield from ask(record.name, "PTR")
+    if failed := missing_or_unknown(record, check, answer):
+        return [failed]
+    shown = f"{address} is {_shown(answer)}"
+    name = next((name for name in record.values if name in answer.values), None)
+    if name is None:
+        return [of_record(record, check, Verdict.FAIL, shown)]
+    forward = yield from ask(name, "A" if address.version == 4 else "AAAA")
+    if str(address) not in forward.values:
+        verdict = Verdict.UNKNOWN if forward.failed else Verdict.FAIL
+        fault = f"{shown}, but {name} is {_shown(forward)}"
+        line = f"{name}. IN {forward.question.type} {address}"
+        return [replace(of_record(record, check, verdict, fault), paste=(line,))]
+    if len(answer.values) > 1:
+        effect = "Some receivers look at one of the names only, and not always at the right one."
+        return [of_record(record, check, Verdict.WARN, shown, effect=effect)]
+    return [of_record(record, check, Verdict.OK, shown)]
+
+
+def missing_or_unknown(
+    record: Record, check: str, answer: Answer, also: str = ""
+) -> Finding | None:
+    """The finding on an answer that has no values."""
+    if answer.status is Status.OK and answer.values:
+        return None
+    seen = answer.status.value + (f" ({also} instead)" if also else "")
+    if answer.failed:
+        effect = "Nobody can say: the DNS servers do not answer. If it stays, mail is deferred."
+        return of_record(record, check, Verdict.UNKNOWN, seen, effect=effect, paste=())
+    return of_record(record, check, Verdict.FAIL, seen)
+
+
+def _shown(answer: Answer) -> str:
+    return ", ".join(answer.values) or answer.status.value
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,168 @@
+"""SPF by evaluation: whoever the desired policy lets send passes the policy that is there."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+from mailfleet.dns.answer import Lookups, ask, together
+from mailfleet.dns.checks.names import missing_or_unknown
+from mailfleet.dns.checks.wanted import Sender, Wanted
+from mailfleet.dns.finding import Finding, Verdict, of_record
+from mailfleet.dns.record import Record, presentation
+from mailfleet.dns.spf import BadPolicy, Evaluation, Policy, evaluate, is_policy, parse
+from mailfleet.dns.spf import Verdict as Spf
+from mailfleet.dns.spf.evaluate import MAX_LOOKUPS, MAX_VOID
+
+_MANY_LOOKUPS = 8
+_LONG = 450
+"""Bytes; with more, the answer may not fit a datagram (RFC 7208 section 3.4)."""
+
+_NOBODY = Sender(IPv4Address("192.0.2.1"), "invalid")
+
+
+def check_spf(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
+    """One policy at the name; every sender passes; what it costs receivers stays in bounds."""
+    answer = yield from ask(record.name, "TXT")
+    (ours,) = (value for value in record.values if is_policy(value))
+    if answer.failed:
+        failed = missing_or_unknown(record, "spf", answer)
+        assert failed is not None
+        return [failed]
+    texts = [value for value in answer.values if is_policy(value)]
+    if not texts:
+        return [of_record(record, "spf", Verdict.FAIL, "no SPF record")]
+    if len(texts) > 1:
+        shown = f"{len(texts)} SPF records where one is allowed: {' | '.join(texts)}"
+        return [_fault(record, "spf", shown, _joined(texts, ours), "RFC 7208 section 3.2")]
+    try:
+        policy = parse(texts[0])
+    except BadPolicy as error:
+        return [_fault(record, "spf", f"{texts[0]}: {error}", ours, "RFC 7208 section 4.6")]
+    senders = wanted.senders_of(record.name)
+    anyone = wanted.senders[0] if wanted.senders else _NOBODY
+    *results, survey = yield from together(
+        *(_evaluate(sender, record.name, False) for sender in senders),
+        _evaluate(anyone, record.name, True),
+    )
+    found = _covers(record, list(zip(senders, results, strict=True)), texts[0], ours)
+    if not found:
+        found = [
+            *_cost(record, survey),
+            *_includes(record, survey, texts[0], ours),
+            *_advice(record, policy, texts[0], answer.values),
+        ]
+    return found or [of_record(record, "spf", Verdict.OK, texts[0])]
+
+
+def _evaluate(sender: Sender, domain: str, survey: bool) -> Lookups[Evaluation]:
+    return evaluate(sender.address, f"postmaster@{domain}", sender.helo, survey=survey)
+
+
+def _covers(
+    record: Record, results: list[tuple[Sender, Evaluation]], seen: str, ours: str
+) -> list[Finding]:
+    bad = [(sender, result) for sender, result in results if result.verdict is not Spf.PASS]
+    if not bad:
+        return []
+    faults = [f"{sender.address}: {result.verdict} ({result.reason})" for sender, result in bad]
+    undecided = all(result.verdict is Spf.TEMPERROR for _, result in bad)
+    return [
+        of_record(
+            record,
+            "spf.covers",
+            Verdict.UNKNOWN if undecided else Verdict.FAIL,
+            f"{seen}: {'; '.join(faults)}",
+            paste=[presentation("TXT", _joined([seen], ours))],
+            source="RFC 7208 section 4",
+        )
+    ]
+
+
+def _cost(record: Record, survey: Evaluation) -> Iterator[Finding]:
+    source = "RFC 7208 section 4.6.4"
+    effect = "Receivers that read the whole policy refuse it, and mail counts as unauthenticated."
+    if survey.verdict in (Spf.PERMERROR, Spf.TEMPERROR):
+        yield of_record(
+            record, "spf.whole", Verdict.WARN, survey.reason, effect=effect, paste=(), source=source
+        )
+    elif survey.lookups >= _MANY_LOOKUPS:
+        shown = f"{survey.lookups} of {MAX_LOOKUPS} lookups, {survey.voids} of {MAX_VOID} in vain"
+        effect = "Mail passes for now; one more include, also of a provider, breaks the policy."
+        yield of_record(
+            record, "spf.lookups", Verdict.WARN, shown, effect=effect, paste=(), source=source
+        )
+
+
+def _includes(record: Record, survey: Evaluation, seen: str, ours: str) -> Iterator[Finding]:
+    """Postal looks for its include as text, and for nothing else (has_dns_checks.rb)."""
+    terms = {term.lower().lstrip("+") for term in seen.split()}
+    lacking = [
+        term
+        for term in ours.split()
+        if term.startswith("include:") and term not in terms and term[8:] not in survey.read
+    ]
+    if lacking:
+        yield of_record(
+            record,
+            "spf.include",
+            Verdict.WARN,
+            f"{seen}; lacks {', '.join(lacking)}",
+            effect="Mail passes, but Postal reports the domain's SPF as wrong, and a new sending "
+            "address of Postal is not covered by itself.",
+            paste=[presentation("TXT", _joined([seen], ours))],
+        )
+
+
+def _advice(record: Record, policy: Policy, seen: str, texts: tuple[str, ...]) -> Iterator[Finding]:
+    end = policy.all
+    everyone = end is not None and end.verdict is Spf.PASS
+    nobody = policy.redirect is None and (end is None or end.verdict is Spf.NEUTRAL)
+    kinds = [mechanism.kind for mechanism in policy.mechanisms]
+    remarks = {
+        "+all": everyone and "Anyone may send in this name, and receivers trust it the less.",
+        "no verdict on others (all is missing or ?all)": nobody
+        and "The policy does not say that other senders are wrong, so it protects nobody.",
+        "ptr": "ptr" in kinds
+        and "Receivers may skip this mechanism, which RFC 7208 section 5.5 says not to use.",
+        "terms after all": "all" in kinds[:-1] and "What stands after `all` has no effect.",
+        f"{len(seen)} bytes": len(seen) > _LONG
+        and "The answer may not fit a datagram, and receivers without TCP see no policy.",
+    }
+    for shown, text in remarks.items():
+        if isinstance(text, str):
+            yield of_record(
+                record,
+                "spf.advice",
+                Verdict.WARN,
+                f"{seen}: {shown}",
+                effect=text,
+                paste=(),
+                source="RFC 7208",
+            )
+    if any(text.startswith("spf2.0/") for text in texts):
+        yield of_record(
+            record,
+            "spf.sender-id",
+            Verdict.INFO,
+            "a Sender ID record, which nobody reads any more",
+            effect="Mail is not affected.",
+            paste=(),
+            source="RFC 6686",
+        )
+
+
+def _fault(record: Record, check: str, shown: str, text: str, source: str) -> Finding:
+    lines = [presentation("TXT", text)]
+    return of_record(record, check, Verdict.FAIL, shown, paste=lines, source=source)
+
+
+def _joined(seen: list[str], ours: str) -> str:
+    """What is there with our terms added, its own verdict on others kept."""
+    terms: dict[str, None] = {}
+    end = ""
+    for text in (*seen, ours):
+        for term in text.split()[1:]:
+            if term.lstrip("+-~?").lower() == "all":
+                end = end or term
+            else:
+                terms[term] = None
+    return " ".join(["v=spf1", *terms, *([end] if end else [])])

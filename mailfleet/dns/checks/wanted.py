@@ -1,0 +1,52 @@
+"""The world as the desired records would have it: what holds there must hold in DNS."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from mailfleet.dns.answer import Answer, Question, Status, run
+from mailfleet.dns.record import Record
+from mailfleet.dns.spf import Verdict, evaluate
+from mailfleet.dns.zone import address_of, is_below
+
+
+@dataclass(frozen=True)
+class Sender:
+    """An address that sends mail, and the name it gives in HELO."""
+
+    address: IPv4Address | IPv6Address
+    helo: str
+
+
+class Wanted:
+    """Desired records, to be asked like DNS."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._values: dict[tuple[str, str], tuple[str, ...]] = {
+            (record.name, record.type): record.values for record in records
+        }
+        self.senders = [
+            Sender(ip_address(address_of(record.name)), record.values[0])
+            for record in records
+            if record.type == "PTR"
+        ]
+
+    def lookup(self, question: Question) -> Answer:
+        values = self._values.get((question.name, question.type), ())
+        return Answer(question, Status.OK if values else Status.NODATA, values)
+
+    def senders_of(self, domain: str) -> list[Sender]:
+        """Those whom the desired SPF policy of a domain lets send."""
+        return [sender for sender in self.senders if self._passes(sender, domain)]
+
+    def _passes(self, sender: Sender, domain: str) -> bool:
+        check = evaluate(sender.address, f"postmaster@{domain}", sender.helo)
+        return run(check, self.lookup).verdict is Verdict.PASS
+
+    def return_paths(self, domain: str) -> list[str]:
+        """Names below a domain that stand for a domain which takes bounces: envelope senders."""
+        return [
+            name
+            for (name, kind), values in self._values.items()
+            if kind == "CNAME" and is_below(name, domain) and (values[0], "MX") in self._values
+        ]

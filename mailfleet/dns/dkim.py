@@ -1,0 +1,89 @@
+"""DKIM key records (RFC 6376 section 3.6.1, RFC 8301, RFC 8463)."""
+
+import base64
+import re
+from dataclasses import dataclass
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from mailfleet.dns.tags import BadTags, parse_tags
+
+
+class BadKeyRecord(ValueError):
+    """Text that receivers cannot use as a key."""
+
+
+@dataclass(frozen=True)
+class KeyRecord:
+    """A key record as receivers understand it."""
+
+    kind: str
+    """`rsa` or `ed25519`."""
+    bits: int
+    number: bytes
+    """The key itself, free of its encoding: two spellings of one key have the same."""
+    hashes: tuple[str, ...] = ()
+    """Empty: any."""
+    services: tuple[str, ...] = ("*",)
+    flags: tuple[str, ...] = ()
+
+    @property
+    def testing(self) -> bool:
+        return "y" in self.flags
+
+
+class Revoked(BadKeyRecord):
+    """A record with an empty key."""
+
+
+def parse_key(text: str) -> KeyRecord:
+    """Read a key record. Raises Revoked and BadKeyRecord."""
+    try:
+        tags = parse_tags(text)
+    except BadTags as error:
+        raise BadKeyRecord(str(error)) from None
+    if "v" in tags and (tags["v"] != "DKIM1" or next(iter(tags)) != "v"):
+        raise BadKeyRecord("v= is not DKIM1, or not the first tag")
+    if "p" not in tags:
+        raise BadKeyRecord("there is no key, the tag p=")
+    # Folding white space is allowed inside base64.
+    encoded = re.sub(r"\s", "", tags["p"])
+    if not encoded:
+        raise Revoked("the key is revoked: p= is empty")
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        raise BadKeyRecord("p= is not base64") from None
+    kind = tags.get("k", "rsa")
+    bits, number = _key(kind, data)
+    return KeyRecord(
+        kind,
+        bits,
+        number,
+        _list(tags.get("h", "")),
+        _list(tags.get("s", "*")),
+        _list(tags.get("t", "")),
+    )
+
+
+def _key(kind: str, data: bytes) -> tuple[int, bytes]:
+    if kind == "ed25519":
+        if len(data) != 32:
+            raise BadKeyRecord(f"an ed25519 key has 32 bytes, not {len(data)}")
+        return 256, data
+    if kind != "rsa":
+        raise BadKeyRecord(f"k={kind}: no such kind of key")
+    try:
+        key = load_der_public_key(data)
+    except (ValueError, UnsupportedAlgorithm):
+        raise BadKeyRecord("p= is not a public key in DER") from None
+    if not isinstance(key, RSAPublicKey):
+        raise BadKeyRecord("p= is not an RSA key, as k= says")
+    numbers = key.public_numbers()
+    return key.key_size, f"{numbers.n:x}:{numbers.e:x}".encode()
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(":") if part.strip())

@@ -1,0 +1,142 @@
+"""DMARC: policy records, their discovery by tree walk, and alignment (RFC 9989)."""
+
+from dataclasses import dataclass
+
+from mailfleet.dns.answer import Lookups, Status, ask
+from mailfleet.dns.tags import split_tags
+
+MAX_QUERIES = 8
+POLICIES = ("none", "quarantine", "reject")
+REMOVED_TAGS = ("pct", "rf", "ri")
+"""Of RFC 7489; receivers ignore them now (RFC 9989 appendix C)."""
+
+
+class BadPolicyRecord(ValueError):
+    """Text that receivers ignore."""
+
+
+@dataclass(frozen=True)
+class PolicyRecord:
+    """A policy record as receivers understand it."""
+
+    policy: str = "none"
+    subdomains: str | None = None
+    psd: str = "u"
+    testing: bool = False
+    strict_spf: bool = False
+    reports: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    odd: tuple[str, ...] = ()
+    """Parts that receivers skip, and why."""
+
+    def for_domain(self, below: bool) -> str:
+        """The policy for the record's own domain, or for one below it (section 4.7)."""
+        return (self.subdomains or self.policy) if below else self.policy
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What a tree walk found."""
+
+    domain: str
+    record: PolicyRecord | None = None
+    """Of the domain itself, else of its organizational domain, else of the public suffix."""
+    where: str = ""
+    """The domain whose record that is."""
+    organization: str = ""
+    failed: str = ""
+    """The name and status of a lookup that did not succeed."""
+    ignored: tuple[str, ...] = ()
+    """Records of the domain itself that receivers cannot use, and why."""
+
+
+def is_policy_record(text: str) -> bool:
+    """Records that start otherwise are discarded (section 4.7: v is case-sensitive and first)."""
+    tag, equals, rest = text.partition("=")
+    return tag.strip() == "v" and bool(equals) and rest.split(";")[0].strip() == "DMARC1"
+
+
+def parse_policy(text: str) -> PolicyRecord:
+    """Read a policy record. Raises BadPolicyRecord."""
+    tags, odd = split_tags(text)
+    if not is_policy_record(text):
+        raise BadPolicyRecord("does not begin with v=DMARC1")
+    reports = tuple(uri.strip() for uri in tags.get("rua", "").split(",") if uri.strip())
+    policy = tags.get("p", "none").lower()
+    if policy not in POLICIES:
+        if not reports:
+            raise BadPolicyRecord(f"p={policy}: no such policy")
+        # With a rua, it counts as none (section 4.10.1).
+        policy = "none"
+    return PolicyRecord(
+        policy,
+        _policy(tags, "sp"),
+        tags.get("psd", "u").lower(),
+        tags.get("t", "n").lower() == "y",
+        tags.get("aspf", "r").lower() == "s",
+        reports,
+        tuple(tag for tag in REMOVED_TAGS if tag in tags),
+        tuple(odd),
+    )
+
+
+def _policy(tags: dict[str, str], tag: str) -> str | None:
+    value = tags.get(tag, "").lower()
+    return value if value in POLICIES else None
+
+
+def walk(domain: str) -> list[str]:
+    """Domains that the tree walk asks, from the domain itself upwards (section 4.10)."""
+    labels = domain.split(".")
+    if len(labels) <= MAX_QUERIES:
+        return [".".join(labels[at:]) for at in range(len(labels))]
+    rest = labels[-(MAX_QUERIES - 1) :]
+    return [domain, *(".".join(rest[at:]) for at in range(len(rest)))]
+
+
+def discover(domain: str) -> Lookups[Discovery]:
+    """The policy for mail from a domain, and its organizational domain."""
+    domain = domain.lower().rstrip(".")
+    found: dict[str, PolicyRecord] = {}
+    ignored: tuple[str, ...] = ()
+    for place in walk(domain):
+        answer = yield from ask(f"_dmarc.{place}", "TXT")
+        if answer.failed:
+            failure = f"_dmarc.{place} TXT: {answer.status}"
+            return Discovery(domain, failed=failure, ignored=ignored)
+        texts = [text for text in answer.values if is_policy_record(text)]
+        if answer.status is not Status.OK or not texts:
+            continue
+        try:
+            if len(texts) > 1:
+                raise BadPolicyRecord(f"{len(texts)} records, one is allowed")
+            found[place] = parse_policy(texts[0])
+        except BadPolicyRecord as error:
+            if place == domain:
+                ignored = (str(error),)
+            continue
+        if found[place].psd in ("y", "n"):
+            break
+    organization = _organization(domain, found)
+    for place in (domain, organization, *found):
+        if place in found:
+            return Discovery(domain, found[place], place, organization, ignored=ignored)
+    return Discovery(domain, None, "", organization, ignored=ignored)
+
+
+def _organization(domain: str, found: dict[str, PolicyRecord]) -> str:
+    """Section 4.10.2: one label below a public suffix's record, else the highest record found."""
+    for place, record in found.items():
+        if record.psd == "n":
+            return place
+        if record.psd == "y" and place != domain:
+            labels = domain.split(".")
+            return ".".join(labels[-(place.count(".") + 2) :])
+    return min(found, key=lambda place: place.count("."), default=domain)
+
+
+def aligned(one: Discovery, other: Discovery, strict: bool) -> bool:
+    """Whether two domains count as one sender (section 4.4)."""
+    if strict:
+        return one.domain == other.domain
+    return one.organization == other.organization
