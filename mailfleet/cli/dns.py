@@ -1,9 +1,11 @@
-"""`mailfleet dns`: the records that the fleet needs."""
+"""`mailfleet dns`: the records that the fleet needs, and whether the world sees them."""
 
+import asyncio
 import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 from pydantic import TypeAdapter, ValidationError
@@ -12,7 +14,13 @@ from mailfleet.cli.settings import fleet_or_exit
 from mailfleet.components import base, postal
 from mailfleet.components.postal.records import records as postal_records
 from mailfleet.components.postal.records import sending_domain_records
+from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import ConflictingRecords, Record, merge
+from mailfleet.dns.recording import Recording, UnreadableRecording
+from mailfleet.dns.report import table
+from mailfleet.dns.resolver import Limits, system_servers
+from mailfleet.dns.run import NothingAnswers, check_live, check_recorded
+from mailfleet.dns.server import Address
 from mailfleet.dns.zone import TTL, zone_text
 from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
@@ -56,7 +64,7 @@ domains_argument = click.argument("domains", metavar="[DOMAIN]...", nargs=-1, ca
 
 @click.group()
 def dns() -> None:
-    """DNS: which records the fleet needs.
+    """DNS: which records the fleet needs, and whether the world sees them.
 
     DOMAINs are those that send through Postal."""
 
@@ -93,3 +101,99 @@ def records(inventory: str, domains: list[str], as_json: bool) -> None:
 def zone(inventory: str, domains: list[str], origins: list[str], ttl: int) -> None:
     """Print the records as zone file snippets (BIND, NSD, Knot; most web forms import them)."""
     click.echo(zone_text(desired_or_exit(inventory, domains), origins, ttl), nl=False)
+
+
+def _servers(
+    context: click.Context, parameter: click.Parameter, value: Iterable[str]
+) -> list[Address]:
+    try:
+        return [Address.parse(text) for text in value]
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; write it as 192.0.2.1 or [2001:db8::1]:53") from None
+
+
+_COLOURS = {
+    Verdict.OK: "green",
+    Verdict.INFO: "blue",
+    Verdict.WARN: "yellow",
+    Verdict.FAIL: "red",
+    Verdict.UNKNOWN: "red",
+}
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_LIMITS = Limits()
+
+
+@dns.command()
+@click.argument("inventory")
+@domains_argument
+@click.option(
+    "--server",
+    "servers",
+    multiple=True,
+    callback=_servers,
+    metavar="IP[:PORT]",
+    help="Ask this server; may be repeated: the next one is asked when one does not answer. "
+    "Default: those of this machine.",
+)
+@click.option(
+    "--rate",
+    default=_LIMITS.rate,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Queries a second to each server at most; 0: no bound.",
+)
+@click.option(
+    "--seconds",
+    default=_LIMITS.seconds,
+    show_default=True,
+    type=click.FloatRange(0.1, 3600),
+    help="What is not answered by then counts as unanswered.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print every finding as JSON.")
+@click.option("--strict", is_flag=True, help="Exit 2 for recommendations too.")
+@click.option("--save", type=_FILE, help="Keep what DNS answered in this file.")
+@click.option("--replay", type=_FILE, help="Ask nobody: check what --save kept in this file.")
+def check(
+    inventory: str,
+    domains: list[str],
+    servers: list[Address],
+    rate: float,
+    seconds: float,
+    as_json: bool,
+    strict: bool,
+    save: Path | None,
+    replay: Path | None,
+) -> None:
+    """Check DNS the way receivers of mail do.
+
+    Exits 0 when every required record holds, 2 when one does not, 1 when the question could not
+    be asked."""
+    if replay and (servers or save):
+        raise click.UsageError("--replay asks no server and saves nothing")
+    wanted = desired_or_exit(inventory, domains)
+    try:
+        if replay:
+            findings = check_recorded(wanted, Recording.load(replay))
+        else:
+            limits = Limits(seconds=seconds, rate=rate)
+            live = asyncio.run(check_live(wanted, servers or system_servers(), limits))
+            findings = live.findings
+            if save:
+                Recording(live.answers).save(save)
+    except (NothingAnswers, UnreadableRecording) as error:
+        click.echo(f"mailfleet: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        click.echo(f"mailfleet: {error.filename}: {error.strerror}", err=True)
+        sys.exit(1)
+    _show(findings, as_json)
+    sys.exit(2 if any(finding.blocks(strict) for finding in findings) else 0)
+
+
+def _show(findings: list[Finding], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        return
+    for verdict, line in table(findings):
+        style = _COLOURS[verdict] if verdict else None
+        click.echo(click.style(line, style, bold=bool(verdict)))

@@ -122,6 +122,9 @@ def missing_or_unknown(
     if answer.failed:
         effect = "Nobody can say: the DNS servers do not answer. If it stays, mail is deferred."
         return of_record(record, check, Verdict.UNKNOWN, seen, effect=effect, paste=())
+    if answer.ttl:
+        # RFC 2308: what was asked for too early stays missing for a while.
+        seen += f", which resolvers remember for up to {answer.ttl} s"
     return of_record(record, check, Verdict.FAIL, seen)
 
 

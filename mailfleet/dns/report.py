@@ -1,0 +1,51 @@
+"""Findings as lines for a terminal: what matters first, then how much is well."""
+
+from collections.abc import Iterator, Sequence
+
+from mailfleet.dns.finding import Finding, Verdict
+from mailfleet.dns.record import Severity
+
+_ORDER = [Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.INFO]
+
+
+def table(findings: Sequence[Finding]) -> Iterator[tuple[Verdict | None, str]]:
+    """Lines, each with the verdict that it heads or none."""
+    bad = [finding for finding in findings if finding.verdict is not Verdict.OK]
+    for finding in sorted(bad, key=_urgency):
+        yield finding.verdict, _heading(finding)
+        for title, text in _details(finding):
+            yield None, f"         {title:7} {_printable(text)}"
+    held = len(findings) - len(bad)
+    counts = [
+        f"{count} {verdict}"
+        for verdict in _ORDER
+        if (count := sum(finding.verdict is verdict for finding in bad))
+    ]
+    yield (None if bad else Verdict.OK), f"{', '.join([*counts, f'{held} ok'])}"
+
+
+def _urgency(finding: Finding) -> tuple[bool, int]:
+    return finding.severity is not Severity.REQUIRED, _ORDER.index(finding.verdict)
+
+
+def _heading(finding: Finding) -> str:
+    severity = "" if finding.verdict is Verdict.INFO else f"  {finding.severity}"
+    return f"{finding.verdict:8} {finding.name} {finding.type}  {finding.check}{severity}"
+
+
+def _details(finding: Finding) -> Iterator[tuple[str, str]]:
+    yield "seen", finding.seen
+    if finding.verdict is not Verdict.INFO and not finding.paste:
+        yield "wanted", finding.wanted
+    yield "effect", finding.effect
+    yield "source", finding.source
+    # Never shortened: it is there to be copied.
+    for line in finding.paste:
+        yield "paste", line
+
+
+def _printable(text: str) -> str:
+    """What others wrote into DNS, without anything that a terminal would obey."""
+    return "".join(
+        character if character.isprintable() else f"\\{ord(character):03}" for character in text
+    )

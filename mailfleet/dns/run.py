@@ -1,0 +1,46 @@
+"""All checks at once, against servers or a recording."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailfleet.dns.answer import Answer, run
+from mailfleet.dns.checks import checks_of
+from mailfleet.dns.finding import Finding
+from mailfleet.dns.record import Record
+from mailfleet.dns.recording import Recording
+from mailfleet.dns.resolver import Limits, Resolver
+from mailfleet.dns.server import Address
+
+
+class NothingAnswers(Exception):
+    """No server answered anything: nothing is known about the records."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """What a run against servers found, and what it asked."""
+
+    findings: list[Finding]
+    answers: list[Answer]
+    queries: int
+
+
+async def check_live(records: Sequence[Record], servers: Sequence[Address], limits: Limits) -> Live:
+    """Check merged records side by side, each question asked once. Raises NothingAnswers."""
+    resolver = Resolver(servers, limits)
+    try:
+        found = await asyncio.gather(*(resolver.run(check) for check in checks_of(records)))
+        answers = resolver.answers()
+        if answers and all(answer.failed for answer in answers):
+            asked = ", ".join(str(address) for address in servers)
+            why = ", ".join(sorted({answer.status.value for answer in answers}))
+            raise NothingAnswers(f"DNS: {asked}: {why}; name another server with --server")
+        return Live([finding for part in found for finding in part], answers, resolver.sent)
+    finally:
+        resolver.close()
+
+
+def check_recorded(records: Sequence[Record], recording: Recording) -> list[Finding]:
+    """The same checks over what was recorded."""
+    return [finding for check in checks_of(records) for finding in run(check, recording.lookup)]

@@ -1,0 +1,136 @@
+"""`mailfleet dns check`: exit codes, output, recordings; and the same run against a server."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mailfleet.cli.dns import desired_records
+from mailfleet.cli.dns import dns as command
+from mailfleet.dns.answer import Answer, Question, Status
+from mailfleet.dns.finding import Finding, Verdict
+from mailfleet.dns.record import Record, Severity
+from mailfleet.dns.recording import Recording
+from mailfleet.dns.report import table
+from mailfleet.dns.resolver import Limits
+from mailfleet.dns.run import Live, NothingAnswers, check_live, check_recorded
+from mailfleet.dns.server import Address
+from mailfleet.settings.fleet import Fleet
+from tests.unit.dns.servers import Zone, serving, zone_handler
+
+INVENTORY = "inventories/test.py"
+
+
+@pytest.fixture
+def wanted(postal_fleet: Callable[..., Fleet]) -> list[Record]:
+    return desired_records(postal_fleet())
+
+
+def zone_of(records: list[Record]) -> Zone:
+    return {(record.name, record.type): record.lines for record in records}
+
+
+def live(records: list[Record], zone: Zone) -> Live:
+    async def inside() -> Live:
+        async with serving(zone_handler(zone)) as address:
+            return await check_live(records, [address], Limits(seconds=10, rate=0))
+
+    return asyncio.run(inside())
+
+
+def recorded(file: Path, records: list[Record], without: tuple[str, str] | None = None) -> None:
+    zone = {key: lines for key, lines in zone_of(records).items() if key != without}
+    Recording(live(records, zone).answers).save(file)
+
+
+def check(*arguments: str) -> Result:
+    return CliRunner().invoke(command, ["check", INVENTORY, *arguments])
+
+
+def test_a_server_with_the_wanted_zone_is_clean_and_asked_little(wanted: list[Record]) -> None:
+    found = live(wanted, zone_of(wanted))
+    assert {finding.verdict for finding in found.findings} == {Verdict.OK}
+    assert found.queries == len({answer.question for answer in found.answers}) < 30
+
+
+def test_a_recording_gives_the_same_findings(wanted: list[Record], tmp_path: Path) -> None:
+    found = live(wanted, {})
+    Recording(found.answers).save(tmp_path / "run.json")
+    assert check_recorded(wanted, Recording.load(tmp_path / "run.json")) == found.findings
+
+
+def test_exit_codes(wanted: list[Record], tmp_path: Path) -> None:
+    clean, required, recommended = (str(tmp_path / name) for name in ("a", "b", "c"))
+    recorded(Path(clean), wanted)
+    recorded(Path(required), wanted, ("rp.postal.example.com", "MX"))
+    recorded(Path(recommended), wanted, ("routes.postal.example.com", "MX"))
+    assert check("--replay", clean, "--strict").exit_code == 0
+    assert check("--replay", required).exit_code == 2
+    assert check("--replay", recommended).exit_code == 0
+    assert check("--replay", recommended, "--strict").exit_code == 2
+
+
+def test_the_output_says_what_matters_first(wanted: list[Record], tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    recorded(file, wanted, ("rp.postal.example.com", "MX"))
+    lines = check("--replay", str(file)).output.splitlines()
+    assert lines[:5] == [
+        "fail     rp.postal.example.com MX  mx  required",
+        "         seen    no such record, which resolvers remember for up to 300 s",
+        "         effect  Bounces are lost, and Postal keeps sending to dead addresses.",
+        '         source  Postal manual, "DNS configuration"',
+        "         paste   rp.postal.example.com. IN MX 10 mx.postal.example.com.",
+    ]
+    assert lines[-1].startswith("1 fail, ")
+    found = json.loads(check("--replay", str(file), "--json").output)
+    assert [one["verdict"] for one in found].count("fail") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--server", "127.0.0.1:9", "--seconds", "1"],
+        ["--replay", "gone.json"],
+        ["--replay", "group_data/all.py"],
+    ],
+)
+def test_what_cannot_be_asked_is_one_line_and_exit_1(
+    wanted: list[Record], arguments: list[str]
+) -> None:
+    done = check(*arguments)
+    assert done.exit_code == 1
+    assert done.output.startswith("mailfleet: ")
+    assert done.output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--server", "ns.example"], ["--replay", "x", "--save", "y"], ["bad_name"]],
+)
+def test_wrong_arguments_are_refused(wanted: list[Record], arguments: list[str]) -> None:
+    assert check(*arguments).exit_code == 2
+    assert "Error: " in check(*arguments).output
+
+
+def test_nothing_answers(wanted: list[Record]) -> None:
+    with pytest.raises(NothingAnswers, match=r"127\.0\.0\.1:9"):
+        asyncio.run(check_live(wanted, [Address("127.0.0.1", 9)], Limits(seconds=1)))
+
+
+def test_an_answer_that_is_not_in_the_recording_is_unknown(wanted: list[Record]) -> None:
+    question = Question("postal.example.com", "A")
+    recording = Recording([Answer(question, Status.OK, ("192.0.2.10",))])
+    verdicts = [finding.verdict for finding in check_recorded(wanted, recording)]
+    assert verdicts.count(Verdict.OK) == 1
+    assert set(verdicts) == {Verdict.OK, Verdict.UNKNOWN}
+
+
+def test_a_terminal_obeys_nothing_that_stands_in_dns() -> None:
+    finding = Finding(
+        "spf", "a.example", "TXT", Verdict.FAIL, Severity.REQUIRED, "\x1b[2J\r\n", "w", "s", "e"
+    )
+    text = "\n".join(line for _, line in table([finding]))
+    assert "seen    \\027[2J\\013\\010" in text
