@@ -156,13 +156,18 @@ def _fault(record: Record, check: str, shown: str, text: str, source: str) -> Fi
 
 
 def _joined(seen: list[str], ours: str) -> str:
-    """What is there with our terms added, its own verdict on others kept."""
-    terms: dict[str, None] = {}
-    end = ""
-    for text in (*seen, ours):
-        for term in text.split()[1:]:
-            if term.lstrip("+-~?").lower() == "all":
-                end = end or term
-            else:
-                terms[term] = None
-    return " ".join(["v=spf1", *terms, *([end] if end else [])])
+    """Our terms, then what is there; its own verdict on others kept. Ours first, so that no lookup
+    in vain comes before them."""
+    terms = dict.fromkeys(_terms(ours))
+    for text in seen:
+        terms |= dict.fromkeys(_terms(text))
+    ends = [term for text in (*seen, ours) for term in text.split()[1:] if _is_all(term)]
+    return " ".join(["v=spf1", *terms, *ends[:1]])
+
+
+def _terms(text: str) -> list[str]:
+    return [term for term in text.split()[1:] if not _is_all(term)]
+
+
+def _is_all(term: str) -> bool:
+    return term.lstrip("+-~?").lower() == "all"

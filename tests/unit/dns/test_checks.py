@@ -208,8 +208,24 @@ def test_what_to_paste_keeps_what_others_put_into_the_policy(wanted: list[Record
         {("example.org", "TXT"): ("v=spf1 include:_spf.example.net -all",)}
         | {("_spf.example.net", "TXT"): ("v=spf1 ip4:198.51.100.0/24 -all",)},
     )
-    merged = f"v=spf1 include:_spf.example.net a mx include:{SPF} -all"
+    merged = f"v=spf1 include:{SPF} a mx include:_spf.example.net -all"
     assert fault.paste == (f'example.org. IN TXT "{merged}"',)
+
+
+def test_lookups_in_vain_before_the_include_are_told_and_mended(wanted: list[Record]) -> None:
+    """Postal shows `a mx include:`. A domain with two MX hosts without IPv6 breaks on it."""
+    world: World = {
+        ("example.org", "TXT"): (f"v=spf1 a mx include:{SPF} ~all",),
+        ("example.org", "A"): ("198.51.100.1",),
+        ("example.org", "MX"): ("10 mx1.example.org", "20 mx2.example.org"),
+        ("mx1.example.org", "A"): ("198.51.100.1",),
+        ("mx2.example.org", "A"): ("198.51.100.2",),
+    }
+    (fault,) = faults(wanted, world)
+    assert "2001:db8::10: permerror" in fault.seen
+    mended = f"v=spf1 include:{SPF} a mx ~all"
+    assert fault.paste == (f'example.org. IN TXT "{mended}"',)
+    assert not faults(wanted, world | {("example.org", "TXT"): (mended,)})
 
 
 def test_a_report_address_elsewhere_that_agrees_is_fine(wanted: list[Record]) -> None:

@@ -42,7 +42,7 @@ def test_everything_the_manual_names_is_there(postal_fleet: MakeFleet, key_in_ru
 
 def test_a_sending_domain_adds_its_own(postal_fleet: MakeFleet) -> None:
     records = wanted(postal_fleet(), "example.org")
-    assert records["example.org", "TXT"] == ("v=spf1 a mx include:spf.postal.example.com ~all",)
+    assert records["example.org", "TXT"] == ("v=spf1 include:spf.postal.example.com a mx ~all",)
     assert records["psrp.example.org", "CNAME"] == ("rp.postal.example.com",)
     assert records["_dmarc.example.org", "TXT"] == ("v=DMARC1; p=none",)
 
