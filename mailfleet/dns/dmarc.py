@@ -101,6 +101,9 @@ def discover(domain: str) -> Lookups[Discovery]:
     ignored: tuple[str, ...] = ()
     for place in walk(domain):
         answer = yield from ask(f"_dmarc.{place}", "TXT")
+        if answer.failed and found:
+            # The policy is known. An authoritative server says nothing about names above its own.
+            break
         if answer.failed:
             failure = f"_dmarc.{place} TXT: {answer.status}"
             return Discovery(domain, failed=failure, ignored=ignored)

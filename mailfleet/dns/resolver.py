@@ -28,7 +28,8 @@ class Limits:
     first_wait: float = 1.5
     """For one query; a second try waits twice as long."""
     tries: int = 2
-    in_flight: int = 250
+    in_flight: int = 100
+    """Questions at once; with many more, answers overflow the socket (Linux: 212992 bytes)."""
     rate: float = 500.0
     """Queries per second to each server; 0: as fast as it answers."""
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from mailfleet.dns.answer import Answer, Question, Status, run
 from mailfleet.dns.record import Record
 from mailfleet.dns.spf import Verdict, evaluate
-from mailfleet.dns.zone import address_of, is_below
+from mailfleet.dns.zone import address_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Wanted:
             for record in records
             if record.type == "PTR"
         ]
+        self._return_paths = self._by_parent()
 
     def lookup(self, question: Question) -> Answer:
         values = self._values.get((question.name, question.type), ())
@@ -45,8 +46,13 @@ class Wanted:
 
     def return_paths(self, domain: str) -> list[str]:
         """Names below a domain that stand for a domain which takes bounces: envelope senders."""
-        return [
-            name
-            for (name, kind), values in self._values.items()
-            if kind == "CNAME" and is_below(name, domain) and (values[0], "MX") in self._values
-        ]
+        return self._return_paths.get(domain, [])
+
+    def _by_parent(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for (name, kind), values in self._values.items():
+            if kind == "CNAME" and (values[0], "MX") in self._values:
+                labels = name.split(".")
+                for at in range(1, len(labels)):
+                    found.setdefault(".".join(labels[at:]), []).append(name)
+        return found

@@ -132,9 +132,7 @@ class _Check:
         if kind == "all":
             return True
         if mechanism.network is not None:
-            return _within(
-                self._address, [mechanism.network.network_address], mechanism.network.prefixlen
-            )
+            return self._address in mechanism.network
         self._count(mechanism.text)
         target = domain
         if mechanism.domain is not None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from mailfleet.dns.spf.macro import TEXT_LETTERS, BadMacro, Template
@@ -74,6 +75,7 @@ def is_policy(text: str) -> bool:
     return re.match(r"v=spf1(?: |\Z)", text, re.IGNORECASE) is not None
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str) -> Policy:
     """Read a policy. Raises BadPolicy, at the first mistake anywhere in it (section 4.6)."""
     if not text.isascii():

@@ -159,6 +159,16 @@ def test_two_records_are_none() -> None:
     assert both.ignored == ("2 records, one is allowed",)
 
 
+def test_a_parent_that_does_not_answer_is_no_matter_once_there_is_a_policy() -> None:
+    def lookup(question: Question) -> Answer:
+        if question.name == "_dmarc.example.com":
+            return Answer(question, Status.OK, ("v=DMARC1; p=reject",))
+        return Answer(question, Status.REFUSED)
+
+    assert run(discover("example.com"), lookup).where == "example.com"
+    assert run(discover("a.example.com"), lookup).failed == "_dmarc.a.example.com TXT: refused"
+
+
 def test_alignment() -> None:
     record = "v=DMARC1; p=reject"
     domain = found("example.com", example_com=record)
