@@ -22,7 +22,7 @@ def checks_of(records: Sequence[Record]) -> list[Lookups[list[Finding]]]:
 def _check(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
     match record.type:
         case "A" | "AAAA":
-            return check_addresses(record)
+            return check_addresses(record, wanted)
         case "CNAME":
             return check_alias(record)
         case "MX":

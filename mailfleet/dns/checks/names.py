@@ -3,14 +3,15 @@
 from dataclasses import replace
 from ipaddress import ip_address
 
-from mailfleet.dns.answer import Answer, Lookups, Status, ask, ask_all
+from mailfleet.dns.answer import Answer, Lookups, Question, Status, ask, ask_all
+from mailfleet.dns.checks.wanted import Wanted
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
 from mailfleet.dns.zone import address_of
 
 
-def check_addresses(record: Record) -> Lookups[list[Finding]]:
-    """A and AAAA: every wanted address is there, and no other."""
+def check_addresses(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
+    """A and AAAA: every wanted address is there, and no other, of the other family neither."""
     check = "address"
     answer = yield from ask(record.name, record.type)
     if failed := missing_or_unknown(record, check, answer):
@@ -19,10 +20,14 @@ def check_addresses(record: Record) -> Lookups[list[Finding]]:
     shown = _shown(answer)
     if lacking := [value for value in record.values if value not in seen]:
         return [of_record(record, check, Verdict.FAIL, f"{shown}; lacks {', '.join(lacking)}")]
-    if others := sorted(seen - set(record.values)):
-        effect = (
-            f"Part of the connections go to {', '.join(others)}, which is no host of the fleet."
-        )
+    others = sorted(seen - set(record.values))
+    family = "AAAA" if record.type == "A" else "A"
+    if not wanted.lookup(Question(record.name, family)).values:
+        unwanted = yield from ask(record.name, family)
+        others += unwanted.values
+    if others:
+        effect = f"Some connections go to {', '.join(others)}, which is no host of the fleet."
+        shown = ", ".join([*record.values, *others])
         return [of_record(record, check, Verdict.WARN, shown, effect=effect)]
     return [of_record(record, check, Verdict.OK, shown)]
 

@@ -238,6 +238,14 @@ def test_a_report_address_elsewhere_that_agrees_is_fine(wanted: list[Record]) ->
     )
 
 
+def test_an_address_of_a_family_that_the_host_does_not_have_is_told() -> None:
+    host = Record("a.example", "A", ("192.0.2.1",), "why", "otherwise", Severity.REQUIRED, "source")
+    world: World = {("a.example", "A"): ("192.0.2.1",)}
+    assert [finding.verdict for finding in findings([host], world)] == [Verdict.OK]
+    (old,) = findings([host], world | {("a.example", "AAAA"): ("2001:db8::9",)})
+    assert (old.verdict, old.seen) == (Verdict.WARN, "192.0.2.1, 2001:db8::9")
+
+
 def test_what_blocks() -> None:
     def finding(verdict: Verdict, severity: Severity) -> Finding:
         return Finding("x", "a", "A", verdict, severity, "", "", "")
