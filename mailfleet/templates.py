@@ -32,14 +32,10 @@ class TemplateProblem(Exception):
     """A template that does not render; the message names its file and line."""
 
 
-def _json(value: object) -> str:
-    """A JSON string is a YAML string too, whatever characters it holds."""
-    return json.dumps(value, ensure_ascii=False)
-
-
 def _compose(value: object) -> str:
-    """As `json`, for compose files, where `$` would start a variable."""
-    return _json(value).replace("$", "$$")
+    """A JSON string, which is a YAML string too whatever characters it holds; in compose files
+    `$` would start a variable."""
+    return json.dumps(value, ensure_ascii=False).replace("$", "$$")
 
 
 @cache
@@ -52,7 +48,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         autoescape=False,  # configuration files, not HTML
     )
-    environment.filters |= {"json": _json, "compose": _compose}
+    environment.filters["compose"] = _compose
     return environment
 
 

@@ -11,8 +11,7 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from mailfleet.cli.settings import fleet_or_exit
-from mailfleet.components import base, postal
-from mailfleet.components.postal.records import records as postal_records
+from mailfleet.components import COMPONENTS, postal
 from mailfleet.components.postal.records import sending_domain_records
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import ConflictingRecords, Record, merge
@@ -33,7 +32,7 @@ _HOST_NAME: TypeAdapter[str] = TypeAdapter(HostName)
 def desired_records(fleet: Fleet, domains: Sequence[str] = ()) -> list[Record]:
     """Every record that the fleet needs, and those of domains that send through its Postal. Raises
     SettingsError, SecretsError and ConflictingRecords."""
-    found = [*postal_records(fleet), *base.records(fleet)]
+    found = [record for component in COMPONENTS for record in component.records(fleet)]
     if domains and not fleet.with_role(*postal.ROLES):
         raise ConflictingRecords("domains send through Postal, and no host has its role")
     for domain in domains:

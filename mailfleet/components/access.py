@@ -7,6 +7,7 @@ from mailfleet.converge.bundle import Bundle, Check, Directory, File, Unit
 from mailfleet.converge.files import files
 from mailfleet.converge.packages import packages
 from mailfleet.converge.plan import bundle_here
+from mailfleet.dns.record import Record
 from mailfleet.health.probe import Probe
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
 from mailfleet.settings.ports import PortUse, ports_of
@@ -96,6 +97,11 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             "systemctl restart mailfleet-firewall",
         ),
     )
+
+
+def records(fleet: Fleet) -> list[Record]:
+    """Needs no DNS record of its own."""
+    return []
 
 
 @pyinfra_deploy("access")

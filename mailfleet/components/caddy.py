@@ -9,6 +9,7 @@ from mailfleet.converge.compose import compose_checks
 from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
+from mailfleet.dns.record import Record
 from mailfleet.health.probe import Probe
 from mailfleet.settings.caddy import CaddySettings
 from mailfleet.settings.fleet import Fleet, Host
@@ -131,6 +132,11 @@ def _certificate_probe(name: str, warn_seconds: int) -> Probe:
         f'echo "$certificate" | openssl x509 -noout -checkend {warn_seconds} >/dev/null || exit 2',
         f"read `docker logs caddy`; the A record of {name} must lead here for ACME to work",
     )
+
+
+def records(fleet: Fleet) -> list[Record]:
+    """Needs no DNS record of its own."""
+    return []
 
 
 @pyinfra_deploy("caddy")

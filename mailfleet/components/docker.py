@@ -12,6 +12,7 @@ from mailfleet.converge.files import files
 from mailfleet.converge.packages import packages
 from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
+from mailfleet.dns.record import Record
 from mailfleet.health.probe import Probe
 from mailfleet.settings.docker import DockerSettings, Registry
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
@@ -101,6 +102,11 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             "read `journalctl -u docker`",
         ),
     )
+
+
+def records(fleet: Fleet) -> list[Record]:
+    """Needs no DNS record of its own."""
+    return []
 
 
 @pyinfra_deploy("docker")

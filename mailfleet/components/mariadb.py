@@ -14,6 +14,7 @@ from mailfleet.converge.compose import compose_checks
 from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here, fleet_here, forget, observe
 from mailfleet.converge.services import services
+from mailfleet.dns.record import Record
 from mailfleet.health.probe import Probe
 from mailfleet.secrets import Secret
 from mailfleet.settings.fleet import Fleet, Host
@@ -180,6 +181,11 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             "deploy again: a later move needs it",
         ),
     )
+
+
+def records(fleet: Fleet) -> list[Record]:
+    """Needs no DNS record of its own."""
+    return []
 
 
 @pyinfra_deploy("mariadb")

@@ -12,6 +12,7 @@ from pyinfra.api.exceptions import OperationError
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.observe import Observation
 from mailfleet.converge.plan import bundle_here, fleet_here, observe
+from mailfleet.dns.record import Record
 from mailfleet.health.probe import Probe
 from mailfleet.settings.fleet import EVERY_HOST, POSTAL_PROCESSES, Fleet, Host
 from mailfleet.settings.ports import ports_of
@@ -237,6 +238,11 @@ _SHOWN: dict[str, Callable[[str], str]] = {
 def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
     """None: what preflight looks at, the other components' probes see in service."""
     return ()
+
+
+def records(fleet: Fleet) -> list[Record]:
+    """Needs no DNS record of its own."""
+    return []
 
 
 def deploy(verbose: bool = False) -> None:

@@ -1,22 +1,38 @@
 """The plan of a run on one host: its bundles, and the host's state compared with them."""
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from importlib import import_module
+from typing import Protocol
 
 from pyinfra import host as context_host
 from pyinfra import state as context_state
 from pyinfra.api.host import Host as PyinfraHost
 from pyinfra.api.state import StateStage
 
-from mailfleet.components.component import Component
 from mailfleet.converge.bundle import Bundle, Directory, File
 from mailfleet.converge.observe import HostState, Observation, Wanted
 from mailfleet.converge.run import Refused, current_fleet, current_host
 from mailfleet.secrets import SecretsError
 from mailfleet.settings.fleet import EVERY_HOST, Fleet
+from mailfleet.settings.fleet import Host as FleetHost
 from mailfleet.templates import TemplateProblem
+
+
+class Planned(Protocol):
+    """What a plan needs of a component."""
+
+    @property
+    def NAME(self) -> str:
+        """Its name, which is also the prefix of its settings and the name of its directories."""
+
+    @property
+    def ROLES(self) -> Collection[str]:
+        """Hosts with one of these roles carry it."""
+
+    @property
+    def bundle(self) -> Callable[[Fleet, FleetHost], Bundle]:
+        """What it wants on a host. Pure: no host is touched."""
 
 
 @dataclass
@@ -30,9 +46,11 @@ class HostPlan:
 
 
 _PLANS: dict[str, HostPlan] = {}
+_COMPONENTS: dict[str, Planned] = {}
+"""Those of the deploys so far, by name."""
 
 
-def plan(components: Iterable[Component], roles: Collection[str] = EVERY_HOST) -> None:
+def plan(components: Iterable[Planned], roles: Collection[str] = EVERY_HOST) -> None:
     """First line of a deploy: render the bundles of the components that this host carries, and
     look at the host once for all of them.
 
@@ -40,10 +58,12 @@ def plan(components: Iterable[Component], roles: Collection[str] = EVERY_HOST) -
     + roles: leave hosts without one of these roles alone
     """
     fleet, host = current_fleet(context_state), current_host(context_state, context_host)
+    deployed = {component.NAME: component for component in components}
+    _COMPONENTS.update(deployed)
     try:
         bundles = {
-            component.NAME: component.bundle(fleet, host)
-            for component in components
+            name: component.bundle(fleet, host)
+            for name, component in deployed.items()
             if host.has(*component.ROLES) and host.has(*roles)
         }
     except (SecretsError, TemplateProblem) as error:
@@ -170,11 +190,11 @@ def fleet_here() -> Fleet:
 
 
 def observe_fact(host_name: str, component: str, fact: str) -> tuple[str, ...]:
-    """A fact of another host of this run, connected to on the spot when `--limit` left it out."""
+    """A fact of another host, for a component of this deploy; connected to on the spot when
+    `--limit` left that host out."""
     other = context_state.inventory.get_host(host_name)
     if host_name not in _PLANS:
         fleet = fleet_here()
-        module = import_module(f"mailfleet.components.{component}")
-        wanted = module.bundle(fleet, fleet.hosts[host_name])
+        wanted = _COMPONENTS[component].bundle(fleet, fleet.hosts[host_name])
         _PLANS[host_name] = HostPlan({component: wanted})
     return observe(other).facts.get(f"{component}/{fact}", ())

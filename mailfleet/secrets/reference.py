@@ -69,10 +69,15 @@ def secret(name: str, generate: Generator | None = None) -> SecretRef:
     return SecretRef(name, generate)
 
 
+NOT_A_REFERENCE = "secret_ref"
+"""pydantic's error type for a value where a reference belongs: its input is a secret."""
+
+
 def _checked(value: object) -> SecretRef:
     if isinstance(value, SecretRef):
         return value
     raise PydanticCustomError(
-        "secret_ref",
-        'write secret("some/name") here and keep the value with `mailfleet secrets set`',
+        NOT_A_REFERENCE,
+        'takes a reference, not a value: write secret("some/name") and store the value with '
+        "`mailfleet secrets set`",
     )

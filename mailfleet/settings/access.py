@@ -2,16 +2,14 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from mailfleet.settings.model import ComponentSettings
+from mailfleet.settings.model import ComponentSettings, Item
 from mailfleet.settings.types import Network, Port, Protocol
 
 
-class Opening(BaseModel):
+class Opening(Item):
     """A port that the firewall lets in."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     port: Port
     protocol: Protocol = "tcp"

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 from pyinfra.api.arguments import all_global_arguments
 from pyinfra.connectors.ssh import ConnectorData
 
-from mailfleet.secrets import SecretRef
+from mailfleet.secrets.reference import NOT_A_REFERENCE
 from mailfleet.settings.errors import Problem
 from mailfleet.settings.fleet import EVERY_HOST, KEYS, MODELS, POSTAL_PROCESSES, ROLES, Host
 from mailfleet.settings.model import ComponentSettings
@@ -45,16 +45,18 @@ def _value_problem(error: ErrorDetails, model: type[ComponentSettings]) -> tuple
     key = model.prefix + field_name
     if error["type"] == "missing" and not inner:
         return key, f"is required: set it in group_data or for the host ({_meaning(model, key)})"
-    if model.model_fields[field_name].annotation is SecretRef:
-        return key, (
-            'takes a reference, not a value: write secret("name") and store the value with '
-            "`mailfleet secrets set`"
-        )
     place = f" at {'.'.join(inner)}" if inner else ""
     message = error["msg"].removeprefix("Value error, ")
+    # A misspelt key or a whole object may hold what was meant to be a secret, too.
+    hidden = error["type"] in (NOT_A_REFERENCE, "extra_forbidden")
+    if hidden or not isinstance(error["input"], _PLAIN):
+        return key, f"{message}{place}"
     shown = repr(error["input"])
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
     return key, f"{shown}{place}: {message}"
+
+
+_PLAIN = (str, int, float, bool, type(None))
 
 
 def _meaning(model: type[ComponentSettings], key: str) -> str:

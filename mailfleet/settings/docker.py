@@ -2,19 +2,15 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mailfleet.secrets import SecretRef
-from mailfleet.settings.model import ComponentSettings
+from mailfleet.settings.model import ComponentSettings, Item
 from mailfleet.settings.types import Network, Text
 
 
-class Registry(BaseModel):
+class Registry(Item):
     """A private registry."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True
-    )
 
     host: Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:[0-9]+)?$")]
     ca_file: Text | None = None

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from pyinfra.api.arguments import all_global_arguments
-from pyinfra.connectors.ssh import ConnectorData
 
 from mailfleet.secrets import (
     MASK,
@@ -59,9 +57,6 @@ MODELS: dict[type[ComponentSettings], frozenset[str]] = {
 """Each settings model with the roles whose hosts must have all its required keys."""
 
 KEYS = {key: model for model in MODELS for key in model.fields_by_key()}
-RENAMED = {old: new for model in MODELS for old, new in model.renamed.items()}
-_CONNECTOR_KEYS = frozenset(ConnectorData.__annotations__)
-_GLOBAL_ARGUMENTS = frozenset(name for name, _ in all_global_arguments())
 
 Settings = TypeVar("Settings", bound=ComponentSettings)
 

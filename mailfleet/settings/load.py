@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pydantic import ValidationError
 from pyinfra.api.inventory import Inventory
 
 from mailfleet.settings.check import check_host
@@ -69,4 +70,8 @@ def _python_error(error: BaseException) -> str:
         if "group_data" in file or "inventories" in file:
             place = f"{file}:{trace.tb_lineno}: "
         trace = trace.tb_next
+    if isinstance(error, ValidationError):
+        details = error.errors(include_url=False, include_input=False)
+        message = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in details)
+        return f"{place}{error.title}: {message}"
     return f"{place}{type(error).__name__}: {error}"

@@ -5,6 +5,19 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 
+class Item(BaseModel):
+    """An object inside a setting, such as one registry of a list. The inventory makes it, so that
+    its errors are Python's: they must not show what may be a secret."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+    )
+
+
 class ComponentSettings(BaseModel):
     """Settings of one component. The field `web_hostname` of a model with the prefix `postal_`
     is the key `postal_web_hostname` in group_data. The docstring and the field descriptions are

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mailfleet.secrets import SecretRef, secret
 from mailfleet.secrets.generate import password, random_hex, rsa_key
-from mailfleet.settings.model import ComponentSettings
+from mailfleet.settings.model import ComponentSettings, Item
 from mailfleet.settings.types import (
     EmailAddress,
     HostName,
@@ -21,13 +21,11 @@ from mailfleet.settings.types import (
 TESTED_VERSIONS = ("3.3.6", "3.3.7")
 
 
-class LogDriver(BaseModel):
+class LogDriver(Item):
     """How Docker keeps the log of one process."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
     driver: Literal["local", "json-file", "journald", "syslog", "gelf"]
-    options: dict[Text, Text] = {}
+    options: dict[Text, Text] = Field(default={})
 
 
 class PostalSettings(ComponentSettings):

@@ -14,6 +14,7 @@ from mailfleet.settings.ports import database_is_published, ports_of
 from mailfleet.settings.postal_yml import Problem as YmlProblem
 from mailfleet.settings.postal_yml import problems
 from mailfleet.settings.postal_yml.configuration import FED_BY, configuration, settings_only
+from mailfleet.settings.secrets import SecretsSettings
 
 PER_HOST_POSTAL_KEYS = frozenset(
     {
@@ -237,9 +238,11 @@ def _distinct_names(fleet: Fleet) -> Iterator[Problem]:
 
 
 def _same_secret_store(fleet: Fleet) -> Iterator[Problem]:
-    for key in ("secrets_backend", "secrets_file", "secrets_identity"):
-        if len({host.origins[key] for host in fleet.hosts.values()}) > 1:
-            yield Problem("inventory", key, "must be the same for all hosts: set it in all.py")
+    first, *others = fleet.hosts.values()
+    for key, value in first.settings(SecretsSettings).values().items():
+        for host in others:
+            if host.settings(SecretsSettings).values()[key] != value:
+                yield _problem(host, key, f"differs from {first.name}: set it once, in all.py")
 
 
 RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (

@@ -62,10 +62,25 @@ def test_a_wrong_value_names_key_and_remedy(
     assert words in problem.message
 
 
-def test_a_secret_written_as_plain_text_is_not_repeated(fleet_from: Write) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        'postal_database_password = "hunter2-canary"',
+        'docker_registries = [{"host": "registry.example.com", "password": "hunter2-canary"}]',
+        'docker_registries = [{"host": "registry.example.com", "passwrd": "hunter2-canary"}]',
+        'docker_registries = [{"password": "hunter2-canary"}]',
+        'docker_registries = {"password": "hunter2-canary"}',
+        "from mailfleet.settings.docker import Registry\n"
+        'docker_registries = [Registry(host="registry.example.com", password="hunter2-canary")]',
+        "from mailfleet.settings.docker import Registry\n"
+        'docker_registries = [Registry(host="registry.example.com", passwrd="hunter2-canary")]',
+    ],
+)
+def test_a_secret_written_as_plain_text_is_not_repeated(fleet_from: Write, line: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        fleet_from('postal_database_password = "hunter2-canary"\n')
+        fleet_from(line + "\n")
     assert "canary" not in str(caught.value)
+    assert "group_data/postal.py:" in str(caught.value)
 
 
 def test_a_host_in_no_role_group_is_told_the_nearest_role(fleet_from: Write) -> None:

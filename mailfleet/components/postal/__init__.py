@@ -8,6 +8,7 @@ from pyinfra.api.deploy import deploy as pyinfra_deploy
 
 from mailfleet.components.postal.operations import admin_user, database_schema, refuse_orphans
 from mailfleet.components.postal.probes import probes, smtp_banner
+from mailfleet.components.postal.records import records
 from mailfleet.converge.bundle import Bundle, Condition, Directory, File, Gate, Project, Unit
 from mailfleet.converge.compose import compose_checks
 from mailfleet.converge.conditions import conditions
@@ -26,7 +27,7 @@ from mailfleet.settings.postal_yml import render as render_configuration
 from mailfleet.settings.postal_yml.configuration import configuration, gateway
 from mailfleet.templates import render, shipped
 
-__all__ = ["NAME", "ROLES", "bundle", "deploy", "probes"]
+__all__ = ["NAME", "ROLES", "bundle", "deploy", "probes", "records"]
 
 NAME = "postal"
 ROLES = POSTAL_PROCESSES
