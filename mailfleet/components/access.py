@@ -31,15 +31,17 @@ _IN_FORCE = "nft list chain inet mailfleet input 2>/dev/null | grep -q 'policy d
 
 
 def _source_matches(use: PortUse) -> list[str]:
-    """nft matches for the networks a port is open to, one per address family; one empty match
-    for a port that is open to everyone."""
+    """nft matches for the networks a port is open to, one per address family: one empty match for
+    a port that is open to everyone, none for a port that is open to nobody."""
+    if use.sources is None:
+        return [""]
     families = {"ip": ".", "ip6": ":"}
     matches = []
     for keyword, mark in families.items():
         networks = [network for network in use.sources if mark in network]
         if networks:
             matches.append(f"{keyword} saddr {{ {', '.join(networks)} }} ")
-    return matches or [""]
+    return matches
 
 
 def bundle(fleet: Fleet, host: Host) -> Bundle:

@@ -13,8 +13,8 @@ class Opening(Item):
 
     port: Port
     protocol: Protocol = "tcp"
-    sources: tuple[Network, ...] = Field(default=(), strict=False)
-    """Networks that may connect; empty: everyone."""
+    sources: tuple[Network, ...] | None = Field(default=None, strict=False)
+    """Networks that may connect; None: everyone, empty: nobody."""
     reason: Annotated[str, Field(pattern=r"^[A-Za-z0-9 ,.:()/_-]{0,60}$")] = ""
     """What it is for; shown in the rules as a comment."""
 

@@ -27,8 +27,8 @@ class PortUse:
     """The setting that decides it."""
     reason: str = ""
     """What it is for, in the words of whoever opened it."""
-    sources: tuple[str, ...] = ()
-    """Networks that may connect; empty: everyone (unless the address is loopback)."""
+    sources: tuple[str, ...] | None = None
+    """Networks that may connect; None: everyone, empty: nobody (loopback is the host's own)."""
 
     @property
     def inbound(self) -> bool:

@@ -198,11 +198,24 @@ def _smtp_certificate(fleet: Fleet) -> Iterator[Problem]:
 
 
 def _web_behind_another_caddy(fleet: Fleet) -> Iterator[Problem]:
-    for host in fleet.with_role("postal_web"):
-        others = [other.name for other in fleet.with_role("caddy") if other.name != host.name]
-        if others and host.host.private_ipv4 is None:
+    """Both ends need an address: the web process listens on its own, and lets in Caddy's."""
+    pairs = [
+        (web, caddy)
+        for web in fleet.with_role("postal_web")
+        for caddy in fleet.with_role("caddy")
+        if web.name != caddy.name
+    ]
+    for web, caddy in pairs:
+        if web.host.private_ipv4 is None:
             yield _problem(
-                host, "host_private_ipv4", f"is required: Caddy on {others[0]} proxies to this host"
+                web, "host_private_ipv4", f"is required: Caddy on {caddy.name} proxies to this host"
+            )
+        if caddy.host.private_ipv4 is None:
+            yield _problem(
+                caddy,
+                "host_private_ipv4",
+                f"is required: Caddy on this host proxies to {web.name}, whose firewall lets in "
+                "that address only",
             )
 
 

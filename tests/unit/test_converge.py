@@ -2,6 +2,7 @@
 
 import hashlib
 
+from mailfleet.components import access
 from mailfleet.components.access import _source_matches
 from mailfleet.components.mariadb import native_password_hash
 from mailfleet.components.postal.operations import orphaned_databases
@@ -137,3 +138,13 @@ def test_message_databases_without_a_server_are_found(fleet_from: Write) -> None
 def test_an_opening_names_both_address_families() -> None:
     use = PortUse(25, "tcp", "0.0.0.0", "access", "k", sources=("10.0.0.0/8", "fd00::/8"))
     assert _source_matches(use) == ["ip saddr { 10.0.0.0/8 } ", "ip6 saddr { fd00::/8 } "]
+
+
+def test_a_port_for_everyone_is_not_a_port_for_nobody(fleet_from: Write) -> None:
+    fleet = fleet_from(
+        "from mailfleet.settings.access import Opening\n"
+        "access_open = [Opening(port=9100), Opening(port=9200, sources=())]\n"
+    )
+    rules = access.bundle(fleet, fleet.hosts["postal1"]).file("/etc/mailfleet/firewall.nft")
+    assert b"        tcp dport 9100 accept" in rules.content
+    assert b"9200" not in rules.content

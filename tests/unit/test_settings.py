@@ -136,6 +136,21 @@ database = [("d", {"host_fqdn": "d.example.com"})]
     }
 
 
+def test_a_caddy_on_another_host_needs_private_addresses(fleet_from: Write) -> None:
+    spread = """
+_web = ("w", {"host_fqdn": "w.example.com", "postal_smtp_tls": "off"})
+postal = [_web]
+database = [_web]
+caddy = [("c", {"host_fqdn": "c.example.com"})]
+"""
+    with pytest.raises(SettingsError) as caught:
+        fleet_from(inventory=spread, all='caddy_acme_email = "a@example.com"\n')
+    assert {(p.where, p.key) for p in caught.value.problems} == {
+        ("host c", "host_private_ipv4"),
+        ("host w", "host_private_ipv4"),
+    }
+
+
 def test_hosts_of_one_postal_must_agree(fleet_from: Write) -> None:
     spread = """
 postal_web = [("a", {"host_fqdn": "a.example.com", "host_private_ipv4": "10.0.0.1"})]
