@@ -45,6 +45,8 @@ def _remove_networks(client: DockerClient) -> int:
     for network in networks:
         try:
             network.remove()
+        except docker.errors.NotFound:
+            continue
         except docker.errors.APIError as error:
             raise LabError(f"network {network.name} stays: {error.explanation}") from None
     return len(networks)
@@ -55,7 +57,12 @@ def _remove_volumes(client: DockerClient, keep_cache: bool) -> int:
     for volume in client.volumes.list(filters=label_filter()):
         if keep_cache and CACHE_LABEL in (volume.attrs.get("Labels") or {}):
             continue
-        volume.remove(force=True)
+        try:
+            volume.remove(force=True)
+        except docker.errors.NotFound:
+            continue
+        except docker.errors.APIError as error:
+            raise LabError(f"volume {volume.name} stays: {error.explanation}") from None
         removed += 1
     return removed
 

@@ -13,7 +13,7 @@ from mailfleet.dns.record import Record
 from mailfleet.health.probe import Probe
 from mailfleet.settings.caddy import CaddySettings
 from mailfleet.settings.fleet import Fleet, Host
-from mailfleet.settings.ports import web_address
+from mailfleet.settings.sites import sites_of
 from mailfleet.templates import render
 
 NAME = "caddy"
@@ -32,16 +32,8 @@ _RELOAD = (
 
 
 def bundle(fleet: Fleet, host: Host) -> Bundle:
-    settings, postal = host.caddy, fleet.postal
-    caddyfile = render(
-        "caddy/Caddyfile",
-        settings=settings,
-        web_hostname=postal.web_hostname,
-        # Caddy holds the certificate that SMTP uses, so it must serve that name too.
-        smtp_hostname=postal.smtp_name if postal.smtp_tls == "caddy" else None,
-        track_domains=postal.track_domains,
-        upstreams=_upstreams(fleet, host),
-    )
+    settings = host.caddy
+    caddyfile = render("caddy/Caddyfile", settings=settings, sites=sites_of(fleet, host))
     extra = _certificates(fleet, settings)
     compose = render("caddy/compose.yaml", settings=settings)
     image = f"{settings.image}:{settings.version}"
@@ -80,12 +72,6 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
     )
 
 
-def _upstreams(fleet: Fleet, host: Host) -> list[str]:
-    """Every web process, this host's own first."""
-    web_hosts = sorted(fleet.with_role("postal_web"), key=lambda other: other.name != host.name)
-    return [f"{web_address(fleet, other)}:{other.postal.web_port}" for other in web_hosts]
-
-
 def _certificates(fleet: Fleet, settings: CaddySettings) -> list[File]:
     found = []
     if settings.acme_ca_file:
@@ -102,13 +88,12 @@ def _certificates(fleet: Fleet, settings: CaddySettings) -> list[File]:
 
 def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
     """What healthy means for this component, asked on the host."""
-    postal = fleet.postal
-    names = [postal.web_hostname, *postal.track_domains]
+    names = [site.name for site in sites_of(fleet, host)]
     return (
         Probe(
             "redirect",
             "curl -sS -o /dev/null -w '%{http_code} %{redirect_url}' --max-time 5 "
-            f"-H 'Host: {postal.web_hostname}' http://127.0.0.1/ | grep '^30[18] https://'",
+            f"-H 'Host: {names[0]}' http://127.0.0.1/ | grep '^30[18] https://'",
             "deploy again: plain HTTP must lead to HTTPS",
         ),
         *(_certificate_probe(name, _WARN_SECONDS[host.caddy.tls]) for name in names),

@@ -105,7 +105,7 @@ def _postal_ports(fleet: Fleet, host: Host) -> list[PortUse]:
         address = web_address(fleet, host)
         sources = tuple(
             f"{other.host.private_ipv4}/32"
-            for other in fleet.with_role("caddy")
+            for other in postal_fronts(fleet)
             if other.name != host.name and other.host.private_ipv4
         )
         uses.append(
@@ -127,7 +127,14 @@ def _postal_ports(fleet: Fleet, host: Host) -> list[PortUse]:
     return uses
 
 
+def postal_fronts(fleet: Fleet) -> list[Host]:
+    """The Caddies in front of Postal: those beside one of its processes, or else all."""
+    caddies = fleet.with_role("caddy")
+    beside = [host for host in caddies if host.has("postal_web", "postal_smtp", "postal_worker")]
+    return beside or caddies
+
+
 def web_address(fleet: Fleet, host: Host) -> str:
     """Where the web process is reached: loopback, or the private network for a Caddy elsewhere."""
-    elsewhere = any(other.name != host.name for other in fleet.with_role("caddy"))
+    elsewhere = any(other.name != host.name for other in postal_fronts(fleet))
     return str(host.host.private_ipv4) if elsewhere else LOOPBACK

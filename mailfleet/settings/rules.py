@@ -10,11 +10,12 @@ from typing import Any
 from mailfleet.settings.errors import Problem
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
 from mailfleet.settings.origin import DEFAULT
-from mailfleet.settings.ports import database_is_published, ports_of
+from mailfleet.settings.ports import database_is_published, ports_of, postal_fronts
 from mailfleet.settings.postal_yml import Problem as YmlProblem
 from mailfleet.settings.postal_yml import problems
 from mailfleet.settings.postal_yml.configuration import FED_BY, configuration, settings_only
 from mailfleet.settings.secrets import SecretsSettings
+from mailfleet.settings.sites import sites_of
 
 PER_HOST_POSTAL_KEYS = frozenset(
     {
@@ -52,6 +53,12 @@ def _one_database(fleet: Fleet) -> Iterator[Problem]:
     if _postal_hosts(fleet) and not databases:
         yield Problem(
             "inventory", "database", "no host has the role database: Postal needs one MariaDB"
+        )
+    if databases and not _postal_hosts(fleet):
+        yield Problem(
+            "inventory",
+            "database",
+            f"{databases[0].name} has this role, but no host has one of Postal",
         )
     if len(databases) > 1:
         names = ", ".join(host.name for host in databases)
@@ -183,6 +190,12 @@ def _caddy_certificates(fleet: Fleet) -> Iterator[Problem]:
             )
         if host.caddy.acme_ca_file and not Path(host.caddy.acme_ca_file).is_file():
             yield _problem(host, "caddy_acme_ca_file", f"{host.caddy.acme_ca_file}: no such file")
+        if not sites_of(fleet, host):
+            yield Problem(
+                "inventory",
+                "caddy",
+                f"{host.name} has this role, but no component of the fleet gives it a site",
+            )
     if _postal_hosts(fleet) and not fleet.with_role("caddy"):
         yield Problem("inventory", "caddy", "no host has the role caddy: Postal's web needs one")
 
@@ -202,7 +215,7 @@ def _web_behind_another_caddy(fleet: Fleet) -> Iterator[Problem]:
     pairs = [
         (web, caddy)
         for web in fleet.with_role("postal_web")
-        for caddy in fleet.with_role("caddy")
+        for caddy in postal_fronts(fleet)
         if web.name != caddy.name
     ]
     for web, caddy in pairs:

@@ -7,6 +7,7 @@ from mailfleet.settings.fleet import KEYS
 from mailfleet.settings.ports import worker_health_ports
 from mailfleet.settings.reference import reference
 from mailfleet.settings.rules import secret_problems
+from mailfleet.settings.sites import sites_of
 from tests.unit.conftest import INVENTORY, Write
 
 
@@ -144,7 +145,7 @@ database = [_web]
 caddy = [("c", {"host_fqdn": "c.example.com"})]
 """
     with pytest.raises(SettingsError) as caught:
-        fleet_from(inventory=spread, all='caddy_acme_email = "a@example.com"\n')
+        fleet_from(inventory=spread, all=ACME)
     assert {(p.where, p.key) for p in caught.value.problems} == {
         ("host c", "host_private_ipv4"),
         ("host w", "host_private_ipv4"),
@@ -184,3 +185,36 @@ def test_a_secret_that_postal_cannot_use_is_told_without_its_value(
     problems = secret_problems(fleet)
     assert {problem.key for problem in problems} == {"main_db.password"}
     assert "canary" not in str(problems)
+
+
+ACME = 'caddy_acme_email = "a@example.com"\n'
+_FIRST = """
+_p = ("p1", {"host_fqdn": "p1.example.com", "host_private_ipv4": "10.0.0.1"})
+_other = ("other", {"host_fqdn": "other.example.com", "host_private_ipv4": "10.0.0.2"})
+postal = [_p]
+database = [_p]
+"""
+
+
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [
+        ("database", "s has this role, but no host has one of Postal"),
+        ("caddy", "s has this role, but no component of the fleet gives it a site"),
+    ],
+)
+def test_a_role_that_nothing_needs_is_told(fleet_from: Write, role: str, words: str) -> None:
+    inventory = f'server = {role} = [("s", {{"host_fqdn": "s.example.com"}})]\n'
+    with pytest.raises(SettingsError, match=words):
+        fleet_from(inventory=inventory, all=ACME)
+
+
+def test_postal_is_behind_a_caddy_elsewhere_where_none_is_beside_it(fleet_from: Write) -> None:
+    fleet = fleet_from('postal_smtp_tls = "off"\n', _FIRST + "caddy = [_other]\n", all=ACME)
+    (site,) = sites_of(fleet, fleet.hosts["other"])
+    assert (site.name, site.upstreams) == ("postal.example.com", ("10.0.0.1:5000",))
+
+
+def test_a_caddy_beside_postal_leaves_nothing_to_one_elsewhere(fleet_from: Write) -> None:
+    with pytest.raises(SettingsError, match="other has this role, but no component"):
+        fleet_from(inventory=_FIRST + "caddy = [_p, _other]\n", all=ACME)

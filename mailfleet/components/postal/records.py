@@ -9,6 +9,7 @@ from mailfleet.dns.keys import UnusableKey, postal_record
 from mailfleet.dns.record import Record, Severity
 from mailfleet.settings.errors import Problem, SettingsError
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
+from mailfleet.settings.ports import postal_fronts
 from mailfleet.settings.postal_yml.configuration import configuration
 
 _MANUAL = 'Postal manual, "DNS configuration"'
@@ -83,7 +84,7 @@ def _names(fleet: Fleet) -> Iterator[Record]:
     yield from address_records(
         fleet,
         fleet.postal.web_hostname,
-        fleet.with_role("caddy"),
+        postal_fronts(fleet),
         why="web interface and API",
         otherwise="Nobody reaches Postal's web interface, and no program its API.",
         severity=_REQUIRED,
@@ -179,7 +180,7 @@ def _tracking(fleet: Fleet) -> Iterator[Record]:
     yield from address_records(
         fleet,
         target,
-        fleet.with_role("caddy"),
+        postal_fronts(fleet),
         why="tracking domains are CNAMEs of this name",
         otherwise="Tracked links in mail that was sent lead nowhere.",
         severity=_REQUIRED if fleet.postal.track_domains else _RECOMMENDED,
