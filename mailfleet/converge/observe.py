@@ -103,7 +103,9 @@ class Wanted:
             sections.append(
                 _section(
                     "containers",
-                    f"docker ps -a --filter label={label}.project --format",
+                    # Containers of `docker compose run` are someone's console, not a service.
+                    f"docker ps -a --filter label={label}.project "
+                    f"--filter label={label}.oneoff=False --format",
                     ["|".join(columns)],
                 )
             )
