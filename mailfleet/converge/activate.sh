@@ -29,17 +29,29 @@ check() {
 }
 
 # remember PATH...: keep the files as they are now, for a rollback. A run that was interrupted
-# before its services followed leaves the mark `pending`: then the older copy is the good one.
+# before its services followed leaves the mark `pending`: then the older copy is the good one, and
+# only files that it does not know are added to it.
 remember() {
-    [ ! -e "$state/pending/$component" ] || { interrupted=yes; return 0; }
     previous=$state/previous/$component
-    rm -rf "$previous"
+    if [ -e "$state/pending/$component" ]; then interrupted=yes; else rm -rf "$previous"; fi
     mkdir -p "$previous"
+    touch "$previous/existed" "$previous/created"
+    rm -f "$previous"/*.new
     for path in "$@"; do
-        if [ -e "$path" ]; then printf '%s\n' "$path" >>"$previous/existed"
-        else printf '%s\n' "$path" >>"$previous/created"; fi
+        ! cat "$previous/existed" "$previous/created" | grep -qxF -e "$path" || continue
+        if [ -e "$path" ]; then printf '%s\n' "$path" >>"$previous/existed.new"
+        else printf '%s\n' "$path" >>"$previous/created.new"; fi
     done
-    [ ! -e "$previous/existed" ] || tar -c -p --numeric-owner -P -f "$previous/files.tar" -T "$previous/existed"
+    if [ -e "$previous/existed.new" ]; then
+        # The copy grows beside the good one: half an archive would be none.
+        [ ! -e "$previous/files.tar" ] || cp "$previous/files.tar" "$previous/files.tar.new"
+        tar -r -p --numeric-owner -P -f "$previous/files.tar.new" -T "$previous/existed.new" ||
+            { echo "mailfleet: could not write to $previous (disk full?); nothing was changed" >&2; exit 1; }
+        mv -f "$previous/files.tar.new" "$previous/files.tar"
+        cat "$previous/existed.new" >>"$previous/existed"
+    fi
+    [ ! -e "$previous/created.new" ] || cat "$previous/created.new" >>"$previous/created"
+    rm -f "$previous"/*.new
     : >"$state/pending/$component"
 }
 
@@ -57,8 +69,8 @@ discard() {
     case " $* " in *" /etc/systemd/system/"*) systemctl daemon-reload ;; esac
 }
 
-# place PATH...: copy next to the destination first, rename when every copy is complete.
-place() {
+# copy PATH...: next to the destination; place PATH...: rename, when every copy is complete.
+copy() {
     temporary=
     for path in "$@"; do
         [ -d "${path%/*}" ] || { umask 022; mkdir -p "${path%/*}"; umask 077; }
@@ -67,6 +79,8 @@ place() {
         cp -p "$stage$path" "$new" ||
             { echo "mailfleet: could not write $new; nothing was changed" >&2; exit 1; }
     done
+}
+place() {
     for path in "$@"; do mv -f "${path%/*}/.${path##*/}.mailfleet" "$path"; done
     temporary=
 }

@@ -55,13 +55,17 @@ def _script(bundle: Bundle, changes: FileChanges) -> str:
         for check in bundle.checks
         if written & set(check.files)
     ]
+    # What can fail for want of space comes before the first thing that a later run would notice.
+    placed = [item.path for item in changes.files]
+    if placed:
+        lines.append(shlex.join(["copy", *placed]))
     lines.append(shlex.join(["remember", *(item.path for item in bundle.files), *changes.extra]))
     stale = sorted(services_fed_by(bundle, changes))
     if stale:
         records = [f"/var/lib/mailfleet/applied/{bundle.component}/{name}" for name in stale]
         lines.append(shlex.join(["rm", "-f", *records]))
-    if changes.files:
-        lines.append(shlex.join(["place", *(item.path for item in changes.files)]))
+    if placed:
+        lines.append(shlex.join(["place", *placed]))
     if changes.extra:
         lines.append(shlex.join(["discard", *changes.extra]))
     if not stale:

@@ -55,10 +55,21 @@ hashes() { (cd "$1" && docker compose config --hash '*') | sort | while read -r 
 # Nothing to go back to before the first deploy: then there is no mark or no former file.
 had_former_files() { [ -e "$state/pending/$component" ] && [ -e "$state/previous/$component/files.tar" ]; }
 
+# restore: the former files. A unit that came with the others is stopped while systemd knows how.
 restore() {
     previous=$state/previous/$component
+    [ ! -e "$previous/created" ] || while read -r path; do
+        case $path in
+            /etc/systemd/system/*/*) ;;
+            /etc/systemd/system/*) systemctl disable --quiet --now "${path##*/}" </dev/null || true ;;
+        esac
+        rm -f "$path"
+    done <"$previous/created"
     [ ! -e "$previous/files.tar" ] || tar -x -p --numeric-owner -P -f "$previous/files.tar"
-    [ ! -e "$previous/created" ] || while read -r path; do rm -f "$path"; done <"$previous/created"
+    systemctl daemon-reload
 }
+
+# former_unit NAME restart|reload: as `unit`, unless it has gone with the files that brought it.
+former_unit() { ! systemctl cat "$1" >/dev/null 2>&1 || unit "$1" "$2"; }
 
 finish() { rm -rf "$state/pending/$component" "$state/previous/$component"; }

@@ -118,7 +118,7 @@ def steps_of(bundle: Bundle, seen: Observation) -> list[str]:
 
 def _steps_back(bundle: Bundle) -> list[str]:
     """Shell lines that make everything follow the former files."""
-    steps = [shlex.join(["unit", unit.name, unit.on_change]) for unit in bundle.units]
+    steps = [shlex.join(["former_unit", unit.name, unit.on_change]) for unit in bundle.units]
     if bundle.project:
         up = ["up", bundle.project.directory, str(bundle.project.wait_seconds)]
         steps.append(shlex.join([*up, "--force-recreate"] if bundle.project.mounted else up))
