@@ -9,21 +9,24 @@ from pyinfra.api.operation import operation
 
 from mailfleet.converge.bundle import Bundle, Condition
 from mailfleet.converge.plan import forget, observe
+from mailfleet.converge.shell import script
 
 
-def _script(condition: Condition) -> str:
+def _script(component: str, condition: Condition) -> str:
     """Repair, then look again: a repair that has no effect is an error, not a success."""
     name, wanted = shlex.quote(condition.name), shlex.quote(" ".join(condition.wanted.split()))
-    return "\n".join(
+    return script(
+        None,
+        component,
+        condition.name,
         [
-            "set -eu",
             f"( {condition.repair}\n) >&2",
             f"seen=$( ( {condition.look}\n) 2>&1 || true)",
             # Unquoted: compares words, as the plan does.
             "set -f; seen=$(echo $seen)",
             f'[ "$seen" = {wanted} ] || '
             f'{{ echo mailfleet: {name}: "$seen" instead of {wanted} >&2; exit 1; }}',
-        ]
+        ],
     )
 
 
@@ -45,5 +48,5 @@ def conditions(bundle: Bundle, names: Sequence[str] = ()) -> Generator[StringCom
         host.noop(f"conditions of {bundle.component} hold")
         return
     for condition in pending:
-        yield StringCommand(_script(condition))
+        yield StringCommand(_script(bundle.component, condition))
     forget(host)

@@ -1,8 +1,10 @@
 """First-run steps of Postal: its database schema and the first admin user."""
 
 import base64
+import hashlib
 import json
 import re
+import shlex
 from collections.abc import Generator
 
 from pyinfra import host as context_host
@@ -12,11 +14,18 @@ from pyinfra.api.exceptions import OperationError
 from pyinfra.api.operation import operation
 
 from mailfleet.converge.plan import forget, observe, observe_fact
+from mailfleet.converge.shell import script
 from mailfleet.settings.fleet import Fleet
 from mailfleet.templates import ROOT
 
-SCHEMA_RECORD = "postal/schema"
+SCHEMA_RECORD = "schema"
 """The version whose schema the database has, among the host's applied records."""
+
+
+def admin_record(address: str) -> str:
+    """Name of the record that tells of a user once created; an address is no file name."""
+    return f"admin-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
+
 
 _RUNNER = "docker compose --project-directory /opt/postal run --rm --no-TTY --quiet-pull runner"
 
@@ -25,6 +34,10 @@ def _database_says(fleet: Fleet, kind: str) -> list[str]:
     """Lines of one kind that the database host says of Postal's databases."""
     lines = observe_fact(fleet.database.name, "mariadb", "server")
     return [line.split(" ", 1)[1] for line in lines if line.startswith(f"{kind} ")]
+
+
+def _record(name: str) -> str | None:
+    return observe(context_host).applied.get(f"postal/{name}")
 
 
 def orphaned_databases(fleet: Fleet, databases: list[str], servers: list[str]) -> list[str]:
@@ -36,17 +49,35 @@ def orphaned_databases(fleet: Fleet, databases: list[str], servers: list[str]) -
     ]
 
 
-def refuse_orphans(fleet: Fleet) -> None:
-    """Raises OperationError where a new schema, or a new mail server, would lead Postal to drop
-    message databases of another installation."""
+def orphans_found(fleet: Fleet) -> str:
+    """What speaks against a new schema or a new mail server: Postal would drop message databases
+    of another installation. Empty where there are none."""
     databases = _database_says(fleet, "database")
-    if orphans := orphaned_databases(fleet, databases, _database_says(fleet, "server")):
-        raise OperationError(
-            f"{fleet.database.name} holds message databases without a mail server in "
-            f"`{fleet.postal.database_name}`: {', '.join(orphans)}. Postal would drop them when "
-            "mail servers are created. Restore the main database that belongs to them, or move "
-            "them away."
-        )
+    orphans = orphaned_databases(fleet, databases, _database_says(fleet, "server"))
+    if not orphans:
+        return ""
+    return (
+        f"{fleet.database.name} holds message databases without a mail server in "
+        f"`{fleet.postal.database_name}`: {', '.join(orphans)}. Postal would drop them when "
+        "mail servers are created. Restore the main database that belongs to them, or move "
+        "them away."
+    )
+
+
+def refuse_orphans(fleet: Fleet) -> None:
+    """Raises OperationError where message databases would be lost."""
+    if found := orphans_found(fleet):
+        raise OperationError(found)
+
+
+def _fail(message: str) -> StringCommand:
+    return StringCommand(f"echo {shlex.quote(f'mailfleet: {message}')} >&2; exit 1")
+
+
+def _is_unknown(fleet: Fleet) -> bool:
+    """A database that is down says nothing while a run is prepared. It is asked again once it
+    runs, and what the records tell of is not announced meanwhile."""
+    return not context_state.is_executing and not _database_says(fleet, "version")
 
 
 @operation()
@@ -56,20 +87,29 @@ def database_schema(fleet: Fleet) -> Generator[StringCommand, None, None]:
 
     + fleet: the fleet that the host belongs to
     """
-    if context_state.is_executing and not _database_says(fleet, "version"):
-        # No answer must not pass for "no schema".
-        yield StringCommand(f"echo 'mailfleet: {fleet.database.name} answers no query' >&2; exit 1")
+    if context_state.is_executing:
+        # No answer must not pass for "no schema". And what was down while the run was prepared
+        # may hold databases that nobody has seen yet.
+        if not _database_says(fleet, "version"):
+            yield _fail(f"{fleet.database.name} answers no query")
+            return
+        if found := orphans_found(fleet):
+            yield _fail(found)
+            return
     version = fleet.postal.version
     exists = bool(_database_says(fleet, "schema"))
-    if exists and observe(context_host).applied.get(SCHEMA_RECORD) == version:
+    if (exists or _is_unknown(fleet)) and _record(SCHEMA_RECORD) == version:
         context_host.noop(f"the database schema is that of {version}")
         return
     # Both are harmless where there is nothing to do.
     command = "upgrade" if exists else "initialize"
-    record = f"/var/lib/mailfleet/applied/{SCHEMA_RECORD}"
     yield StringCommand(
-        f"{_RUNNER} postal {command} && mkdir -p {record.rpartition('/')[0]} && "
-        f"echo {version} >{record}"
+        script(
+            "follow",
+            "postal",
+            "database schema",
+            [f"{_RUNNER} postal {command}", shlex.join(["record", SCHEMA_RECORD, version])],
+        )
     )
     forget(context_host)
 
@@ -83,8 +123,10 @@ def admin_user(fleet: Fleet) -> Generator[StringCommand, None, None]:
     """
     settings = fleet.postal
     assert settings.admin_email is not None
-    known = {address.lower() for address in _database_says(fleet, "user")}
-    if settings.admin_email.lower() in known:
+    address = settings.admin_email.lower()
+    record = admin_record(address)
+    known = address in {user.lower() for user in _database_says(fleet, "user")}
+    if known or (_is_unknown(fleet) and _record(record) == "created"):
         context_host.noop(f"{settings.admin_email} exists")
         return
     values = {
@@ -94,8 +136,14 @@ def admin_user(fleet: Fleet) -> Generator[StringCommand, None, None]:
         "password": fleet.value(settings.admin_password).reveal(),
     }
     encoded = base64.b64encode(json.dumps(values).encode()).decode()
-    script = (ROOT / "files/postal/admin-user.rb").read_text(encoding="utf-8")
+    ruby = (ROOT / "files/postal/admin-user.rb").read_text(encoding="utf-8")
     yield StringCommand(
-        f"{_RUNNER} bundle exec rails runner -", _stdin=f'encoded = "{encoded}"\n{script}'
+        script(
+            "follow",
+            "postal",
+            "first admin user",
+            [f"{_RUNNER} bundle exec rails runner -", f"record {record} created"],
+        ),
+        _stdin=f'encoded = "{encoded}"\n{ruby}',
     )
     forget(context_host)
