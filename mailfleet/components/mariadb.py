@@ -1,23 +1,28 @@
 """mariadb: the database server, ready to be replicated from its first day."""
 
 import hashlib
+import hmac
+import shlex
 from collections.abc import Generator
 
 from pyinfra import host as context_host
+from pyinfra import state as context_state
 from pyinfra.api.command import StringCommand
 from pyinfra.api.deploy import deploy as pyinfra_deploy
 from pyinfra.api.exceptions import OperationError
 from pyinfra.api.operation import operation
 
-from mailfleet.converge.bundle import Bundle, Directory, File, Gate, Project
+from mailfleet.converge.bundle import Bundle, Check, Directory, File, Gate, Project
 from mailfleet.converge.compose import compose_checks
 from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here, fleet_here, forget, observe
 from mailfleet.converge.services import services
+from mailfleet.converge.shell import script
 from mailfleet.dns.record import Record
 from mailfleet.health.probe import Probe
 from mailfleet.secrets import Secret
 from mailfleet.settings.fleet import Fleet, Host
+from mailfleet.settings.mariadb import major_version
 from mailfleet.settings.ports import DATABASE_NETWORK, database_address, database_is_published
 from mailfleet.templates import render
 
@@ -30,6 +35,18 @@ _CONFIG = f"{DIRECTORY}/conf.d/mailfleet.cnf"
 _INIT = f"{DIRECTORY}/init/root-by-socket.sql"
 
 CLIENT = "docker exec -i mariadb mariadb --user=root --batch --skip-column-names"
+
+_VERSION_OF_DATA = """
+data=$(docker volume inspect --format '{{.Mountpoint}}' mariadb_data 2>/dev/null) || exit 0
+for file in mariadb_upgrade_info mysql_upgrade_info; do
+    [ ! -s "$data/$file" ] || { head -n 1 "$data/$file"; break; }
+done
+"""
+"""Shell that prints the version that the data is of, server up or down; nothing without data.
+`mariadb-upgrade` writes the file, until 11.0 under the second name."""
+
+_USER_RECORD = "postal-user"
+"""What the database user was last made from, among the host's applied records."""
 
 
 def bundle(fleet: Fleet, host: Host) -> Bundle:
@@ -59,15 +76,18 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             Directory(f"{DIRECTORY}/init", owned=True),
         ),
         files=(File(_COMPOSE, compose.content), File(_CONFIG, config.content), File(_INIT, init)),
-        checks=compose_checks(
-            _COMPOSE,
-            image,
-            {
-                _CONFIG: (
-                    f"-v $stage{DIRECTORY}/conf.d:/etc/mysql/conf.d:ro --entrypoint mariadbd",
-                    "--user=mysql --verbose --help",
-                )
-            },
+        checks=(
+            _data_check(settings.version),
+            *compose_checks(
+                _COMPOSE,
+                image,
+                {
+                    _CONFIG: (
+                        f"-v $stage{DIRECTORY}/conf.d:/etc/mysql/conf.d:ro --entrypoint mariadbd",
+                        "--user=mysql --verbose --help",
+                    )
+                },
+            ),
         ),
         project=Project(
             "mariadb",
@@ -77,14 +97,16 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             gates=(Gate(f"{CLIENT} -e 'SELECT 1'", "MariaDB answers no query"),),
         ),
         facts={
-            "server": _facts(postal.database_user, postal.database_name, postal.database_prefix)
+            "data": _VERSION_OF_DATA,
+            "server": _facts(postal.database_user, postal.database_name, postal.database_prefix),
         },
     )
 
 
 def _facts(user: str, database: str, prefix: str) -> str:
     """What the database server says of Postal's user and databases. The stored hash of the
-    password is compared, itself hashed."""
+    password is compared, itself hashed: whoever has it can log in once he has listened to a login
+    (MariaDB manual, "mysql_native_password"). SHOW GRANTS tells it, so that part stays there."""
     queries = (
         "SELECT CONCAT('version ', VERSION())",
         "SELECT CONCAT('password ', SHA2(authentication_string, 256)) FROM mysql.user "
@@ -97,7 +119,7 @@ def _facts(user: str, database: str, prefix: str) -> str:
         f"SELECT CONCAT('user ', email_address) FROM `{database}`.users",
     )
     statements = "".join(f"{query};\n" for query in queries)
-    return f"{CLIENT} --force 2>/dev/null <<'END'\n{statements}END"
+    return f"{CLIENT} --raw --force 2>/dev/null <<'END' | sed 's/ IDENTIFIED .*//'\n{statements}END"
 
 
 def native_password_hash(password: Secret) -> str:
@@ -107,7 +129,9 @@ def native_password_hash(password: Secret) -> str:
 
 
 def _grants(database: str, prefix: str) -> tuple[str, ...]:
-    return (f"`{database}`.*", f"`{prefix}-%`.*")
+    """Scopes as GRANT takes and SHOW GRANTS prints them: `_` and `%` are wildcards in them."""
+    exact, start = (name.replace("_", "\\_") for name in (database, prefix))
+    return (f"`{exact}`.*", f"`{start}-%`.*")
 
 
 def _user_sql(user: str, stored: str, scopes: tuple[str, ...]) -> str:
@@ -121,9 +145,15 @@ def _user_sql(user: str, stored: str, scopes: tuple[str, ...]) -> str:
     )
 
 
+def user_fingerprint(key: Secret, user: str, stored: str, scopes: tuple[str, ...]) -> str:
+    """What the user is made from, as hex. Keyed: without the key it is no help in guessing."""
+    described = "\n".join([user, stored, *scopes]).encode()
+    return hmac.new(key.reveal().encode(), described, hashlib.sha256).hexdigest()
+
+
 @operation()
 def postal_user(
-    user: str, password: Secret, database: str, prefix: str
+    user: str, password: Secret, database: str, prefix: str, key: Secret
 ) -> Generator[StringCommand, None, None]:
     """Postal's database user: its password, and rights on Postal's databases and no others.
 
@@ -131,39 +161,63 @@ def postal_user(
     + password: its password; only the hash is sent, on standard input
     + database: name of the main database
     + prefix: prefix of the message databases
+    + key: keys the fingerprint that is kept on the host
     """
     stored = native_password_hash(password)
     scopes = _grants(database, prefix)
-    lines = observe(context_host).facts.get(f"{NAME}/server", ())
-    granted = {line.split(" ON ")[1].split(" TO ")[0] for line in lines if " ON " in line}
-    expected = f"password {hashlib.sha256(stored.encode()).hexdigest()}"
-    if expected in lines and granted - {"*.*"} == set(scopes) and not _has_global_rights(lines):
+    fingerprint = user_fingerprint(key, user, stored, scopes)
+    seen = observe(context_host)
+    lines = seen.facts.get(f"{NAME}/server", ())
+    if _user_is_right(lines, stored, scopes):
         context_host.noop(f"database user {user} is as described")
         return
-    yield StringCommand(CLIENT, _stdin=_user_sql(user, stored, scopes))
+    # A server that is down says nothing of its users. It is asked again once it runs.
+    was_made = seen.applied.get(f"{NAME}/{_USER_RECORD}") == fingerprint
+    if was_made and not lines and not context_state.is_executing:
+        context_host.noop(f"database user {user} was made as described")
+        return
+    record = shlex.join(["record", _USER_RECORD, fingerprint])
+    yield StringCommand(
+        script("follow", NAME, "database user", [CLIENT, record]),
+        _stdin=_user_sql(user, stored, scopes),
+    )
     forget(context_host)
+
+
+def _user_is_right(lines: tuple[str, ...], stored: str, scopes: tuple[str, ...]) -> bool:
+    granted = {line.split(" ON ")[1].split(" TO ")[0] for line in lines if " ON " in line}
+    expected = f"password {hashlib.sha256(stored.encode()).hexdigest()}"
+    return expected in lines and granted - {"*.*"} == set(scopes) and not _has_global_rights(lines)
 
 
 def _has_global_rights(lines: tuple[str, ...]) -> bool:
     return any(" ON *.* TO " in line and not line.startswith("GRANT USAGE ") for line in lines)
 
 
-def _refuse_upgrade(wanted: Bundle, version: str) -> None:
-    """MariaDB's major version is its first two numbers, such as 11.8."""
-    running = next(
-        (
-            line.split()[1]
-            for line in observe(context_host).facts.get(f"{wanted.component}/server", ())
-            if line.startswith("version ")
-        ),
-        None,
+def _other_version(version: str, data: str) -> str:
+    """What is wrong with `version` where the data is of version `data`; fit for shell quotes."""
+    return (
+        f"mariadb_version is {version}, but the data is of MariaDB {data}. A deploy neither "
+        "upgrades nor downgrades the major version: set the former one."
     )
-    major = ".".join(version.partition("@")[0].split(".")[:2])
-    if running and not running.startswith(f"{major}."):
-        raise OperationError(
-            f'{context_host.name}: mariadb_version = "{version}", but {running} holds the data. '
-            "A deploy does not change the major version: set the former one."
-        )
+
+
+def refuse_other_version(host_name: str, version: str, data: str) -> None:
+    """Raises OperationError where a deploy would start another major version on the data."""
+    if data and major_version(data) != major_version(version):
+        raise OperationError(f"{host_name}: {_other_version(version, data)}")
+
+
+def _data_check(version: str) -> Check:
+    """The same right before the files are put in place: what the run's beginning could not see,
+    since Docker was not there to be asked, is seen by then."""
+    return Check(
+        (_COMPOSE,),
+        f"version=$({_VERSION_OF_DATA})\n"
+        f'case $version in "" | {major_version(version)}.*) ;; '
+        f'*) echo "{_other_version(version, "$version")}"; exit 1 ;; esac',
+        "the data directory",
+    )
 
 
 def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
@@ -194,7 +248,11 @@ def deploy() -> None:
     if wanted := bundle_here(NAME):
         fleet = fleet_here()
         postal = fleet.postal
-        _refuse_upgrade(wanted, fleet.hosts[context_host.name].mariadb.version)
+        refuse_other_version(
+            context_host.name,
+            fleet.hosts[context_host.name].mariadb.version,
+            observe(context_host).fact(NAME, "data"),
+        )
         files(name="files", bundle=wanted)
         services(name="services", bundle=wanted)
         postal_user(
@@ -203,4 +261,5 @@ def deploy() -> None:
             password=fleet.value(postal.database_password),
             database=postal.database_name,
             prefix=postal.database_prefix,
+            key=fleet.value(postal.rails_secret_key),
         )

@@ -15,7 +15,7 @@ class CaddySettings(ComponentSettings):
     prefix: ClassVar[str] = "caddy_"
 
     image: Image = Field(default="caddy", description="Image name, without tag.")
-    version: Tag = Field(default="2", description="Image tag.")
+    version: Tag = Field(default="2.11.7", description="Image tag.")
     tls: Literal["acme", "internal", "given"] = Field(
         default="acme",
         description="`acme`: certificates from an ACME CA; `internal`: Caddy's own CA; `given`: "

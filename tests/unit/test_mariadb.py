@@ -1,0 +1,88 @@
+"""MariaDB: which versions fit the data, what Postal's user may do, what is kept of it."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from pyinfra.api.exceptions import OperationError
+
+from mailfleet.components.mariadb import (
+    _grants,
+    bundle,
+    native_password_hash,
+    refuse_other_version,
+    user_fingerprint,
+)
+from mailfleet.secrets import Secret
+from mailfleet.settings.errors import SettingsError
+from tests.unit.conftest import Write
+
+
+@pytest.mark.parametrize(
+    "version", ["11.8.9", "11.8.2", "11.8", "11.8-noble", "11.8.9@sha256:" + "0" * 64]
+)
+def test_every_tag_of_the_same_major_version_fits_the_data(version: str) -> None:
+    refuse_other_version("postal1", version, "11.8.6-MariaDB")
+    refuse_other_version("postal1", version, "")
+
+
+@pytest.mark.parametrize("version", ["11.4.8", "12.3", "11.80.1", "1.8"])
+def test_another_major_version_is_refused_both_ways(version: str) -> None:
+    with pytest.raises(OperationError, match=f"{version}, but the data is of MariaDB 11.8.6"):
+        refuse_other_version("postal1", version, "11.8.6-MariaDB")
+
+
+@pytest.mark.parametrize("version", ["lts", "11", "noble", "latest"])
+def test_a_tag_that_names_no_major_version_is_an_error(fleet_from: Write, version: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        fleet_from(f'mariadb_version = "{version}"')
+    assert "mariadb_version" in str(caught.value)
+    assert "write the tag as 11.8.6" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "data", "refused"),
+    [
+        ("mariadb_upgrade_info", "11.8.6-MariaDB", False),
+        ("mariadb_upgrade_info", "11.4.3-MariaDB", True),
+        ("mysql_upgrade_info", "10.11.6-MariaDB", True),
+        ("mysql_upgrade_info", "11.80.1-MariaDB", True),
+        ("ibdata1", "no version", False),
+    ],
+)
+def test_the_data_itself_says_whether_a_version_fits(
+    fleet_from: Write, tmp_path: Path, file: str, data: str, refused: bool
+) -> None:
+    fleet = fleet_from('mariadb_version = "11.8.9"')
+    check = bundle(fleet, fleet.hosts["postal1"]).checks[0]
+    (tmp_path / file).write_text(data)
+    docker = tmp_path / "docker"
+    docker.write_text(
+        f'#!/bin/sh\n[ "$*" = "volume inspect --format {{{{.Mountpoint}}}} '
+        f'mariadb_data" ] && echo {tmp_path}\n'
+    )
+    docker.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-euc", check.command],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, data in done.stdout) == (int(refused), refused), done
+
+
+def test_an_underscore_in_a_database_name_is_no_wildcard() -> None:
+    assert _grants("my_db", "my_db") == (r"`my\_db`.*", r"`my\_db-%`.*")
+
+
+def test_the_kept_fingerprint_follows_every_input() -> None:
+    one = (Secret("key"), "postal", native_password_hash(Secret("one")), ("`postal`.*",))
+    same = user_fingerprint(*one)
+    for place, other in enumerate(
+        (Secret("yek"), "other", native_password_hash(Secret("two")), ("`other`.*",))
+    ):
+        changed = list(one)
+        changed[place] = other
+        assert user_fingerprint(*changed) != same  # type: ignore[arg-type]
