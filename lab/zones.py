@@ -29,12 +29,17 @@ def zones(fleet: Topology) -> dict[str, list[Record]]:
         # Postal manual, "DNS configuration".
         (postal, "A", postal1),
         (f"mx.{postal}", "A", postal1),
-        (f"track.{DOMAIN}", "A", postal1),
-        (f"click.{DOMAIN}", "A", postal1),
+        (f"track.{postal}", "A", postal1),
+        (f"track.{DOMAIN}", "CNAME", f"track.{postal}."),
+        (f"click.{DOMAIN}", "CNAME", f"track.{postal}."),
         (f"spf.{postal}", "TXT", f'"v=spf1 ip4:{postal1} ~all"'),
+        (f"rp.{postal}", "A", postal1),
         (f"rp.{postal}", "MX", f"10 mx.{postal}."),
         (f"rp.{postal}", "TXT", f'"v=spf1 a mx include:spf.{postal} ~all"'),
+        (f"psrp.{DOMAIN}", "CNAME", f"rp.{postal}."),
         (f"routes.{postal}", "MX", f"10 mx.{postal}."),
+        # What receivers check on mail without an envelope sender (RFC 7208 section 2.4).
+        (f"postal1.{DOMAIN}", "TXT", '"v=spf1 a -all"'),
     ]
     reverse: list[Record] = [
         (pointer(host.address), "PTR", f"{host.fqdn}.") for host in fleet.hosts

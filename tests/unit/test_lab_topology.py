@@ -59,8 +59,8 @@ def test_an_extra_host_changes_no_zone(fleet: Topology) -> None:
     [
         ("postal.lab.test", "postal1"),
         ("mx.postal.lab.test", "postal1"),
-        ("track.lab.test", "postal1"),
-        ("click.lab.test", "postal1"),
+        ("track.postal.lab.test", "postal1"),
+        ("rp.postal.lab.test", "postal1"),
         ("mail.lab.test", "mx1"),
         ("mx.internet.test", "internet1"),
         ("acme.internet.test", "internet1"),
