@@ -1,6 +1,7 @@
 """What every lab test may ask for."""
 
 from tests.lab.fixtures import (
+    copied_tree,
     deployed,
     internet1,
     lab,
@@ -11,4 +12,14 @@ from tests.lab.fixtures import (
     restored,
 )
 
-__all__ = ["deployed", "internet1", "lab", "mx1", "operator", "postal1", "postal2", "restored"]
+__all__ = [
+    "copied_tree",
+    "deployed",
+    "internet1",
+    "lab",
+    "mx1",
+    "operator",
+    "postal1",
+    "postal2",
+    "restored",
+]

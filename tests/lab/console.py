@@ -59,7 +59,7 @@ class Outcome:
     @property
     def round_trips(self) -> dict[str, int]:
         """Host -> SSH round trips, as the program counts them."""
-        found = re.findall(r"\[(\S+)\] (\d+) SSH round trips", self.screen)
+        found = re.findall(r"\[(\S+)\]\s+(\d+) SSH round trips", self.screen)
         return {host: int(count) for host, count in found}
 
     @property

@@ -1,7 +1,9 @@
 """Fixtures shared by tests/lab and tests/accept: the running lab, and Postal deployed on it."""
 
+import shutil
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +77,12 @@ def restored(deployed: Operator) -> Iterator[Operator]:
     yield deployed
     outcome = deployed.deploy().ok()
     assert outcome.data["results"]["failed_hosts"] == []
+
+
+@pytest.fixture
+def copied_tree(tmp_path: Path) -> Operator:
+    """An operator in a copy of the work tree, free to break it."""
+    for name in ("mailfleet", "templates", "files", "deploys", "group_data"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "config.py", tmp_path)
+    return Operator(tmp_path, {"PYTHONPATH": str(tmp_path)}).variant(tmp_path / "inventories", "")

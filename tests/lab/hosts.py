@@ -11,6 +11,11 @@ from lab.state import Lab
 
 Value = TypeVar("Value")
 
+# Chains only: the sets beside them hold whoever connected just now.
+RULES_IN_FORCE = (
+    "for one in input forward; do nft -s list chain inet mailfleet $one 2>&1 || true; done\n"
+)
+
 
 class NotInTime(AssertionError):
     """What a test waited for did not come."""
@@ -84,6 +89,10 @@ class Machine:
         assert answer.code == 0, f"{self.name}: {command}\n{answer.output}\n{answer.error}"
         return answer.output.strip()
 
-    def reaches(self, port: int, address: str) -> bool:
-        """Whether a TCP connection from this host to another one opens."""
-        return self.ask(f"timeout 3 bash -c ': </dev/tcp/{address}/{port}'").code == 0
+    def reachable(self, address: str, *ports: int) -> set[int]:
+        """Those ports of another host to which a TCP connection from this one opens."""
+        tries = "".join(
+            f"( timeout 3 bash -c ': </dev/tcp/{address}/{port}' 2>/dev/null && echo {port} ) &\n"
+            for port in ports
+        )
+        return {int(line) for line in self.run(f"{tries}wait").splitlines()}

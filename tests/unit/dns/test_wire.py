@@ -2,6 +2,7 @@
 
 import random
 import struct
+from ipaddress import ip_address
 
 import dns.message
 import dns.name
@@ -56,7 +57,7 @@ def test_answers_are_read_as_another_implementation_wrote_them(
         if kind == "TXT":
             assert record.value.encode("latin-1") == b"".join(theirs.strings)
         elif kind in ("A", "AAAA"):
-            assert record.value == theirs.to_text()
+            assert ip_address(record.value) == ip_address(theirs.to_text())
         elif kind == "MX":
             assert same_name(record.value.split(" ", 1)[1], theirs.exchange)
         elif kind != "SOA":

@@ -1,0 +1,92 @@
+"""Runs that are cut off half-way: the next one converges, and the one after changes nothing."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab.state import Lab
+from tests.lab.console import Operator
+from tests.lab.hosts import Machine
+from tests.lab.web import https
+
+# The lock on the host says what is being done there.
+_LOCK = "/var/lib/mailfleet/lock"
+
+Cut = Callable[[Machine, int], None]
+
+
+def _kill_program(machine: Machine, process: int) -> None:
+    """As when the operator's machine loses power."""
+    os.killpg(process, signal.SIGKILL)
+
+
+# Processes that hold the lock: the script that changes the host, and what it started.
+_HOLDERS = (
+    f"for one in /proc/[0-9]*; do ls -l $one/fd 2>/dev/null | grep -q {_LOCK} && "
+    "echo ${one#/proc/}; done"
+)
+
+
+def _kill_session(machine: Machine, process: int) -> None:
+    """As when the connection is lost: the SSH daemon's process for it is gone."""
+    machine.run(
+        f"one=$({_HOLDERS} | sort -n | head -n 1); "
+        "until grep -q '^sshd' /proc/$one/comm; do one=$(awk '{print $4}' /proc/$one/stat); done; "
+        "kill -9 $one"
+    )
+
+
+def _kill_script(machine: Machine, process: int) -> None:
+    """As when the host loses power: what changes it stops where it is."""
+    machine.run(f"kill -9 $({_HOLDERS})")
+
+
+CUTS = {
+    "operator, files": ("files of postal", _kill_program),
+    "operator, services": ("services of postal", _kill_program),
+    "session, services": ("services of postal", _kill_session),
+    "host, services": ("services of postal", _kill_script),
+}
+
+
+@pytest.mark.parametrize(("step", "cut"), CUTS.values(), ids=CUTS.keys())
+def test_an_interrupted_run_is_finished_by_the_next(
+    restored: Operator, postal1: Machine, lab: Lab, tmp_path: Path, step: str, cut: Cut
+) -> None:
+    name = f"during {step} by {cut.__name__.strip('_').replace('_', ' ')}"
+    renamed = restored.variant(tmp_path, f'settings["postal_from_name"] = "Cut off {name}"')
+    postal1.run(f": >{_LOCK}")
+    process = renamed.start("pyinfra", "-y", renamed.inventory, "deploys/postal.py")
+    # Ends when the step begins; the deadline is for a run that never comes there.
+    begun = postal1.ask(f"timeout 60 sh -c \"until grep -q '{step}' {_LOCK}; do :; done\"")
+    if begun.code == 0:
+        cut(postal1, process.pid)
+    output, _ = process.communicate()
+    assert begun.code == 0, output
+    assert process.returncode != 0 and "Traceback" not in output, output
+
+    renamed.deploy().ok()
+    outcome = renamed.deploy().ok()
+    assert outcome.changed == {}, str(outcome)
+    assert https(lab, "postal.lab.test", "/login").status == 200
+    running = postal1.run(
+        "cd /opt/postal && docker compose exec -T smtp cat /config/postal.yml </dev/null"
+    )
+    assert f"Cut off {name}" in running
+    assert postal1.run("find /var/lib/mailfleet/pending -name postal") == ""
+
+
+def test_a_second_operator_waits_for_the_first(
+    deployed: Operator, postal1: Machine, tmp_path: Path
+) -> None:
+    """Two runs at once: one after the other on the host, and both converge."""
+    renamed = deployed.variant(tmp_path, 'settings["base_journal_max_mb"] = 321')
+    first = renamed.start("pyinfra", "-y", renamed.inventory, "deploys/postal.py")
+    second = renamed.deploy()
+    output, _ = first.communicate()
+    assert (first.returncode, second.code) == (0, 0), output + str(second)
+    assert renamed.dry().ok().planned == {}
+    deployed.deploy().ok()
