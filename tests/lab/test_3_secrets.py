@@ -13,6 +13,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from mailfleet.components.mariadb import native_password_hash
+from mailfleet.secrets import Secret
 from mailfleet.secrets.environment import variable
 from tests.lab.console import ROOT, Operator
 from tests.lab.hosts import Machine
@@ -54,6 +56,9 @@ class Canary:
             "registry_login": base64.b64encode(login.encode()).decode(),
         }
 
+        # MariaDB keeps it in its own files; whoever has it needs no password to log in.
+        self.database_hash = native_password_hash(Secret(self.values["postal/database_password"]))
+
     @property
     def environment(self) -> dict[str, str]:
         return {variable(name): value for name, value in self.values.items()}
@@ -63,7 +68,7 @@ class Canary:
         packed = re.sub(r"\s", "", text)
         return [
             name
-            for name, mark in self.marks.items()
+            for name, mark in {**self.marks, "database_hash": self.database_hash}.items()
             if any(spelling in packed for spelling in (mark, *_in_base64(mark)))
         ]
 

@@ -50,6 +50,10 @@ def test_a_certificate_whose_restart_failed_is_served_by_the_next_run(
 ) -> None:
     """The files are Caddy's; what the server began with is another certificate."""
     script, tls = "/opt/postal/bin/smtp-certificate", "/opt/postal/config/tls"
+    serial = "openssl x509 -noout -serial"
+    served = (
+        f"openssl s_client -connect 127.0.0.1:25 -starttls smtp </dev/null 2>/dev/null | {serial}"
+    )
     postal1.run(
         f"set -e; cd {tls}; cp -a smtp.cert smtp.key /root/; "
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
@@ -57,11 +61,9 @@ def test_a_certificate_whose_restart_failed_is_served_by_the_next_run(
         "cat /root/another.cert >smtp.cert; cat /root/another.key >smtp.key; "
         "docker compose --project-directory /opt/postal restart smtp; "
         "docker compose --project-directory /opt/postal up --detach --wait smtp; "
+        # Postal reads the files when the first client asks for TLS.
+        f"{served}; "
         "cp -a /root/smtp.cert /root/smtp.key .; rm /root/smtp.* /root/another.*"
-    )
-    serial = "openssl x509 -noout -serial"
-    served = (
-        f"openssl s_client -connect 127.0.0.1:25 -starttls smtp </dev/null 2>/dev/null | {serial}"
     )
     assert postal1.run(f"{script} status") == "stale"
     assert restored.dry().ok().planned == {"postal1": {"postal | SMTP certificate and port"}}
