@@ -54,6 +54,10 @@ _settings = {
     "caddy_acme_directory": _lab.acme_directory,
     "caddy_acme_ca_file": str(_lab.ca_file),
     "preflight_outbound_host": "mx.internet.test",
+    # A machine that the lab runs on is not a server that Postal will run on for years.
+    "preflight_memory_mb": 1024,
+    "preflight_cores": 1,
+    "preflight_disk_gb": 5,
     # Hosts and tests share one address here.
     "access_ssh_connections_per_minute": 600,
     # Nobody here may set the clock that the hosts share with this machine.

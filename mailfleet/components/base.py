@@ -85,17 +85,19 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
 
 
 def _swap(below_mb: int, size_mb: int) -> Condition:
-    """A swap file where memory is small; containers and hosts that have swap are left alone."""
+    """A swap file where memory is small; containers and hosts that have swap are left alone. The
+    file gets its name when it is whole: an interrupted set-up begins anew."""
     return Condition(
         "swap",
+        "if systemd-detect-virt --quiet --container; then echo enough; else "
         "awk '/^MemTotal/ {memory = $2} /^SwapTotal/ {swap = $2} "
         f'END {{print (memory < {below_mb} * 1024 && swap == 0) ? "missing" : "enough"}}\' '
-        "/proc/meminfo",
+        "/proc/meminfo; fi",
         "enough",
-        "set -e; [ -e /swapfile ] || "
-        f"{{ fallocate -l {size_mb}M /swapfile; chmod 600 /swapfile; mkswap /swapfile; }}; "
-        "grep -q '^/swapfile ' /etc/fstab || echo '/swapfile none swap sw 0 0' >>/etc/fstab; "
-        "swapon /swapfile",
+        "set -e; if [ ! -e /swapfile ]; then rm -f /swapfile.new; "
+        f"( umask 077; fallocate -l {size_mb}M /swapfile.new ); mkswap /swapfile.new; "
+        "sync /swapfile.new; mv /swapfile.new /swapfile; fi; swapon /swapfile; "
+        "grep -q '^/swapfile ' /etc/fstab || echo '/swapfile none swap sw 0 0' >>/etc/fstab",
     )
 
 
