@@ -27,6 +27,17 @@ COMPOSE_MINIMUM = (2, 21)
 """`start_interval` of health checks and `up --wait-timeout`."""
 DOCKER_MINIMUM = 25
 
+_EVERYWHERE = ("x86_64", "aarch64")
+ARCHITECTURES = {
+    # github.com/postalserver/postal/issues/2793
+    **dict.fromkeys(POSTAL_PROCESSES, ("Postal", ("x86_64",))),
+    # Official images; those for further machines are not ours to promise.
+    "database": ("MariaDB", _EVERYWHERE),
+    "caddy": ("Caddy", _EVERYWHERE),
+    "mailserver": ("docker-mailserver", _EVERYWHERE),
+}
+"""Role -> the program in its container, and the machines (uname -m) that its image is made for."""
+
 # Asking Docker takes longer than all the rest; what mailfleet installed was looked at before.
 _NOT_YET_OURS = "[ -e /var/lib/mailfleet/applied/docker/docker.service ] ||"
 
@@ -79,7 +90,7 @@ def _sends(host: Host) -> bool:
 def findings(fleet: Fleet, host: Host, seen: Observation) -> Iterator[Result]:
     """Every finding about a host, ok or not."""
     yield _operating_system(host, seen)
-    yield _architecture(seen)
+    yield _architecture(host, seen)
     if _sends(host):
         yield from _size(host.preflight, seen)
     yield from _taken_ports(fleet, host, seen)
@@ -103,16 +114,17 @@ def _operating_system(host: Host, seen: Observation) -> Result:
     )
 
 
-def _architecture(seen: Observation) -> Result:
+def _architecture(host: Host, seen: Observation) -> Result:
     machine = seen.fact(NAME, "architecture")
-    if machine == "x86_64":
-        return Result("ok", "architecture", machine)
-    return Result(
-        "fail",
-        "architecture",
-        f"{machine}: Postal's image is for x86_64",
-        "use another server type",
-    )
+    for role, (image, machines) in ARCHITECTURES.items():
+        if host.has(role) and machine not in machines:
+            return Result(
+                "fail",
+                "architecture",
+                f"{machine}: {image}'s image is for {' and '.join(machines)}",
+                "use another server type",
+            )
+    return Result("ok", "architecture", machine)
 
 
 def _size(settings: PreflightSettings, seen: Observation) -> Iterator[Result]:
