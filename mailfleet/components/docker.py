@@ -29,6 +29,10 @@ PACKAGES = {
 
 _DAEMON = "/etc/docker/daemon.json"
 _CREDENTIALS = "/root/.docker/config.json"
+# A key that Docker does not know: `docker login` drops it, and the file is the operator's then.
+_MARK = "mailfleet"
+_APT_REPOSITORY = "Docker's apt repository"
+_NO_LOGINS = "no registry logins"
 
 
 def bundle(fleet: Fleet, host: Host) -> Bundle:
@@ -40,7 +44,10 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         directories=(Directory("/etc/docker"), Directory("/etc/docker/certs.d", owned=True)),
         files=(daemon, *_authorities(settings), *_credentials(fleet, settings)),
         checks=(Check((_DAEMON,), f"dockerd --validate --config-file $stage{_DAEMON}", "dockerd"),),
-        conditions=(_apt_repository(),) if settings.source == "docker" else (),
+        conditions=(
+            *((_apt_repository(),) if settings.source == "docker" else ()),
+            *(() if _logins(settings) else (_no_logins(),)),
+        ),
         units=(Unit("docker.service", fed_by=(_DAEMON,), ready="docker info"),),
     )
 
@@ -66,15 +73,25 @@ def _authorities(settings: DockerSettings) -> list[File]:
 
 
 def _credentials(fleet: Fleet, settings: DockerSettings) -> list[File]:
-    logins = {
-        registry.host: {"auth": _login(fleet, registry)}
-        for registry in settings.registries
-        if registry.username and registry.password
-    }
+    logins = {registry.host: {"auth": _login(fleet, registry)} for registry in _logins(settings)}
     if not logins:
         return []
-    content = json.dumps({"auths": logins}, indent=2).encode()
+    content = json.dumps({_MARK: "written by mailfleet", "auths": logins}, indent=2).encode()
     return [File(_CREDENTIALS, content, mode=0o600, secret=True)]
+
+
+def _logins(settings: DockerSettings) -> list[Registry]:
+    return [registry for registry in settings.registries if registry.username and registry.password]
+
+
+def _no_logins() -> Condition:
+    """The last login that was described goes from the host; those that somebody made there stay."""
+    return Condition(
+        _NO_LOGINS,
+        f"""grep -qs '"{_MARK}":' {_CREDENTIALS} && echo left || echo none""",
+        "none",
+        f"rm -f {_CREDENTIALS}",
+    )
 
 
 def _login(fleet: Fleet, registry: Registry) -> str:
@@ -86,7 +103,7 @@ def _login(fleet: Fleet, registry: Registry) -> str:
 def _apt_repository() -> Condition:
     script = shipped("docker/apt-repository").decode()
     return Condition(
-        "Docker's apt repository",
+        _APT_REPOSITORY,
         "[ -e /etc/apt/sources.list.d/docker.sources ] && echo present",
         "present",
         script,
@@ -113,7 +130,8 @@ def records(fleet: Fleet) -> list[Record]:
 def deploy() -> None:
     """Converge this component on the host at hand."""
     if wanted := bundle_here(NAME):
-        conditions(name="apt repository", bundle=wanted)
+        conditions(name="apt repository", bundle=wanted, names=[_APT_REPOSITORY])
         packages(name="packages", bundle=wanted)
         files(name="files", bundle=wanted)
+        conditions(name="registry logins", bundle=wanted, names=[_NO_LOGINS])
         services(name="services", bundle=wanted)
