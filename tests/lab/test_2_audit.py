@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 from mailfleet.components.mariadb import CLIENT
+from mailfleet.components.postal.operations import admin_record
 from tests.lab.console import Operator
 from tests.lab.hosts import Machine, until
 
@@ -42,7 +43,7 @@ def test_every_kind_of_change_is_in_the_log_without_a_secret(
         postal1.run(
             "apt-get purge -q -y hello; "
             f"{CLIENT} postal <<< \"DELETE FROM users WHERE email_address = 'b@lab.test'\"; "
-            "rm -f /var/lib/mailfleet/applied/postal/admin-*"
+            f"rm -f /var/lib/mailfleet/applied/postal/{admin_record('b@lab.test')}"
         )
 
 
