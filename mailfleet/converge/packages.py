@@ -11,6 +11,24 @@ from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.plan import forget, observe
 from mailfleet.converge.shell import script
 
+_LOCK_SECONDS = 300
+"""How long to wait for another apt: a fresh cloud server runs its own in the background."""
+
+# apt-get(8) waits for dpkg's lock itself (DPkg::Lock::Timeout), but not for that of the lists.
+_UPDATE = f"""
+deadline=$(($(date +%s) + {_LOCK_SECONDS}))
+until said=$(LC_ALL=C apt-get update 2>&1); do
+    case $said in *"/var/lib/apt/lists/lock"*) ;; *) deadline=0 ;; esac
+    [ "$(date +%s)" -lt "$deadline" ] || {{ echo "$said" >&2; exit 1; }}
+    sleep 2
+done
+"""
+
+_OPTIONS = (
+    f"-o DPkg::Lock::Timeout={_LOCK_SECONDS} "
+    "-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
+)
+
 
 @operation()
 def packages(bundle: Bundle) -> Generator[StringCommand, None, None]:
@@ -22,12 +40,7 @@ def packages(bundle: Bundle) -> Generator[StringCommand, None, None]:
     if not missing:
         host.noop(f"packages of {bundle.component} are installed")
         return
-    commands = apt.packages._inner(
-        packages=missing, update=True, no_recommends=True, extra_install_args=_KEEP_OUR_FILES
-    )
-    lines = [item if isinstance(item, str) else item.get_raw_value() for item in commands]
-    yield StringCommand(script(None, bundle.component, "packages", lines))
+    install = apt.packages._inner(packages=missing, no_recommends=True, extra_install_args=_OPTIONS)
+    lines = [item if isinstance(item, str) else item.get_raw_value() for item in install]
+    yield StringCommand(script(None, bundle.component, "packages", [_UPDATE, *lines]))
     forget(host)
-
-
-_KEEP_OUR_FILES = "-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
