@@ -42,7 +42,12 @@ def _ask(fleet: Fleet, host: PyinfraHost) -> list[Result]:
         for component, probes in by_component.items()
         for probe in probes
     }
-    answers = host.get_fact(Answers, commands=commands, _sudo=bool(host.data.get("_sudo")))
+    try:
+        # With the arguments that the inventory gives, such as _sudo or _su_user.
+        answers = host.get_fact(Answers, commands=commands)
+    except EOFError:
+        # pyinfra asks for a password where sudo wants one, here without a terminal.
+        return [_login(host, "sudo asks for a password", _SUDO_REMEDY)]
     return [
         result
         for component, probes in by_component.items()
@@ -50,17 +55,23 @@ def _ask(fleet: Fleet, host: PyinfraHost) -> list[Result]:
     ]
 
 
-def _unreachable(host: PyinfraHost) -> Result:
-    remedy = "see that the host is up, and that its SSH address, port and key are as described"
-    return Result(host.name, "ssh", "login", Status.FAIL, "cannot log in", remedy)
+_SUDO_REMEDY = "let the SSH user use sudo without one, or run in a terminal"
+_LOGIN_REMEDY = "see that the host is up, and that its SSH address, port and key are as described"
 
 
-def ask_fleet(inventory: str, roles: Collection[str] = EVERY_HOST) -> list[Result]:
-    """Every probe on every host with one of the roles, all hosts at once. Raises SettingsError."""
+def _login(host: PyinfraHost, finding: str, remedy: str) -> Result:
+    return Result(host.name, "ssh", "login", Status.FAIL, finding, remedy)
+
+
+def ask_fleet(
+    inventory: str, roles: Collection[str] = EVERY_HOST, sudo: bool = False
+) -> list[Result]:
+    """Every probe on every host with one of the roles, all hosts at once. `sudo` is for hosts
+    whose inventory does not say. Raises SettingsError."""
     loaded = load_inventory(inventory)
     fleet = fleet_of(loaded, Sources(inventory))
     # Reported host by host below, so one that is off must not end the whole run.
-    config = Config(FAIL_PERCENT=100)
+    config = Config(FAIL_PERCENT=100, SUDO=sudo)
     state = State(check_for_changes=False)
     state.cwd = str(Path.cwd())
     found: list[Result] = []
@@ -71,7 +82,10 @@ def ask_fleet(inventory: str, roles: Collection[str] = EVERY_HOST) -> list[Resul
             connect_all(state)
         jobs = {host: state.pool.spawn(_ask, fleet, host) for host in asked if host.connected}
         for host in asked:
-            found += jobs[host].get() if host in jobs else [_unreachable(host)]
+            if host in jobs:
+                found += jobs[host].get()
+            else:
+                found.append(_login(host, "cannot log in", _LOGIN_REMEDY))
         disconnect_all(state)
     return found
 
@@ -97,14 +111,15 @@ def show(found: list[Result]) -> None:
     type=click.Choice(sorted(EVERY_HOST)),
     help="Ask only hosts with this role; may be repeated.",
 )
+@click.option("--sudo", is_flag=True, help="Ask with sudo, like pyinfra's own --sudo.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-def health(inventory: str, roles: tuple[str, ...], as_json: bool) -> None:
+def health(inventory: str, roles: tuple[str, ...], sudo: bool, as_json: bool) -> None:
     """Ask every host how its components are.
 
     Exits 0 when all is well or merely warned of, 2 when something fails, 1 when the question
     could not be asked."""
     try:
-        found = ask_fleet(inventory, roles or EVERY_HOST)
+        found = ask_fleet(inventory, roles or EVERY_HOST, sudo)
     except SettingsError as error:
         click.echo(f"mailfleet: {error}", err=True)
         sys.exit(1)
