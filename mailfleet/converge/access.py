@@ -2,8 +2,11 @@
 
 import shlex
 from collections.abc import Generator
+from typing import Any
 
+from paramiko import SSHException
 from pyinfra import host, logger
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.command import FunctionCommand, PyinfraCommand, StringCommand
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
@@ -18,38 +21,89 @@ from mailfleet.converge.shell import script
 ROLLBACK_SECONDS = 60
 _TIMER = "mailfleet-access-rollback"
 
+_PUT_BACK = "the former SSH and firewall settings are put back"
+_FOLLOWS = (
+    "the former SSH and firewall settings are not back yet: the host puts them back by itself "
+    f"within {ROLLBACK_SECONDS} seconds"
+)
+
+# What an unfinished change found is the former state; what a later one finds is that change.
 _GUARD = """
+before=$state/rollback-$component.units
+was() {{
+    systemctl is-active --quiet "$1" && {{ [ -z "$2" ] || [ "$(eval "$2")" = yes ]; }} ||
+        echo "stop $1"
+    systemctl is-enabled --quiet "$1" 2>/dev/null || echo "disable $1"
+}}
+[ -e "$state/rollback-$component" ] || {{
+{units}
+}} >"$before"
 cat >"$state/rollback-$component" <<'END'
 {rollback}
 END
 systemctl stop --quiet {timer}.timer {timer}.service 2>/dev/null || true
-systemd-run --quiet --collect --on-active={seconds} --unit={timer} sh "$state/rollback-$component"
+# Timers are a minute late where nothing else is said.
+systemd-run --quiet --collect --on-active={seconds} --timer-property=AccuracySec=1s \\
+    --unit={timer} sh "$state/rollback-$component"
 """
 
 
 def _rollback(bundle: Bundle) -> str:
-    """Stop units that this change brought in, put the former files back, follow those."""
-    lines = []
-    for unit in bundle.units:
-        lines += [
-            f'if grep -qxF "/etc/systemd/system/{unit.name}" "$state/previous/$component/created"',
-            f"then systemctl disable --quiet --now {unit.name} || true; fi",
-        ]
-    lines += ["restore", "systemctl daemon-reload"]
+    """Stop and disable the units that were so, put the former files back, and let the units that
+    were active follow those. Run a second time, or after the change was kept, it does nothing."""
+    lines = [
+        '[ -e "$state/rollback-$component" ] || exit 0',
+        "before=$state/rollback-$component.units failed=",
+        "while read -r verb unit; do",
+        '  systemctl "$verb" --quiet "$unit" || failed=yes',
+        'done <"$before"',
+        "restore",
+    ]
     lines += [
-        f"! systemctl cat {unit.name} >/dev/null 2>&1 || unit {unit.name} {unit.on_change}"
+        f'grep -qxF "stop {unit.name}" "$before" || '
+        f"systemctl {_VERBS[unit.on_change]} {unit.name} || failed=yes"
         for unit in bundle.units
     ]
+    lines += ['[ -z "$failed" ] || exit 1', 'rm -f "$state/rollback-$component" "$before"']
     return script("follow", bundle.component, "rollback", lines)
 
 
+_VERBS = {"restart": "restart", "reload": "reload-or-restart"}
+
+
 def _change(bundle: Bundle, steps: list[str]) -> str:
-    guard = _GUARD.format(rollback=_rollback(bundle), timer=_TIMER, seconds=ROLLBACK_SECONDS)
-    return script("follow", bundle.component, "services", [guard, *steps])
+    guard = _GUARD.format(
+        units="\n".join(shlex.join(["was", unit.name, unit.in_force]) for unit in bundle.units),
+        rollback=_rollback(bundle),
+        timer=_TIMER,
+        seconds=ROLLBACK_SECONDS,
+    )
+    return script(
+        "follow",
+        bundle.component,
+        "services",
+        [
+            guard,
+            # A function called in a condition would ignore `set -e`; a subshell in the background
+            # keeps it.
+            "( set -e",
+            *steps,
+            ") & if wait $!; then exit 0; fi",
+            # The rollback takes the lock itself.
+            "flock --unlock 9",
+            f"if {_undo(bundle)}; then say {shlex.quote(_PUT_BACK)}",
+            f"else say {shlex.quote(_FOLLOWS)}; fi",
+            "exit 1",
+        ],
+    )
 
 
 def _undo(bundle: Bundle) -> str:
-    return f"systemctl stop {_TIMER}.timer; sh /var/lib/mailfleet/rollback-{bundle.component}"
+    """The timer stays where the rollback fails: the host tries again by itself."""
+    return (
+        f"sh /var/lib/mailfleet/rollback-{bundle.component} && "
+        f"{{ systemctl stop --quiet {_TIMER}.timer 2>/dev/null || true; }}"
+    )
 
 
 def _keep(bundle: Bundle) -> str:
@@ -58,8 +112,10 @@ def _keep(bundle: Bundle) -> str:
         bundle.component,
         "services kept",
         [
-            f"systemctl stop {_TIMER}.timer",
-            f'rm -f "$state/rollback-{bundle.component}"',
+            '[ -e "$state/rollback-$component" ] || '
+            '{ say "the login took too long: the former settings are back"; exit 1; }',
+            'rm -f "$state/rollback-$component" "$state/rollback-$component.units"',
+            f"systemctl stop --quiet {_TIMER}.timer 2>/dev/null || true",
             *(
                 shlex.join(["record", unit.name, bundle.fingerprint(unit.fed_by)])
                 for unit in bundle.units
@@ -77,7 +133,7 @@ def fresh_login(state: State, host: Host) -> bool:
         works, _ = connector.run_shell_command(
             StringCommand("true"), print_output=False, print_input=False
         )
-    except (ConnectError, OSError, EOFError) as error:
+    except (ConnectError, OSError, EOFError, SSHException) as error:
         logger.error(f"{host.print_prefix}a fresh login fails: {error}")
         works = False
     finally:
@@ -107,6 +163,19 @@ def access_services(bundle: Bundle) -> Generator[PyinfraCommand, None, None]:
 def _login_or_undo(state: State, host: Host, undo: str) -> bool:
     if fresh_login(state, host):
         return True
-    logger.error(f"{host.print_prefix}the former SSH and firewall settings are put back")
-    host.run_shell_command(StringCommand(undo))
+    back = _run_as_the_operation_does(host, undo)
+    logger.error(f"{host.print_prefix}{_PUT_BACK if back else _FOLLOWS}")
     return False
+
+
+def _run_as_the_operation_does(host: Host, command: str) -> bool:
+    """Whether a command succeeded over the first connection, with the operation's sudo or su."""
+    given: dict[str, Any] = dict(host.current_op_global_arguments or {})
+    arguments = {key: given[key] for key in CONNECTOR_ARGUMENT_KEYS if key in given}
+    # After that the host has done it by itself.
+    arguments["_timeout"] = ROLLBACK_SECONDS
+    try:
+        works, _ = host.run_shell_command(StringCommand(command), **arguments)
+    except (OSError, SSHException):
+        return False
+    return works
