@@ -27,7 +27,7 @@ _BIN = BENCH / ".venv" / "bin"
 _VALIDATE = {
     "/etc/chrony/chrony.conf": "chronyd -p -f %s",
     "/etc/mailfleet/firewall.nft": "nft --check --file %s",
-    "/etc/ssh/sshd_config.d/60-mailfleet.conf": "sshd -t -f %s",
+    "/etc/ssh/sshd_config.d/00-mailfleet.conf": "sshd -t -f %s",
 }
 
 

@@ -16,14 +16,29 @@ from mailfleet.templates import render, shipped
 NAME = "access"
 ROLES = EVERY_HOST
 
-_SSHD = "/etc/ssh/sshd_config.d/60-mailfleet.conf"
+# sshd takes the first value that it reads: before the 50-cloud-init.conf of cloud images.
+_SSHD = "/etc/ssh/sshd_config.d/00-mailfleet.conf"
+# 2026-11-21: the drop-in's former name, which sorted behind others and then had no effect.
+_FORMER_SSHD = "/etc/ssh/sshd_config.d/60-mailfleet.conf"
 _RULES = "/etc/mailfleet/firewall.nft"
 _UNIT = "/etc/systemd/system/mailfleet-firewall.service"
 
-# The drop-in in force together with the rest of the daemon's configuration.
+
+def _keys_only(options: str = "") -> str:
+    """Shell that fails, and prints what lets in without a key, unless every login needs one."""
+    names = "passwordauthentication|kbdinteractiveauthentication|permitemptypasswords"
+    awk = f'/^({names}|permitrootlogin) yes$/ {{print "in force: " $0; bad = 1}} END {{exit bad}}'
+    return f"settings=$(sshd -T{options}) && echo \"$settings\" | awk '{awk}'"
+
+
+# The daemon's configuration as it will be: the drop-in among the others, included where it is.
 _SSHD_CHECK = (
-    f"{{ cat $stage{_SSHD}; cat /etc/ssh/sshd_config; }} >$stage/sshd_config && "
-    "mkdir -p /run/sshd && sshd -t -f $stage/sshd_config"
+    "for file in /etc/ssh/sshd_config.d/*.conf; do "
+    f'[ ! -e "$file" ] || [ "$file" = {_FORMER_SSHD} ] || [ -e "$stage$file" ] || '
+    'cp "$file" "$stage$file"; done; '
+    'sed -E "/^\\s*Include\\s/I s|(/etc/ssh/)?sshd_config\\.d/|$stage/etc/ssh/sshd_config.d/|g" '
+    "/etc/ssh/sshd_config >$stage/sshd_config && mkdir -p /run/sshd && "
+    f"sshd -t -f $stage/sshd_config && {_keys_only(' -f $stage/sshd_config')}"
 )
 
 # Whoever flushes the ruleset takes our table with it, and the unit stays active.
@@ -62,16 +77,16 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         packages=("nftables", "openssh-server"),
         directories=(Directory("/etc/mailfleet"),),
         files=(
-            File(_SSHD, shipped("access/60-mailfleet.conf")),
+            File(_SSHD, shipped("access/00-mailfleet.conf")),
             *(firewall_files if firewall else ()),
         ),
-        absent=() if firewall else (_RULES, _UNIT),
+        absent=(_FORMER_SSHD, *(() if firewall else (_RULES, _UNIT))),
         checks=(
             Check((_SSHD,), _SSHD_CHECK, "sshd -t"),
             Check((_RULES,), f"nft --check --file $stage{_RULES}", "nft --check"),
         ),
         units=(
-            Unit("ssh.service", fed_by=(_SSHD,), on_change="reload"),
+            Unit("ssh.service", fed_by=(_SSHD,), on_change="reload", ready=_keys_only()),
             *(
                 (
                     Unit(
@@ -90,9 +105,15 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
 
 def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
     """What healthy means for this component, asked on the host."""
+    keys_only = Probe(
+        "ssh",
+        f"{_keys_only()} && echo 'logins need a key'",
+        "look for the setting with `grep -r` in /etc/ssh: sshd takes the first value that it reads",
+    )
     if not host.access.firewall:
-        return ()
+        return (keys_only,)
     return (
+        keys_only,
         Probe(
             "firewall",
             "nft list chain inet mailfleet input | grep -q 'policy drop' && echo 'rules in force'",

@@ -64,7 +64,7 @@ ROUNDS = {
     "secret file, disabled unit, deleted drop-in": [
         _drift("systemctl disable -q chrony", "base | services"),
         _drift(
-            "rm /etc/ssh/sshd_config.d/60-mailfleet.conf",
+            "rm /etc/ssh/sshd_config.d/00-mailfleet.conf",
             "access | files",
             "access | SSH daemon and firewall",
         ),

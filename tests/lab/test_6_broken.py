@@ -53,7 +53,7 @@ REJECTED = {
         ("mariadbd rejects the new files of mariadb",),
     ),
     "SSH daemon": Rejected(
-        _append("files/access/60-mailfleet.conf", "NoSuchOption yes"),
+        _append("files/access/00-mailfleet.conf", "NoSuchOption yes"),
         ("sshd -t rejects the new files of access",),
     ),
     "firewall rules": Rejected(
