@@ -14,7 +14,8 @@ def compose_checks(
     `consumers` maps a file to the options of `docker run` (with `$stage` in them) and the
     arguments of the program that checks it."""
     directory = compose_file.rpartition("/")[0]
-    compose = f"docker compose --file $stage{compose_file} --project-directory {directory}"
+    # In the stage, where files that the compose file names beside itself are the new ones.
+    compose = f"docker compose --file $stage{compose_file} --project-directory $stage{directory}"
     pull = f"docker image inspect {image} >/dev/null || docker pull --quiet {image}"
     run = f"docker run --rm --network none {{options}} {image} {{arguments}} >/dev/null"
     return (

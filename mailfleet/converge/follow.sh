@@ -49,8 +49,13 @@ up() {
     return 1
 }
 
-# hashes DIRECTORY PROJECT: what compose would run; containers are compared with it later.
-hashes() { (cd "$1" && docker compose config --hash '*') | sort | while read -r service hash; do record "$2@$service" "$hash"; done; }
+# hashes PROJECT: what compose has just made of the files; containers are compared with it later.
+# Asked of the containers: `docker compose config --hash` (2.26) leaves out what env_file says.
+hashes() {
+    docker ps --all --filter "label=com.docker.compose.project=$1" --filter label=com.docker.compose.oneoff=False \
+        --format '{{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.config-hash"}}' |
+        sort | while read -r service hash; do record "$1@$service" "$hash"; done
+}
 
 # Nothing to go back to before the first deploy: then there is no mark or no former file.
 had_former_files() { [ -e "$state/pending/$component" ] && [ -e "$state/previous/$component/files.tar" ]; }

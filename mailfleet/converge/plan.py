@@ -50,12 +50,21 @@ _COMPONENTS: dict[str, Planned] = {}
 """Those of the deploys so far, by name."""
 
 
-def plan(components: Iterable[Planned], roles: Collection[str] = EVERY_HOST) -> None:
+def _any_host(fleet: Fleet, host: FleetHost) -> bool:
+    return True
+
+
+def plan(
+    components: Iterable[Planned],
+    roles: Collection[str] = EVERY_HOST,
+    only: Callable[[Fleet, FleetHost], bool] = _any_host,
+) -> None:
     """First line of a deploy: render the bundles of the components that this host carries, and
     look at the host once for all of them.
 
     + components: those the deploy goes through
     + roles: leave hosts without one of these roles alone
+    + only: leave hosts for which this is false alone
     """
     fleet, host = current_fleet(context_state), current_host(context_state, context_host)
     deployed = {component.NAME: component for component in components}
@@ -64,7 +73,7 @@ def plan(components: Iterable[Planned], roles: Collection[str] = EVERY_HOST) -> 
         bundles = {
             name: component.bundle(fleet, host)
             for name, component in deployed.items()
-            if host.has(*component.ROLES) and host.has(*roles)
+            if host.has(*component.ROLES) and host.has(*roles) and only(fleet, host)
         }
     except (SecretsError, TemplateProblem) as error:
         raise Refused(str(error)) from None

@@ -60,7 +60,7 @@ def _follow_project(project: Project, bundle: Bundle, stale: set[str]) -> list[s
         f"{shlex.join(['try', str(_GATE_SECONDS), gate.meaning, gate.command])} || last_lines"
         for gate in project.gates
     ]
-    lines.append(shlex.join(["hashes", project.directory, project.name]))
+    lines.append(shlex.join(["hashes", project.name]))
     feeds = bundle.service_feeds
     for name in (project.name, project.mounts_record, project.reload_record):
         if name in feeds:
