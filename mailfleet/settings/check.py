@@ -11,7 +11,14 @@ from pyinfra.connectors.ssh import ConnectorData
 
 from mailfleet.secrets.reference import NOT_A_REFERENCE
 from mailfleet.settings.errors import Problem
-from mailfleet.settings.fleet import EVERY_HOST, KEYS, MODELS, POSTAL_PROCESSES, ROLES, Host
+from mailfleet.settings.fleet import (
+    EVERY_HOST,
+    KEYS,
+    MODELS,
+    POSTAL_PROCESSES,
+    ROLES,
+    Host,
+)
 from mailfleet.settings.model import ComponentSettings
 from mailfleet.settings.origin import DEFAULT
 

@@ -1,7 +1,15 @@
 """What is wrong with a fleet's settings, all of it at once."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mailfleet.settings.origin import DEFAULT
+
+if TYPE_CHECKING:
+    from mailfleet.settings.fleet import Host
 
 
 @dataclass(frozen=True, order=True)
@@ -30,3 +38,9 @@ class SettingsError(Exception):
         lines = "\n".join(f"  {problem}" for problem in self.problems)
         noun = "problem" if count == 1 else "problems"
         super().__init__(f"{count} {noun} in the settings, no host was touched:\n{lines}")
+
+
+def problem_at(host: Host, key: str, message: str) -> Problem:
+    """A problem of one host's settings, where the key was written if it was."""
+    origin = host.origins.get(key, "")
+    return Problem(f"host {host.name}" if origin in ("", DEFAULT) else origin, key, message)

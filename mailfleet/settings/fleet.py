@@ -22,7 +22,9 @@ from mailfleet.settings.access import AccessSettings
 from mailfleet.settings.base import BaseSettings
 from mailfleet.settings.caddy import CaddySettings
 from mailfleet.settings.docker import DockerSettings
+from mailfleet.settings.email_api import EmailApiSettings
 from mailfleet.settings.host import HostSettings
+from mailfleet.settings.mailserver import MailserverSettings
 from mailfleet.settings.mariadb import MariadbSettings
 from mailfleet.settings.model import ComponentSettings
 from mailfleet.settings.postal import PostalSettings
@@ -39,6 +41,7 @@ ROLES = {
     "database": "MariaDB",
     "caddy": "the web server",
     "mailserver": "SMTP ingress",
+    "email_api": "the e-mail API, to which the mailserver hands mail",
     "server": "base and Docker only",
 }
 
@@ -53,6 +56,9 @@ MODELS: dict[type[ComponentSettings], frozenset[str]] = {
     MariadbSettings: frozenset({"database"}),
     CaddySettings: frozenset({"caddy"}),
     PostalSettings: frozenset({"postal", *POSTAL_PROCESSES}),
+    MailserverSettings: frozenset({"mailserver"}),
+    # The mailserver renders its recipients from the API's aliases, and proves itself by its key.
+    EmailApiSettings: frozenset({"email_api", "mailserver"}),
 }
 """Each settings model with the roles whose hosts must have all its required keys."""
 
@@ -110,6 +116,14 @@ class Host:
     @property
     def postal(self) -> PostalSettings:
         return self.settings(PostalSettings)
+
+    @property
+    def mailserver(self) -> MailserverSettings:
+        return self.settings(MailserverSettings)
+
+    @property
+    def email_api(self) -> EmailApiSettings:
+        return self.settings(EmailApiSettings)
 
     @property
     def preflight(self) -> PreflightSettings:
@@ -192,6 +206,13 @@ def _unused_secret_keys(settings: ComponentSettings) -> set[str]:
             unused.add("postal_oidc_secret")
         if settings.admin_email is None:
             unused.add("postal_admin_password")
+    if isinstance(settings, MailserverSettings):
+        if settings.tls != "given":
+            unused |= {"mailserver_certificate", "mailserver_certificate_key"}
+        if settings.relay_user is None:
+            unused.add("mailserver_relay_password")
+        if not settings.dkim:
+            unused.add("mailserver_dkim_key")
     if isinstance(settings, CaddySettings) and settings.tls != "given":
         unused |= {"caddy_certificate", "caddy_certificate_key"}
     return unused

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 DATABASE_NETWORK = "mailfleet-database"
 """Docker network on the database host: MariaDB and, beside it, its clients."""
 
+EMAIL_API_NETWORK = "email-api"
+"""Docker network of the e-mail API, in which it answers to the name `email-api`."""
+
 LOOPBACK = "127.0.0.1"
 ANYWHERE = "0.0.0.0"
 
@@ -34,6 +37,9 @@ class PortUse:
     def inbound(self) -> bool:
         return self.address != LOOPBACK
 
+
+MAILSERVER_PORTS = (25, 465, 587)
+"""SMTP, submissions (RFC 8314) and submission (RFC 6409)."""
 
 SMTP_HEALTH_PORT = 9091
 FIRST_WORKER_HEALTH_PORT = 9090
@@ -96,6 +102,11 @@ def ports_of(fleet: Fleet, host: Host) -> list[PortUse]:
             PortUse(443, "tcp", ANYWHERE, "caddy", "caddy role"),
             PortUse(443, "udp", ANYWHERE, "caddy", "caddy role"),
         ]
+    if host.has("mailserver"):
+        uses += [
+            PortUse(port, "tcp", ANYWHERE, "mailserver", "mailserver role")
+            for port in MAILSERVER_PORTS
+        ]
     return uses + _postal_ports(fleet, host)
 
 
@@ -128,10 +139,17 @@ def _postal_ports(fleet: Fleet, host: Host) -> list[PortUse]:
 
 
 def postal_fronts(fleet: Fleet) -> list[Host]:
-    """The Caddies in front of Postal: those beside one of its processes, or else all."""
+    """The Caddies in front of Postal: those beside one of its processes, or else all that are not
+    there for a mailserver."""
     caddies = fleet.with_role("caddy")
     beside = [host for host in caddies if host.has("postal_web", "postal_smtp", "postal_worker")]
-    return beside or caddies
+    return beside or [host for host in caddies if not host.has("mailserver")]
+
+
+def has_part_in_postal(fleet: Fleet, host: Host) -> bool:
+    """Whether Postal, its database or the Caddy in front of it is on a host."""
+    processes = ("postal_web", "postal_smtp", "postal_worker")
+    return host.has("database", *processes) or host in postal_fronts(fleet)
 
 
 def web_address(fleet: Fleet, host: Host) -> str:

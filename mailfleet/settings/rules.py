@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mailfleet.settings.errors import Problem
+from mailfleet.settings import mailserver_rules
+from mailfleet.settings.errors import Problem, problem_at
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
 from mailfleet.settings.origin import DEFAULT
 from mailfleet.settings.ports import database_is_published, ports_of, postal_fronts
@@ -39,11 +40,6 @@ def fleet_problems(fleet: Fleet) -> list[Problem]:
     return [problem for rule in RULES for problem in rule(fleet)]
 
 
-def _problem(host: Host, key: str, message: str) -> Problem:
-    origin = host.origins.get(key, "")
-    return Problem(f"host {host.name}" if origin in ("", DEFAULT) else origin, key, message)
-
-
 def _postal_hosts(fleet: Fleet) -> list[Host]:
     return fleet.with_role(*POSTAL_PROCESSES)
 
@@ -66,7 +62,7 @@ def _one_database(fleet: Fleet) -> Iterator[Problem]:
     if len(databases) == 1 and database_is_published(fleet):
         for host in {host.name: host for host in (*databases, *_postal_hosts(fleet))}.values():
             if len(fleet.hosts) > 1 and _crosses_hosts(fleet) and host.host.private_ipv4 is None:
-                yield _problem(
+                yield problem_at(
                     host,
                     "host_private_ipv4",
                     "is required where Postal and its database are on different hosts",
@@ -85,7 +81,7 @@ def _same_postal_settings(fleet: Fleet) -> Iterator[Problem]:
             if field in PER_HOST_POSTAL_KEYS:
                 continue
             if getattr(host.postal, field) != getattr(first.postal, field):
-                yield _problem(
+                yield problem_at(
                     host, key, f"differs from {first.name}; all hosts of one Postal share it"
                 )
 
@@ -94,9 +90,11 @@ def _postal_networking(fleet: Fleet) -> Iterator[Problem]:
     for host in _postal_hosts(fleet):
         settings = host.postal
         if settings.use_ip_pools and settings.networking != "host":
-            yield _problem(host, "postal_use_ip_pools", 'IP pools need postal_networking = "host"')
+            yield problem_at(
+                host, "postal_use_ip_pools", 'IP pools need postal_networking = "host"'
+            )
         if settings.networking == "host" and len(settings.smtp_ports) > 1:
-            yield _problem(
+            yield problem_at(
                 host,
                 "postal_smtp_ports",
                 'with postal_networking = "host" the SMTP server listens on one port only',
@@ -106,7 +104,7 @@ def _postal_networking(fleet: Fleet) -> Iterator[Problem]:
 def _postal_names(fleet: Fleet) -> Iterator[Problem]:
     for host in _postal_hosts(fleet):
         if host.postal.web_hostname in host.postal.track_domains:
-            yield _problem(
+            yield problem_at(
                 host,
                 "postal_track_domains",
                 "holds postal_web_hostname: a tracking domain needs a name of its own",
@@ -131,15 +129,16 @@ def _postal_yml(fleet: Fleet) -> Iterator[Problem]:
 
 
 def secret_problems(fleet: Fleet) -> list[Problem]:
-    """Secrets whose values Postal could not use, such as a password with a quote in it. Opens the
-    secret store; messages never show a value. Raises SecretsError."""
+    """Secrets whose values their consumers could not use, such as a password with a quote in it.
+    Opens the secret store; messages never show a value. Raises SecretsError."""
     masked = dataclasses.replace(fleet, masked=True)
-    return [
+    of_postal = [
         Problem("secret store", problem.path, f"{problem.message}; {problem.remedy}")
         for host in _postal_hosts(fleet)
         for problem in problems(configuration(fleet, host), host.postal.version)
         if problem not in problems(configuration(masked, host), host.postal.version)
     ]
+    return [*of_postal, *mailserver_rules.secret_problems(fleet)]
 
 
 def _group_problems(overrides: Mapping[str, Any], version: str) -> Iterator[YmlProblem]:
@@ -165,7 +164,7 @@ def _gives(overrides: Mapping[str, Any], path: str) -> bool:
 def _in_postal_config(host: Host, problem: YmlProblem) -> Problem:
     group, name, place = _key_path(problem.path)
     key = f'postal_config["{group}"]' + (f'["{name}"]' if name else "") + place
-    where = _problem(host, "postal_config", "").where
+    where = problem_at(host, "postal_config", "").where
     return Problem(where, key, f"{problem.message}; {problem.remedy}")
 
 
@@ -185,25 +184,25 @@ def _in_settings(host: Host, problem: YmlProblem) -> Iterator[Problem]:
 def _caddy_certificates(fleet: Fleet) -> Iterator[Problem]:
     for host in fleet.with_role("caddy"):
         if host.caddy.tls == "acme" and host.caddy.acme_email is None:
-            yield _problem(
+            yield problem_at(
                 host, "caddy_acme_email", 'is required with caddy_tls = "acme" (expiry notices)'
             )
         if host.caddy.acme_ca_file and not Path(host.caddy.acme_ca_file).is_file():
-            yield _problem(host, "caddy_acme_ca_file", f"{host.caddy.acme_ca_file}: no such file")
+            yield problem_at(host, "caddy_acme_ca_file", f"{host.caddy.acme_ca_file}: no such file")
         if not sites_of(fleet, host):
             yield Problem(
                 "inventory",
                 "caddy",
                 f"{host.name} has this role, but no component of the fleet gives it a site",
             )
-    if _postal_hosts(fleet) and not fleet.with_role("caddy"):
-        yield Problem("inventory", "caddy", "no host has the role caddy: Postal's web needs one")
+    if _postal_hosts(fleet) and not postal_fronts(fleet):
+        yield Problem("inventory", "caddy", "no host has the role caddy for Postal's web")
 
 
 def _smtp_certificate(fleet: Fleet) -> Iterator[Problem]:
     for host in fleet.with_role("postal_smtp"):
         if host.postal.smtp_tls == "caddy" and not host.has("caddy"):
-            yield _problem(
+            yield problem_at(
                 host,
                 "postal_smtp_tls",
                 '"caddy" needs the role caddy on the same host; use "given" or "off"',
@@ -220,11 +219,11 @@ def _web_behind_another_caddy(fleet: Fleet) -> Iterator[Problem]:
     ]
     for web, caddy in pairs:
         if web.host.private_ipv4 is None:
-            yield _problem(
+            yield problem_at(
                 web, "host_private_ipv4", f"is required: Caddy on {caddy.name} proxies to this host"
             )
         if caddy.host.private_ipv4 is None:
-            yield _problem(
+            yield problem_at(
                 caddy,
                 "host_private_ipv4",
                 f"is required: Caddy on this host proxies to {web.name}, whose firewall lets in "
@@ -236,9 +235,9 @@ def _registries(fleet: Fleet) -> Iterator[Problem]:
     for host in fleet.hosts.values():
         for registry in host.docker.registries:
             if registry.ca_file and not Path(registry.ca_file).is_file():
-                yield _problem(host, "docker_registries", f"{registry.ca_file}: no such file")
+                yield problem_at(host, "docker_registries", f"{registry.ca_file}: no such file")
             if bool(registry.username) != bool(registry.password):
-                yield _problem(
+                yield problem_at(
                     host, "docker_registries", f"{registry.host}: give username and password, both"
                 )
 
@@ -252,7 +251,7 @@ def _port_clashes(fleet: Fleet) -> Iterator[Problem]:
             if len(uses) > 1:
                 owners = " and ".join(f"{use.component} ({use.key})" for use in uses)
                 key = next((use.key for use in uses if use.key in host.origins), uses[0].key)
-                yield _problem(host, key, f"port {port}/{protocol} is taken twice: {owners}")
+                yield problem_at(host, key, f"port {port}/{protocol} is taken twice: {owners}")
 
 
 def _distinct_names(fleet: Fleet) -> Iterator[Problem]:
@@ -260,7 +259,7 @@ def _distinct_names(fleet: Fleet) -> Iterator[Problem]:
     for host in fleet.hosts.values():
         other = names.setdefault(host.host.fqdn, host.name)
         if other != host.name:
-            yield _problem(host, "host_fqdn", f"{host.host.fqdn} is the name of {other} too")
+            yield problem_at(host, "host_fqdn", f"{host.host.fqdn} is the name of {other} too")
 
 
 def _same_secret_store(fleet: Fleet) -> Iterator[Problem]:
@@ -268,7 +267,7 @@ def _same_secret_store(fleet: Fleet) -> Iterator[Problem]:
     for key, value in first.settings(SecretsSettings).values().items():
         for host in others:
             if host.settings(SecretsSettings).values()[key] != value:
-                yield _problem(host, key, f"differs from {first.name}: set it once, in all.py")
+                yield problem_at(host, key, f"differs from {first.name}: set it once, in all.py")
 
 
 RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
@@ -284,4 +283,5 @@ RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
     _port_clashes,
     _distinct_names,
     _same_secret_store,
+    *mailserver_rules.RULES,
 )

@@ -27,7 +27,10 @@ class Site:
 
 def sites_of(fleet: Fleet, host: Host) -> list[Site]:
     """Every site of the Caddy on a host, by components that are in front of or beside it."""
-    return _postal_sites(fleet, host) if host in postal_fronts(fleet) else []
+    sites = _postal_sites(fleet, host) if host in postal_fronts(fleet) else []
+    if host.has("mailserver") and host.mailserver.tls == "caddy":
+        sites.append(Site(host.mailserver.hostname, why="mailserver"))
+    return sites
 
 
 def _postal_sites(fleet: Fleet, host: Host) -> list[Site]:

@@ -13,7 +13,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(@sha256:[0-9a-f]{64})?\Z")
 _SQL_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 
 
-def _host_name(value: str) -> str:
+def host_name(value: str) -> str:
     """A fully qualified, lower-case host name (RFC 1123 section 2.1), without a trailing dot."""
     labels = value.split(".")
     if len(value) > 253 or len(labels) < 2 or not all(_LABEL.match(label) for label in labels):
@@ -24,11 +24,11 @@ def _host_name(value: str) -> str:
     return value
 
 
-def _email_address(value: str) -> str:
+def email_address(value: str) -> str:
     local, at, domain = value.rpartition("@")
     if not at or not _LOCAL_PART.match(local):
         raise ValueError("not an e-mail address: write it as name@example.com")
-    _host_name(domain)
+    host_name(domain)
     return value
 
 
@@ -55,8 +55,8 @@ def _single_line(value: str) -> str:
     return value
 
 
-HostName = Annotated[str, AfterValidator(_host_name)]
-EmailAddress = Annotated[str, AfterValidator(_email_address)]
+HostName = Annotated[str, AfterValidator(host_name)]
+EmailAddress = Annotated[str, AfterValidator(email_address)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Network = Annotated[str, AfterValidator(_network)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_single_line)]
