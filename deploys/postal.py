@@ -2,11 +2,12 @@
 
 from mailfleet.components import access, base, caddy, docker, mariadb, postal, preflight
 from mailfleet.converge.plan import plan
+from mailfleet.settings.ports import has_part_in_postal
 
 # Hosts that have no part in Postal are left alone.
 plan(
     [preflight, base, access, docker, mariadb, caddy, postal],
-    roles=[*postal.ROLES, *mariadb.ROLES, *caddy.ROLES],
+    only=has_part_in_postal,
 )
 preflight.deploy()
 base.deploy()

@@ -6,6 +6,7 @@ from mailfleet.components import (
     base,
     caddy,
     docker,
+    mailserver,
     mariadb,
     postal,
     preflight,
@@ -21,3 +22,4 @@ docker.deploy()
 mariadb.deploy()
 caddy.deploy()
 postal.deploy()
+mailserver.deploy()

@@ -33,7 +33,8 @@ _mx1 = (
 # postal_web, postal_smtp and postal_worker, and give each a host_private_ipv4.
 postal = [_postal1]
 database = [_postal1]
-caddy = [_postal1]
+# On mx1 Caddy is there for the mailserver's certificate only.
+caddy = [_postal1, _mx1]
 
 # Lightsail: SMTP ingress.
 mailserver = [_mx1]

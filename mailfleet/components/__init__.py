@@ -1,6 +1,6 @@
 """The components, in deploy order."""
 
-from mailfleet.components import access, base, caddy, docker, mariadb, postal, preflight
+from mailfleet.components import access, base, caddy, docker, mailserver, mariadb, postal, preflight
 from mailfleet.components.component import Component
 
 COMPONENTS: tuple[Component, ...] = (
@@ -10,7 +10,8 @@ COMPONENTS: tuple[Component, ...] = (
     access,
     docker,
     mariadb,
-    # Before Postal: its SMTP server starts with the certificate that Caddy obtains.
+    # Before Postal and the mailserver: both start with the certificate that Caddy obtains.
     caddy,
     postal,
+    mailserver,
 )

@@ -1,0 +1,15 @@
+"""The mailserver with everything below it: pyinfra INVENTORY deploys/mailserver.py"""
+
+from mailfleet.components import access, base, caddy, docker, mailserver, preflight
+from mailfleet.converge.plan import plan
+
+# Hosts that do not take mail in are left alone.
+plan([preflight, base, access, docker, caddy, mailserver], roles=mailserver.ROLES)
+preflight.deploy()
+base.deploy()
+# The firewall before Docker, so that nothing is ever published past it.
+access.deploy()
+docker.deploy()
+# Before the mailserver, which starts with the certificate that Caddy obtains.
+caddy.deploy()
+mailserver.deploy()

@@ -1,0 +1,173 @@
+"""mailserver: docker-mailserver, which takes mail in and hands it to the e-mail API."""
+
+from pyinfra import host as context_host
+from pyinfra import logger
+from pyinfra.api.deploy import deploy as pyinfra_deploy
+
+from mailfleet.components.mailserver.configuration import CONFIG, DIRECTORY, TLS, image_files
+from mailfleet.components.mailserver.probes import (
+    CONFIGURATION_IN_FORCE,
+    HANDOFF_IN_FORCE,
+    login,
+    probes,
+    served_certificate,
+)
+from mailfleet.components.mailserver.records import records
+from mailfleet.converge.bundle import (
+    Bundle,
+    Check,
+    Condition,
+    Directory,
+    File,
+    Gate,
+    Project,
+    Unit,
+)
+from mailfleet.converge.compose import compose_checks
+from mailfleet.converge.conditions import conditions
+from mailfleet.converge.files import files
+from mailfleet.converge.plan import bundle_here, fleet_here
+from mailfleet.converge.services import services
+from mailfleet.settings.fleet import Fleet, Host
+from mailfleet.settings.mailserver import TESTED_VERSIONS
+from mailfleet.settings.mailserver_rules import api_host
+from mailfleet.settings.ports import EMAIL_API_NETWORK, MAILSERVER_PORTS
+from mailfleet.templates import render, shipped
+
+__all__ = ["NAME", "ROLES", "bundle", "deploy", "probes", "records"]
+
+NAME = "mailserver"
+ROLES = ("mailserver",)
+
+_COMPOSE = f"{DIRECTORY}/compose.yaml"
+_CHECK = f"{DIRECTORY}/bin/check-config"
+_CERTIFICATE_SCRIPT = f"{DIRECTORY}/bin/certificate"
+_CERTIFICATE_SERVICE = "/etc/systemd/system/mailserver-certificate.service"
+_CERTIFICATE_TIMER = "/etc/systemd/system/mailserver-certificate.timer"
+
+# Once more what the image does when it creates a container, then new processes of Postfix one by
+# one: nothing in the queue is touched.
+_RELOAD = (
+    "docker exec mailserver bash /tmp/docker-mailserver/user-patches.sh && "
+    "docker exec mailserver postfix reload"
+)
+
+
+def bundle(fleet: Fleet, host: Host) -> Bundle:
+    settings = host.mailserver
+    wanted = image_files(fleet, host)
+    compose = render(
+        "mailserver/compose.yaml",
+        settings=settings,
+        ports=MAILSERVER_PORTS,
+        api_address=api_address(fleet, host),
+        network=EMAIL_API_NETWORK,
+    )
+    follows_caddy = settings.tls == "caddy"
+    image = f"{settings.image}:{settings.version}"
+    return Bundle(
+        NAME,
+        directories=(
+            Directory(DIRECTORY),
+            Directory(f"{DIRECTORY}/bin", owned=True),
+            # The image writes beside these files: a lock, for one.
+            Directory(CONFIG),
+            Directory(f"{CONFIG}/handoff", owned=True),
+            Directory(TLS, mode=0o700),
+        ),
+        files=(
+            File(_COMPOSE, compose.content),
+            File(_CHECK, shipped("mailserver/check-config"), mode=0o755),
+            *wanted.all,
+            *_certificate_files(fleet, host),
+        ),
+        absent=(
+            *wanted.absent,
+            *(() if follows_caddy else (_CERTIFICATE_TIMER, _CERTIFICATE_SERVICE)),
+        ),
+        checks=(
+            *compose_checks(_COMPOSE, image, {}),
+            Check(
+                (_COMPOSE, *wanted.checked),
+                f"docker run --rm --network none --hostname {settings.hostname} "
+                f"-v $stage{DIRECTORY}/bin:/check:ro -v $stage{CONFIG}:/tmp/docker-mailserver:ro "
+                f"--entrypoint bash {image} /check/check-config",
+                "Postfix of the image",
+            ),
+        ),
+        conditions=(_certificate_condition(),) if follows_caddy else (),
+        units=(
+            (Unit("mailserver-certificate.timer", fed_by=(_CERTIFICATE_TIMER,)),)
+            if follows_caddy
+            else ()
+        ),
+        project=Project(
+            "mailserver",
+            DIRECTORY,
+            services=("mailserver",),
+            mounted=tuple(wanted.at_creation),
+            reload=_RELOAD,
+            reload_on=tuple(wanted.live),
+            gates=_gates(host),
+            wait_seconds=300,
+        ),
+    )
+
+
+def api_address(fleet: Fleet, host: Host) -> str | None:
+    """Where the API is reached; None: in a Docker network of this host."""
+    if host.mailserver.api_address:
+        return host.mailserver.api_address
+    api = api_host(fleet)
+    return None if api is None or api.name == host.name else str(api.host.private_ipv4)
+
+
+def _certificate_files(fleet: Fleet, host: Host) -> list[File]:
+    settings = host.mailserver
+    if settings.tls == "given":
+        return [
+            File(f"{TLS}/{name}", fleet.value(ref).reveal().encode(), mode=0o600, secret=True)
+            for name, ref in (
+                ("certificate.pem", settings.certificate),
+                ("key.pem", settings.certificate_key),
+            )
+        ]
+    script = render("mailserver/certificate", name=settings.hostname)
+    return [
+        File(_CERTIFICATE_SCRIPT, script.content, mode=0o755),
+        File(_CERTIFICATE_SERVICE, shipped("mailserver/mailserver-certificate.service")),
+        File(_CERTIFICATE_TIMER, shipped("mailserver/mailserver-certificate.timer")),
+    ]
+
+
+def _certificate_condition() -> Condition:
+    return Condition(
+        "certificate",
+        f"{_CERTIFICATE_SCRIPT} status 2>/dev/null || echo absent",
+        "current",
+        f"{_CERTIFICATE_SCRIPT} install 60",
+    )
+
+
+def _gates(host: Host) -> tuple[Gate, ...]:
+    return (
+        Gate(HANDOFF_IN_FORCE, "user-patches.sh did not come to its end in the container"),
+        Gate(CONFIGURATION_IN_FORCE, "the image has not taken over the changed files"),
+        Gate(login(host), "submission does not accept the first account's password"),
+        Gate(served_certificate(), f"port 465 does not serve the certificate in {TLS}"),
+    )
+
+
+@pyinfra_deploy("mailserver")
+def deploy() -> None:
+    """Converge this component on the host at hand."""
+    if wanted := bundle_here(NAME):
+        settings = fleet_here().hosts[context_host.name].mailserver
+        if settings.version.partition("@")[0] not in TESTED_VERSIONS:
+            logger.warning(
+                f"{context_host.print_prefix}mailserver_version {settings.version} is outside the "
+                f"tested set ({', '.join(TESTED_VERSIONS)})"
+            )
+        files(name="files", bundle=wanted)
+        conditions(name="certificate", bundle=wanted)
+        services(name="services", bundle=wanted)

@@ -1,0 +1,106 @@
+"""What healthy means for the mailserver: it takes mail, knows its users, and can hand over."""
+
+from mailfleet.components.mailserver.configuration import CONFIG, PROBE_LOGIN, TLS
+from mailfleet.health.probe import Probe
+from mailfleet.settings.fleet import Fleet, Host
+
+_INSIDE = "docker exec mailserver"
+
+HANDOFF_IN_FORCE = (
+    f'[ "$({_INSIDE} cat /etc/mailfleet-handoff)" = '
+    f'"$(export LC_ALL=C; cd {CONFIG} && cat user-patches.sh handoff/* | sha256sum)" ]'
+)
+"""The image ignores the exit status of user-patches.sh, so its proof is compared with the files."""
+
+CONFIGURATION_IN_FORCE = (
+    f"{_INSIDE} sha512sum --check --status /tmp/docker-mailserver-config-chksum"
+)
+"""The image keeps hashes of the watched files as it last applied them (change-detection.sh)."""
+
+
+def login(host: Host) -> str:
+    """Shell that logs in to submission. The password is on curl's standard input, in no process
+    list; the certificate is another probe's."""
+    return (
+        "curl --silent --show-error --max-time 20 --ssl-reqd --insecure --request NOOP --config - "
+        f"smtp://127.0.0.1:587/{host.host.fqdn} <{PROBE_LOGIN} >/dev/null"
+    )
+
+
+def _certificate(port: int, starttls: str = "") -> str:
+    return (
+        f"openssl s_client -connect 127.0.0.1:{port}{starttls} </dev/null 2>/dev/null | "
+        "openssl x509 -noout -fingerprint -sha256"
+    )
+
+
+def served_certificate() -> str:
+    """Shell that holds the certificate on the wire against the file."""
+    return (
+        f'[ "$({_certificate(465)})" = '
+        f'"$(openssl x509 -noout -fingerprint -sha256 -in {TLS}/certificate.pem)" ]'
+    )
+
+
+def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
+    """What healthy means for this component, asked on the host."""
+    settings = host.mailserver
+    return (
+        Probe(
+            "SMTP on port 25",
+            "bash -c 'exec 3<>/dev/tcp/127.0.0.1/25 && read -r -t 5 line <&3 && "
+            'echo "$line" && printf "QUIT\\r\\n" >&3\' | tr -d "\\r" | grep \'^220\'',
+            "read `docker logs mailserver`",
+        ),
+        Probe(
+            "submission",
+            f"{login(host)} && echo '{settings.probe_account} can log in'",
+            "read `docker logs mailserver`; deploy again",
+        ),
+        Probe("user-patches.sh", f"{HANDOFF_IN_FORCE} && echo 'in force'", "deploy again"),
+        Probe("watched files", f"{CONFIGURATION_IN_FORCE} && echo 'in force'", "deploy again"),
+        *(_serves(port, starttls) for port, starttls in _TLS_PORTS.items()),
+        _handoff(host),
+        Probe(
+            "queue",
+            f"queue=$({_INSIDE} postqueue -j) || exit 1; "
+            'count=$(printf "%s" "$queue" | grep -c .); echo "$count in the queue"; '
+            '! printf "%s" "$queue" | grep -q \'"queue_name": *"deferred"\' || exit 2',
+            "some mail waits: `mailfleet queue INVENTORY` says why",
+        ),
+    )
+
+
+_TLS_PORTS = {25: " -starttls smtp", 465: "", 587: " -starttls smtp"}
+
+
+def _serves(port: int, starttls: str) -> Probe:
+    """A renewal is followed to the wire, and its end is told a week before."""
+    file = f"{TLS}/certificate.pem"
+    return Probe(
+        f"certificate on port {port}",
+        f'served=$({_certificate(port, starttls)}) && [ "$served" = '
+        f'"$(openssl x509 -noout -fingerprint -sha256 -in {file})" ] || '
+        f"{{ echo 'another certificate than {file} is served'; exit 1; }}; "
+        f'echo "valid until $(openssl x509 -noout -enddate -in {file} | cut -d= -f2)"; '
+        f"openssl x509 -noout -checkend 604800 -in {file} >/dev/null || exit 2",
+        "run `/opt/mailserver/bin/certificate install 60` and read what it says",
+    )
+
+
+def _handoff(host: Host) -> Probe:
+    remedy = "mail waits in the queue until the API answers: look at the API, its address and key"
+    if host.mailserver.handoff == "lmtp":
+        return Probe(
+            "e-mail API",
+            f"{_INSIDE} bash -c 'exec 3<>/dev/tcp/email-api/2400 && read -r -t 5 line <&3 && "
+            'echo "$line" && printf "QUIT\\r\\n" >&3\' | tr -d "\\r" | grep \'^220 \'',
+            remedy,
+        )
+    return Probe(
+        "e-mail API",
+        f"code=$({_INSIDE} curl --disable --config /etc/curl-email.conf --max-time 10 "
+        "--write-out '%{http_code}' --data '' https://email-api/v1/email/check); "
+        '[ "$code" = 204 ] && echo \'takes the key\' || { echo "answers $code"; exit 1; }',
+        remedy,
+    )

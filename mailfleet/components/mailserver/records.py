@@ -1,0 +1,109 @@
+"""DNS records of the mailserver: its name, the domains it takes mail for, those that send."""
+
+from collections.abc import Iterator
+
+from mailfleet.dns.hosts import address_records, addresses
+from mailfleet.dns.keys import UnusableKey, public_key
+from mailfleet.dns.record import Record, Severity
+from mailfleet.settings.errors import Problem, SettingsError
+from mailfleet.settings.fleet import Fleet, Host
+
+_REQUIRED, _RECOMMENDED = Severity.REQUIRED, Severity.RECOMMENDED
+
+
+def records(fleet: Fleet) -> list[Record]:
+    """What every mailserver of the fleet needs. Raises SettingsError and SecretsError."""
+    return [
+        record
+        for host in fleet.with_role("mailserver")
+        for part in (_name(fleet, host), _incoming(host), _sending(fleet, host))
+        for record in part
+    ]
+
+
+def _name(fleet: Fleet, host: Host) -> Iterator[Record]:
+    name = host.mailserver.hostname
+    yield from address_records(
+        fleet,
+        name,
+        [host],
+        why="mail arrives here, and applications submit here",
+        otherwise="Mail to the domains of the mailserver does not arrive.",
+        severity=_REQUIRED,
+        source="RFC 5321 section 5.1",
+    )
+    yield Record(
+        name,
+        "TXT",
+        ("v=spf1 a -all",),
+        "SPF of the HELO name, which is what receivers check on bounces",
+        "Bounces and other mail with an empty envelope sender count as unauthenticated.",
+        _RECOMMENDED,
+        "RFC 7208 sections 2.3 and 2.4",
+    )
+    for address in addresses(host):
+        yield Record(
+            address.reverse_pointer,
+            "PTR",
+            (name,),
+            "a sending address must name the HELO name; set it where the address is rented",
+            "Google and many others refuse mail from this address.",
+            _REQUIRED,
+            "RFC 8601 section 2.7.3; Google, Email sender guidelines",
+        )
+
+
+def _incoming(host: Host) -> Iterator[Record]:
+    settings = host.mailserver
+    for domain in settings.domains:
+        yield Record(
+            domain,
+            "MX",
+            (f"10 {settings.hostname}",),
+            "mail to aliases of this domain arrives at the mailserver",
+            "Mail to this domain does not arrive.",
+            _REQUIRED,
+            "RFC 5321 section 5.1",
+        )
+
+
+def _sending(fleet: Fleet, host: Host) -> Iterator[Record]:
+    settings = host.mailserver
+    for domain in settings.sending_domains:
+        if settings.relay_host is None:
+            yield Record(
+                domain,
+                "TXT",
+                (f"v=spf1 a:{settings.hostname} ~all",),
+                "lets receivers accept what users submit at the mailserver",
+                "Receivers put mail of this domain into spam or refuse it.",
+                _REQUIRED,
+                "RFC 7208",
+            )
+        if settings.dkim:
+            yield Record(
+                f"{settings.dkim_selector}._domainkey.{domain}",
+                "TXT",
+                (f"v=DKIM1; h=sha256; k=rsa; p={_public_key(fleet, host)}",),
+                "DKIM key of mail that users submit at the mailserver",
+                "The signature of such mail cannot be verified, and much of it ends in spam.",
+                _REQUIRED,
+                "RFC 6376 section 3.6",
+            )
+        yield Record(
+            f"_dmarc.{domain}",
+            "TXT",
+            ("v=DMARC1; p=none",),
+            "Google, Yahoo and Microsoft refuse bulk mail of a domain without a DMARC policy",
+            "Google, Yahoo and Microsoft refuse this domain's mail once there is much of it.",
+            _REQUIRED,
+            "RFC 9989; Google, Email sender guidelines",
+        )
+
+
+def _public_key(fleet: Fleet, host: Host) -> str:
+    reference = host.mailserver.dkim_key
+    try:
+        return public_key(fleet.value(reference).reveal())
+    except UnusableKey as error:
+        raise SettingsError([Problem("secret store", reference.name, str(error))]) from None
