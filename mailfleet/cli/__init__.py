@@ -11,6 +11,7 @@ from mailfleet.cli.dns import dns
 from mailfleet.cli.health import health
 from mailfleet.cli.lab import lab
 from mailfleet.cli.postal import postal
+from mailfleet.cli.queue import queue
 from mailfleet.cli.secrets import secrets
 from mailfleet.cli.settings import render, settings
 
@@ -21,5 +22,5 @@ def main() -> None:
     """Run your own mail infrastructure from one description."""
 
 
-for command in (dns, health, lab, postal, render, secrets, settings):
+for command in (dns, health, lab, postal, queue, render, secrets, settings):
     main.add_command(command)

@@ -1,0 +1,200 @@
+"""`mailfleet queue`: what waits in Postfix and Postal, and what to do with it."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+
+import click
+from pyinfra.api.command import StringCommand
+from pyinfra.api.host import Host as PyinfraHost
+
+from mailfleet.cli.connect import connected
+from mailfleet.components.mailserver import queue as postfix
+from mailfleet.components.postal import queue as postal
+from mailfleet.health.queue import ACTIONS, Action, Waiting, concerned, summary
+from mailfleet.settings.errors import SettingsError
+from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet
+from mailfleet.settings.load import fleet_of, load_inventory
+from mailfleet.settings.origin import Sources
+
+_SHOWN = 20
+_ROLES = ("mailserver", "database")
+
+
+@dataclass(frozen=True)
+class Unanswered(Exception):
+    """A host that did not tell its queue."""
+
+    host: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.host}: {self.why}"
+
+
+def _run(host: PyinfraHost, command: str) -> str:
+    """Output of shell on a host. Raises Unanswered."""
+    if not host.connected:
+        raise Unanswered(host.name, "cannot log in")
+    done, output = host.run_shell_command(
+        StringCommand(command), _sudo=bool(host.data.get("_sudo"))
+    )
+    if not done:
+        raise Unanswered(host.name, output.stderr.strip() or "the command failed")
+    return str(output.stdout)
+
+
+def _look(fleet: Fleet, host: PyinfraHost) -> list[Waiting]:
+    known = fleet.hosts[host.name]
+    found: list[Waiting] = []
+    if known.has("mailserver"):
+        found += postfix.parse(host.name, _run(host, postfix.LOOK))
+    if known.has("database") and fleet.with_role(*POSTAL_PROCESSES):
+        found += postal.parse(host.name, _run(host, postal.look(fleet.postal)))
+    return sorted(found, key=lambda entry: (entry.program, entry.arrived))
+
+
+def _act(fleet: Fleet, host: PyinfraHost, action: Action, entries: Iterable[Waiting]) -> None:
+    for program, group in groupby(entries, key=lambda entry: entry.program):
+        chosen = list(group)
+        if program == "Postfix":
+            _run(host, postfix.act(action, chosen))
+        else:
+            _run(host, postal.act(fleet.postal, action, chosen))
+
+
+def _duration(seconds: int) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _show(host: str, program: str, waiting: Sequence[Waiting]) -> None:
+    total = summary(waiting)
+    line = f"{total.count} waiting"
+    if total.count:
+        line += f", oldest {_duration(total.oldest_seconds)}, {total.held} held"
+    click.echo(f"{host}  {program:8} {line}")
+    for reason, count in total.reasons:
+        click.echo(f"  {count:6}  {reason}")
+
+
+def _plan(action: Action, entries: Sequence[Waiting]) -> None:
+    click.echo(f"\n{action} {len(entries)} of them:")
+    for entry in entries[:_SHOWN]:
+        sender = entry.sender or "<>"
+        click.echo(
+            f"  {entry.host}  {entry.program}  {entry.id}  {sender} -> "
+            f"{', '.join(entry.recipients)}  {entry.reason}"
+        )
+    if len(entries) > _SHOWN:
+        click.echo(f"  ... and {len(entries) - _SHOWN} more")
+
+
+@click.command()
+@click.argument("inventory")
+@click.argument("action", required=False, type=click.Choice(ACTIONS))
+@click.option("--host", "hosts", multiple=True, help="Only these hosts; may be repeated.")
+@click.option("--id", "ids", multiple=True, help="Only these queue ids; may be repeated.")
+@click.option("--recipient", help="Only mail to a recipient that holds this text.")
+@click.option("--reason", help="Only mail whose reason holds this text.")
+@click.option("--json", "as_json", is_flag=True, help="Print every entry as JSON.")
+@click.option("--yes", is_flag=True, help="Do not ask before acting.")
+def queue(
+    inventory: str,
+    action: Action | None,
+    hosts: tuple[str, ...],
+    ids: tuple[str, ...],
+    recipient: str | None,
+    reason: str | None,
+    as_json: bool,
+    yes: bool,
+) -> None:
+    """Show the queues of Postfix and Postal: how many, how old, and why.
+
+    \b
+    ACTION, after the plan was shown and confirmed:
+      flush    try again now
+      hold     do not try until it is released
+      release  end a hold
+      delete   remove for good; the sender is told nothing
+
+    Exits 2 when a host did not answer, 1 when nothing could be asked."""
+    try:
+        loaded = load_inventory(inventory)
+        fleet = fleet_of(loaded, Sources(inventory))
+    except SettingsError as error:
+        click.echo(f"mailfleet: {error}", err=True)
+        sys.exit(1)
+    unknown = set(hosts) - set(fleet.hosts)
+    if unknown:
+        click.echo(f"mailfleet: no host {', '.join(sorted(unknown))}", err=True)
+        sys.exit(1)
+
+    def chosen(entry: Waiting) -> bool:
+        return (
+            (not ids or entry.id in ids)
+            and (recipient is None or any(recipient in one for one in entry.recipients))
+            and (reason is None or reason in entry.reason)
+        )
+
+    failed = False
+    with connected(loaded, fleet, _ROLES) as asked:
+        seen: dict[str, tuple[PyinfraHost, list[Waiting]]] = {}
+        for host in asked:
+            if hosts and host.name not in hosts:
+                continue
+            try:
+                seen[host.name] = host, [one for one in _look(fleet, host) if chosen(one)]
+            except Unanswered as error:
+                click.echo(f"mailfleet: {error}", err=True)
+                failed = True
+        if as_json:
+            everything = [asdict(entry) for _, entries in seen.values() for entry in entries]
+            click.echo(json.dumps(everything, indent=2))
+        else:
+            for host, entries in seen.values():
+                for program in _programs(fleet, host.name):
+                    mine = [entry for entry in entries if entry.program == program]
+                    _show(host.name, program, mine)
+        if action is not None:
+            failed |= not _carry_out(fleet, action, seen, yes)
+    sys.exit(2 if failed else 0)
+
+
+def _programs(fleet: Fleet, host: str) -> list[str]:
+    known = fleet.hosts[host]
+    programs = ["Postfix"] if known.has("mailserver") else []
+    if known.has("database") and fleet.with_role(*POSTAL_PROCESSES):
+        programs.append("Postal")
+    return programs
+
+
+def _carry_out(
+    fleet: Fleet,
+    action: Action,
+    seen: dict[str, tuple[PyinfraHost, list[Waiting]]],
+    yes: bool,
+) -> bool:
+    """Show the plan, ask, act. Returns whether every host did it."""
+    plan = {name: concerned(entries, action) for name, (_, entries) in seen.items()}
+    entries = [entry for chosen in plan.values() for entry in chosen]
+    if not entries:
+        click.echo(f"\nnothing to {action}")
+        return True
+    _plan(action, entries)
+    if not yes:
+        click.confirm("Go ahead?", abort=True)
+    done = True
+    for name, chosen in plan.items():
+        if not chosen:
+            continue
+        try:
+            _act(fleet, seen[name][0], action, chosen)
+        except Unanswered as error:
+            click.echo(f"mailfleet: {error}", err=True)
+            done = False
+    return done

@@ -1,0 +1,39 @@
+"""Postfix's queue inside the mailserver's container, by postqueue(1) and postsuper(1)."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+from mailfleet.health.queue import Action, Waiting
+
+LOOK = "docker exec mailserver postqueue -j"
+
+_OPTIONS = {"hold": "-h", "release": "-H", "delete": "-d"}
+
+
+def parse(host: str, output: str) -> Iterator[Waiting]:
+    """Entries of `postqueue -j`: one JSON object a line."""
+    for line in output.splitlines():
+        entry = json.loads(line)
+        recipients = entry["recipients"]
+        reasons = [one["delay_reason"] for one in recipients if "delay_reason" in one]
+        yield Waiting(
+            host=host,
+            program="Postfix",
+            id=entry["queue_id"],
+            arrived=entry["arrival_time"],
+            state="held" if entry["queue_name"] == "hold" else entry["queue_name"],
+            sender=entry["sender"],
+            recipients=tuple(one["address"] for one in recipients),
+            reason=reasons[0] if reasons else "",
+        )
+
+
+def act(action: Action, entries: Sequence[Waiting]) -> str:
+    """Shell that does it, to these entries and no others: what came since stays as it is."""
+    ids = "".join(f"{entry.id}\n" for entry in entries)
+    if action == "flush":
+        command = "while read -r id; do postqueue -i $id; done"
+    else:
+        # A name that is gone by now, because it was delivered, is no error.
+        command = f"postsuper {_OPTIONS[action]} -"
+    return f"docker exec -i mailserver sh -c '{command}' <<'END'\n{ids}END"

@@ -1,0 +1,61 @@
+"""Postal's queue: the table queued_messages of its main database. The messages themselves and why
+they wait are in the database of each mail server."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+from mailfleet.health.queue import Action, Waiting
+from mailfleet.settings.postal import PostalSettings
+
+_CLIENT = "docker exec -i mariadb mariadb --user=root --batch --skip-column-names --raw"
+_HELD = "9999-12-31 00:00:00"
+"""`retry_after` of a held entry: workers take what is NULL or in the past."""
+
+
+def look(settings: PostalSettings) -> str:
+    """Shell that prints one JSON object for each entry."""
+    queue, prefix = f"`{settings.database_name}`.queued_messages", settings.database_prefix
+    # One SELECT for each mail server that has something in the queue; the database writes them.
+    entry = (
+        "SELECT JSON_OBJECT('id', q.id, 'arrived', UNIX_TIMESTAMP(q.created_at), "
+        "'attempts', q.attempts, 'locked', q.locked_by IS NOT NULL, "
+        f"'held', COALESCE(q.retry_after >= '{_HELD}', 0), "
+        "'sender', m.mail_from, 'recipient', m.rcpt_to, 'reason', "
+        "(SELECT d.details FROM `PREFIX-server-SERVER`.deliveries d WHERE d.message_id = m.id "
+        f"ORDER BY d.id DESC LIMIT 1)) FROM {queue} q JOIN `PREFIX-server-SERVER`.messages m "
+        "ON m.id = q.message_id WHERE q.server_id = SERVER;"
+    ).replace("PREFIX", prefix)
+    literal = entry.replace("'", "''")
+    make = f"SELECT REPLACE('{literal}', 'SERVER', server_id) FROM {queue} GROUP BY server_id;"
+    return f"{_CLIENT} <<'END' | {_CLIENT}\n{make}\nEND"
+
+
+def parse(host: str, output: str) -> Iterator[Waiting]:
+    """Entries of `look`."""
+    for line in output.splitlines():
+        entry = json.loads(line)
+        state = "deferred" if entry["attempts"] else "active"
+        yield Waiting(
+            host=host,
+            program="Postal",
+            id=str(entry["id"]),
+            arrived=int(float(entry["arrived"])),
+            state="held" if entry["held"] else "active" if entry["locked"] else state,
+            sender=entry["sender"] or "",
+            recipients=(entry["recipient"] or "",),
+            reason=entry["reason"] or "",
+        )
+
+
+def act(settings: PostalSettings, action: Action, entries: Sequence[Waiting]) -> str:
+    """Shell that does it. What a worker has in hand is left to it."""
+    ids = ", ".join(str(int(entry.id)) for entry in entries)
+    queue = f"`{settings.database_name}`.queued_messages"
+    where = f"WHERE id IN ({ids}) AND locked_by IS NULL"
+    statement = {
+        "flush": f"UPDATE {queue} SET retry_after = NULL {where}",
+        "hold": f"UPDATE {queue} SET retry_after = '{_HELD}' {where}",
+        "release": f"UPDATE {queue} SET retry_after = NULL {where}",
+        "delete": f"DELETE FROM {queue} {where}",
+    }[action]
+    return f"{_CLIENT} <<'END'\n{statement};\nEND"

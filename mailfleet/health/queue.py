@@ -1,0 +1,61 @@
+"""Mail that waits: what every queue of the fleet has in common."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Action = Literal["flush", "hold", "release", "delete"]
+ACTIONS: tuple[Action, ...] = ("flush", "hold", "release", "delete")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One message in one queue."""
+
+    host: str
+    program: str
+    id: str
+    arrived: int
+    """Unix time."""
+    state: str
+    """`active`, `deferred`, `held` and the like."""
+    sender: str
+    recipients: tuple[str, ...]
+    reason: str
+    """Why the last try failed; empty before the first."""
+
+    @property
+    def held(self) -> bool:
+        return self.state == "held"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A queue in one line."""
+
+    count: int
+    held: int
+    oldest_seconds: int
+    reasons: tuple[tuple[str, int], ...]
+    """The most frequent ones first."""
+
+
+def summary(waiting: Sequence[Waiting], now: float | None = None) -> Summary:
+    moment = time.time() if now is None else now
+    oldest = min((entry.arrived for entry in waiting), default=int(moment))
+    reasons = Counter(entry.reason for entry in waiting if entry.reason)
+    return Summary(
+        len(waiting),
+        sum(entry.held for entry in waiting),
+        max(0, int(moment - oldest)),
+        tuple(reasons.most_common()),
+    )
+
+
+def concerned(waiting: Sequence[Waiting], action: Action) -> list[Waiting]:
+    """Those on which an action has an effect: what is held is neither tried nor held again."""
+    if action == "delete":
+        return list(waiting)
+    return [entry for entry in waiting if entry.held == (action == "release")]
