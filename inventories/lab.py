@@ -1,8 +1,10 @@
 """The test fleet of `mailfleet lab up`: whole Debian machines in containers on this machine."""
 
+import ipaddress
 import sys
 
 from lab.state import LabError, read_lab
+from mailfleet.secrets import generate, secret
 from mailfleet.settings.docker import Registry
 
 try:
@@ -34,8 +36,8 @@ _postal1, _mx1, _postal2 = _host("postal1"), _host("mx1"), _host("postal2")
 
 postal = [_postal1]
 database = [_postal1]
-caddy = [_postal1]
-# Lightsail's part: base and Docker for now.
+caddy = [_postal1, _mx1]
+# Lightsail's part: SMTP ingress.
 mailserver = [_mx1]
 # Empty: the target of a move.
 server = [_postal2]
@@ -49,6 +51,16 @@ _settings = {
     "postal_track_domains": ["track.lab.test", "click.lab.test"],
     "postal_smtp_ports": [25, 2525],
     "postal_admin_email": "admin@lab.test",
+    "mailserver_hostname": "mx1.lab.test",
+    "mailserver_domains": ["in.lab.test"],
+    "mailserver_postmaster": "postmaster@in.lab.test",
+    "mailserver_accounts": {"app@lab.test": secret("mailserver/app", generate.password(32))},
+    # First contact is looked at elsewhere; here every client is a stranger again after a deploy.
+    "mailserver_postscreen": "ignore",
+    "email_api_aliases": {
+        "postmaster@in.lab.test": ["inbox@internet.test"],
+        "sales@in.lab.test": ["inbox@internet.test"],
+    },
     "caddy_acme_email": "admin@lab.test",
     # The lab's "internet" has an ACME server of its own, and receives mail.
     "caddy_acme_directory": _lab.acme_directory,
@@ -71,7 +83,12 @@ if _lab.registry:
         "mariadb_image": f"{_lab.registry}/mariadb",
         "caddy_image": f"{_lab.registry}/caddy",
         "postal_image": f"{_lab.registry}/postalserver/postal",
+        "mailserver_image": f"{_lab.registry}/docker-mailserver/docker-mailserver",
     }
+
+# Until a host has the role email_api: this machine's address in the lab's network.
+_network = ipaddress.ip_network(f"{_lab.hosts['mx1'].address}/24", strict=False)
+_settings["mailserver_api_address"] = str(_network[1])
 
 # pyinfra's group of the file's own name, with its settings: it has the last word over the others.
 lab = ([_postal1, _mx1, _postal2], _settings)

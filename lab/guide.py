@@ -5,7 +5,7 @@ from lab.state import Lab
 _GUIDE = """
 What stands where
   postal1    {postal1}   Postal (web, SMTP, worker), MariaDB, Caddy
-  mx1        {mx1}   a server as Lightsail gives it; bare so far
+  mx1        {mx1}   a server as Lightsail gives it; bare until deploys/mailserver.py
   postal2    {postal2}   an empty server
   ns1        {ns1}    authoritative DNS of lab.test and internet.test, and the resolver
   internet1  {internet1}    the rest of the world: receives mail, issues certificates (ACME)
@@ -25,7 +25,7 @@ What to type next
   .venv/bin/pyinfra inventories/lab.py deploys/postal.py --dry --diff      ... and see it named
   .venv/bin/pyinfra inventories/lab.py deploys/postal.py           put it right
   .venv/bin/mailfleet health inventories/lab.py --role postal      how everything is
-  .venv/bin/pyinfra inventories/lab.py deploys/site.py             base and Docker on every host
+  .venv/bin/pyinfra inventories/lab.py deploys/site.py             every component on every host
   make down                                                        remove the lab
 """
 

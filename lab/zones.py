@@ -26,6 +26,8 @@ def zones(fleet: Topology) -> dict[str, list[Record]]:
         (DOMAIN, "TXT", f'"v=spf1 mx include:spf.{postal} -all"'),
         (f"_dmarc.{DOMAIN}", "TXT", '"v=DMARC1; p=none"'),
         (mail, "A", mx1),
+        (f"in.{DOMAIN}", "MX", f"10 mx1.{DOMAIN}."),
+        (f"mx1.{DOMAIN}", "TXT", '"v=spf1 a -all"'),
         # Postal manual, "DNS configuration".
         (postal, "A", postal1),
         (f"mx.{postal}", "A", postal1),

@@ -23,7 +23,7 @@ postal1, mx1, postal2 = (dict(_lab[f"_{{name}}"][1]) for name in ("postal1", "mx
 groups = {{
     "postal": ["postal1"],
     "database": ["postal1"],
-    "caddy": ["postal1"],
+    "caddy": ["postal1", "mx1"],
     "mailserver": ["mx1"],
     "server": ["postal2"],
 }}

@@ -32,7 +32,7 @@ _SETTINGS = {
         ("port 443/tcp is taken twice", "caddy", "postal_smtp_ports"),
     ),
     "host in no group": (
-        'groups["mailserver"] = []\ngroups["mailservers"] = ["mx1"]',
+        'groups["mailserver"], groups["caddy"] = [], ["postal1"]\ngroups["mailservers"] = ["mx1"]',
         ("host mx1", "is in no role group", "did you mean mailserver?"),
     ),
     "a word where a number belongs, which Postal takes for 0": (

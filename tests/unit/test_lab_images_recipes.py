@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 IMAGES = Path(__file__).parents[2] / "lab" / "images"
-RECIPES = [IMAGES / name for name in ("caddy", "mariadb", "postal-standin")]
+RECIPES = [IMAGES / name for name in ("caddy", "mailserver-standin", "mariadb", "postal-standin")]
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
