@@ -8,6 +8,7 @@ monkey.patch_all()
 import click
 
 from mailfleet.cli.dns import dns
+from mailfleet.cli.drift import drift
 from mailfleet.cli.health import health
 from mailfleet.cli.lab import lab
 from mailfleet.cli.postal import postal
@@ -22,5 +23,5 @@ def main() -> None:
     """Run your own mail infrastructure from one description."""
 
 
-for command in (dns, health, lab, postal, queue, render, secrets, settings):
+for command in (dns, drift, health, lab, postal, queue, render, secrets, settings):
     main.add_command(command)

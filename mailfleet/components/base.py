@@ -70,8 +70,8 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             ),
             Condition(
                 "kernel settings",
-                f"sysctl -n {' '.join(sorted(sysctl))} | tr '\\t' ' '",
-                "\n".join(str(sysctl[key]) for key in sorted(sysctl)),
+                f"sysctl {' '.join(sorted(sysctl))} | tr '\\t' ' '",
+                "\n".join(f"{key} = {sysctl[key]}" for key in sorted(sysctl)),
                 f"sysctl -q -p {_SYSCTL}",
             ),
             _swap(settings.swap_below_mb, settings.swap_size_mb),

@@ -128,7 +128,7 @@ def native_password_hash(password: Secret) -> str:
     return "*" + hashlib.sha1(inner, usedforsecurity=False).hexdigest().upper()
 
 
-def _grants(database: str, prefix: str) -> tuple[str, ...]:
+def grants(database: str, prefix: str) -> tuple[str, ...]:
     """Scopes as GRANT takes and SHOW GRANTS prints them: `_` and `%` are wildcards in them."""
     exact, start = (name.replace("_", "\\_") for name in (database, prefix))
     return (f"`{exact}`.*", f"`{start}-%`.*")
@@ -164,7 +164,7 @@ def postal_user(
     + key: keys the fingerprint that is kept on the host
     """
     stored = native_password_hash(password)
-    scopes = _grants(database, prefix)
+    scopes = grants(database, prefix)
     fingerprint = user_fingerprint(key, user, stored, scopes)
     seen = observe(context_host)
     lines = seen.facts.get(f"{NAME}/server", ())

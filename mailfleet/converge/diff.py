@@ -17,6 +17,10 @@ from mailfleet.converge.plan import FileChanges, observe
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
+_MOST_BYTES = 1_000_000
+"""Whatever was put in place of a configuration file need not come over whole."""
+
+
 class Contents(FactBase[dict[str, bytes]]):
     """Content of several files: path -> bytes."""
 
@@ -24,7 +28,8 @@ class Contents(FactBase[dict[str, bytes]]):
     def command(self, paths: Sequence[str]) -> str:
         return (
             "\n".join(
-                f"echo '##'{shlex.quote(path)}; base64 -- {shlex.quote(path)} 2>/dev/null"
+                f"echo '##'{shlex.quote(path)}; "
+                f"head -c {_MOST_BYTES} -- {shlex.quote(path)} 2>/dev/null | base64"
                 for path in paths
             )
             + "\nexit 0"

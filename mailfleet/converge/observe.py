@@ -119,11 +119,14 @@ class Wanted:
                 heading = f"##fact {bundle.component}/{name}"
                 asked.append(f"( say \"$(echo '{heading}'; ( {command}\n) 2>&1)\" ) &")
         known = ["known=$(", *sections, ")", '( say "$known" )']
-        return "\n".join(["export LC_ALL=C", _SAY, *asked, *known, "wait", "exit 0"])
+        return "\n".join(["export LC_ALL=C", _DOCKER, _SAY, *asked, *known, "wait", "exit 0"])
 
 
 # One whole answer after the other. Each caller opens the lock anew: it belongs to who opened it.
 _SAY = "say() { exec 9</; flock 9; printf '%s\\n' \"$1\"; }"
+
+# A question to a stopped Docker would start it, by its socket.
+_DOCKER = "systemctl is-active --quiet docker.service || docker() { return 1; }"
 
 _LABELS = ("project", "service", "config-hash")
 

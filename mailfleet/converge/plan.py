@@ -1,8 +1,11 @@
 """The plan of a run on one host: its bundles, and the host's state compared with them."""
 
+import runpy
 import time
 from collections.abc import Callable, Collection, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from pyinfra import host as context_host
@@ -50,14 +53,49 @@ _COMPONENTS: dict[str, Planned] = {}
 """Those of the deploys so far, by name."""
 
 
-def _any_host(fleet: Fleet, host: FleetHost) -> bool:
+def any_host(fleet: Fleet, host: FleetHost) -> bool:
+    """Leaves no host alone."""
     return True
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a deploy goes through: components, on hosts with one of some roles, if `only` says so
+    too."""
+
+    components: frozenset[str]
+    roles: frozenset[str]
+    only: Callable[[Fleet, FleetHost], bool]
+
+
+class _OnlyAsked(BaseException):
+    """Ends a deploy file at its plan."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+
+_asking: ContextVar[bool] = ContextVar("asking", default=False)
+
+
+def scope_of(deploy: str) -> Scope:
+    """What a deploy file plans, without running what follows. Raises Refused where it is none."""
+    if not Path(deploy).is_file():
+        raise Refused(f"{deploy}: no such deploy file")
+    token = _asking.set(True)
+    try:
+        runpy.run_path(deploy)
+    except _OnlyAsked as asked:
+        return asked.scope
+    finally:
+        _asking.reset(token)
+    raise Refused(f"{deploy}: calls no plan(): name a deploy such as deploys/postal.py")
 
 
 def plan(
     components: Iterable[Planned],
     roles: Collection[str] = EVERY_HOST,
-    only: Callable[[Fleet, FleetHost], bool] = _any_host,
+    only: Callable[[Fleet, FleetHost], bool] = any_host,
 ) -> None:
     """First line of a deploy: render the bundles of the components that this host carries, and
     look at the host once for all of them.
@@ -66,6 +104,9 @@ def plan(
     + roles: leave hosts without one of these roles alone
     + only: leave hosts for which this is false alone
     """
+    if _asking.get():
+        names = frozenset(component.NAME for component in components)
+        raise _OnlyAsked(Scope(names, frozenset(roles), only))
     fleet, host = current_fleet(context_state), current_host(context_state, context_host)
     deployed = {component.NAME: component for component in components}
     _COMPONENTS.update(deployed)

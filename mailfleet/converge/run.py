@@ -49,7 +49,7 @@ class Run(BaseStateCallback):
 
     @override
     def host_connect(self, state: State, host: PyinfraHost) -> None:  # type: ignore[override]
-        _send_at_once(host)
+        send_at_once(host)
         self._count(host)
 
     @override
@@ -74,7 +74,7 @@ class Run(BaseStateCallback):
             setattr(host.connector, name, counted)
 
 
-def _send_at_once(host: PyinfraHost) -> None:
+def send_at_once(host: PyinfraHost) -> None:
     """paramiko leaves Nagle's algorithm on: every command then waits some 40 ms for a delayed
     acknowledgement. Connections without a socket (`@local`, ProxyCommand) have nothing to set."""
     client = getattr(host.connector, "client", None)

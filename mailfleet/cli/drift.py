@@ -1,0 +1,81 @@
+"""`mailfleet drift`: is every host as described?"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from mailfleet.converge.run import Refused
+from mailfleet.drift.finding import REPORT, Finding, Report
+from mailfleet.drift.page import page
+from mailfleet.drift.run import drift as drift_of
+from mailfleet.secrets import SecretsError
+from mailfleet.settings.errors import SettingsError
+from mailfleet.templates import TemplateProblem
+
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+
+
+@click.command()
+@click.argument("inventory")
+@click.argument("deploys", nargs=-1, metavar="[DEPLOY]...")
+@click.option("--sudo", is_flag=True, help="Look with sudo, like pyinfra's own --sudo.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option(
+    "--html",
+    "html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the report as one HTML page too.",
+)
+def drift(
+    inventory: str, deploys: tuple[str, ...], sudo: bool, as_json: bool, html: Path | None
+) -> None:
+    """Name every difference between the description and the hosts. Changes nothing.
+
+    DEPLOYs such as deploys/postal.py restrict it to what these go through; by default every
+    component of every host is compared.
+
+    Exits 0 when there is none, 2 when there is drift, 1 when a host could not be asked."""
+    try:
+        report = drift_of(inventory, deploys, sudo)
+        if html:
+            html.write_text(page(report), encoding="utf-8")
+    except (SettingsError, SecretsError, TemplateProblem, Refused) as error:
+        click.echo(f"mailfleet: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        click.echo(f"mailfleet: {error.filename}: {error.strerror}", err=True)
+        sys.exit(1)
+    if as_json:
+        click.echo(REPORT.dump_json(report, indent=2).decode())
+    else:
+        show(report, deploys)
+    sys.exit(report.exit_code)
+
+
+def show(report: Report, deploys: tuple[str, ...] = ()) -> None:
+    """One line for each host, and below it what differs there."""
+    for host in report.hosts:
+        if host.error:
+            click.echo(f"{host.name}: {click.style(host.error, 'red')}")
+            continue
+        count = len(host.findings)
+        told = click.style(f"{count} differ", "yellow") if count else click.style("none", "green")
+        click.echo(f"{click.style(host.name, bold=True)}: {told}")
+        for finding in host.findings:
+            for line in lines(finding):
+                click.echo(line)
+    if report.findings:
+        names = " ".join(deploys) or "deploys/site.py"
+        click.echo(f"To deploy again: pyinfra {report.inventory} {names}")
+
+
+def lines(finding: Finding) -> list[str]:
+    """A finding for a terminal."""
+    kind = click.style(finding.kind.value, "yellow")
+    return [
+        f"  {finding.component}: {kind} {finding.name}",
+        f"      wanted {finding.wanted}; seen {finding.seen}",
+        *(click.style(f"      {line}", _COLOURS.get(line[:1])) for line in finding.diff),
+        f"      -> {finding.remedy}",
+    ]

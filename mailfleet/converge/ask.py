@@ -1,0 +1,88 @@
+"""Ask several hosts at once without changing them; one that is off keeps no other waiting."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import gevent
+from pyinfra.api.config import Config
+from pyinfra.api.connect import connect_all, disconnect_all
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.host import Host as PyinfraHost
+from pyinfra.api.inventory import Inventory
+from pyinfra.api.state import State
+from pyinfra.context import ctx_state
+
+from mailfleet.converge.run import send_at_once
+
+Answer = TypeVar("Answer")
+
+LOGIN_REMEDY = "see that the host is up, and that its SSH address, port and key are as described"
+SUDO_REMEDY = "let the SSH user use sudo without a password"
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """Why a host could not be asked, and what to do."""
+
+    finding: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Asking(Generic[Answer]):
+    """One question to some hosts of an inventory, with pyinfra's connections."""
+
+    inventory: Inventory
+    hosts: Sequence[str]
+    question: Callable[[PyinfraHost], Answer]
+    sudo: bool = False
+    """For hosts whose inventory does not say."""
+    connect_seconds: int = 10
+    answer_seconds: float = 60
+
+    def answers(self) -> dict[str, Answer | NoAnswer]:
+        """Host -> its answer, in the order of `hosts`. Raises what the question raises."""
+        # Reported host by host, so one that is off must not end the whole run.
+        config = Config(FAIL_PERCENT=100, SUDO=self.sudo, CONNECT_TIMEOUT=self.connect_seconds)
+        state = State(check_for_changes=False)
+        state.cwd = str(Path.cwd())
+        with ctx_state.use(state):
+            asked = [host for host in self.inventory if host.name in self.hosts]
+            state.init(self.inventory, config, initial_limit=asked)
+            with suppress(PyinfraError):
+                connect_all(state)
+            for host in asked:
+                if host.connected:
+                    send_at_once(host)
+            jobs = {
+                host.name: state.pool.spawn(self._ask, host) for host in asked if host.connected
+            }
+            gevent.joinall(list(jobs.values()), timeout=self.answer_seconds)
+            found = {name: self._answer(name, jobs) for name in self.hosts}
+            with suppress(Exception):
+                disconnect_all(state)
+        return found
+
+    def _ask(self, host: PyinfraHost) -> Answer | NoAnswer:
+        try:
+            return self.question(host)
+        except EOFError:
+            # pyinfra asks for a password where sudo wants one, here without a terminal.
+            return NoAnswer("sudo asks for a password", SUDO_REMEDY)
+        except (PyinfraError, OSError) as error:
+            return NoAnswer(f"the connection was lost: {error}", LOGIN_REMEDY)
+
+    def _answer(
+        self, name: str, jobs: "dict[str, gevent.Greenlet[..., Answer | NoAnswer]]"
+    ) -> Answer | NoAnswer:
+        job = jobs.get(name)
+        if job is None:
+            return NoAnswer("cannot log in", LOGIN_REMEDY)
+        if not job.ready():
+            job.kill(block=False)
+            return NoAnswer(f"no answer within {self.answer_seconds:.0f} s", LOGIN_REMEDY)
+        answer: Answer | NoAnswer = job.get()
+        return answer

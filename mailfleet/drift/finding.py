@@ -1,0 +1,110 @@
+"""What drift consists of, as values: screen, page and exit code are made of them elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+DEPLOY = "deploy again"
+"""The remedy of whatever a deploy puts right by itself."""
+
+
+class Kind(StrEnum):
+    """What kind of thing differs."""
+
+    COMPONENT = "component"
+    PACKAGE = "package"
+    UPDATE = "update"
+    FILE = "file"
+    DIRECTORY = "directory"
+    EXTRA_FILE = "extra file"
+    CONDITION = "condition"
+    UNIT = "unit"
+    TIMER = "timer"
+    CONTAINER = "container"
+    IMAGE = "image"
+    RESTARTS = "restarts"
+    ORPHAN = "orphan"
+    STALE = "stale"
+    FIREWALL = "firewall"
+    PORT = "port"
+    SSHD = "sshd"
+    DAEMON = "daemon"
+    CERTIFICATE = "certificate"
+    GRANT = "grant"
+    VARIABLE = "variable"
+    SCHEMA = "schema"
+    CLOCK = "clock"
+    REBOOT = "reboot"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing on a host that is not as described."""
+
+    kind: Kind
+    name: str
+    """Path, unit, container, setting ...: what an operator would look for."""
+    wanted: str
+    seen: str
+    remedy: str
+    diff: tuple[str, ...] = ()
+    """Lines of a unified diff, secrets masked."""
+
+
+@checked_dataclass(frozen=True)
+class Finding:
+    """A difference, with the host it is on and the component it belongs to."""
+
+    host: str
+    component: str
+    kind: Kind
+    name: str
+    wanted: str
+    seen: str
+    remedy: str
+    diff: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, host: str, component: str, it: Difference) -> "Finding":
+        return cls(host, component, it.kind, it.name, it.wanted, it.seen, it.remedy, it.diff)
+
+
+@checked_dataclass(frozen=True)
+class HostReport:
+    """What was found on one host; `error` says why it could not be asked."""
+
+    name: str
+    findings: tuple[Finding, ...] = ()
+    error: str | None = None
+
+
+@checked_dataclass(frozen=True)
+class Report:
+    """The drift of a fleet."""
+
+    inventory: str
+    at: str
+    """When it was asked: ISO 8601, UTC."""
+    hosts: tuple[HostReport, ...]
+    version: Literal[1] = 1
+    """Of this format; a new one where fields are renamed or removed."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        return [finding for host in self.hosts for finding in host.findings]
+
+    @property
+    def exit_code(self) -> int:
+        """0: none, 1: a host could not be asked, 2: drift."""
+        if any(host.error for host in self.hosts):
+            return 1
+        return 2 if self.findings else 0
+
+
+REPORT = TypeAdapter(Report)
+"""Reads and writes reports as JSON, and knows their schema."""

@@ -1,0 +1,70 @@
+"""A look: a question to a host beyond what converge asks, and how its answer is judged."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from mailfleet.converge.bundle import Bundle
+from mailfleet.converge.observe import Observation
+from mailfleet.drift.finding import Difference, Kind
+
+_BUNDLE = "drift"
+_ANSWERED = "answered"
+
+
+def _always(seen: Observation) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Look:
+    """`command` is POSIX shell that changes nothing; unless it exits 0 there is no answer."""
+
+    component: str
+    name: str
+    command: str
+    judge: Callable[[Sequence[str]], Iterable[Difference]]
+    """Lines of output -> what differs. Pure."""
+    applies: Callable[[Observation], bool] = _always
+    """Whether what is asked is there to answer; what is down is a finding of its own."""
+
+    @property
+    def _key(self) -> str:
+        return f"{self.component}: {self.name}"
+
+    def differences(self, seen: Observation) -> Iterator[Difference]:
+        """What differs; one of kind `unknown` where the host gave no answer."""
+        if not self.applies(seen):
+            return
+        lines = seen.facts.get(f"{_BUNDLE}/{self._key}", ())
+        if lines[-1:] == (_ANSWERED,):
+            yield from self.judge(lines[:-1])
+        else:
+            said = " ".join(lines[-1:]) or "nothing"
+            yield Difference(
+                Kind.UNKNOWN, self.name, "an answer", said, "look on the host why it cannot tell"
+            )
+
+
+def as_bundle(looks: Iterable[Look]) -> Bundle:
+    """The looks as facts, so that they travel with what converge asks, in one round trip."""
+    return Bundle(
+        _BUNDLE,
+        facts={look._key: f"( {look.command}\n) && echo {_ANSWERED}" for look in looks},
+    )
+
+
+def docker_runs(seen: Observation) -> bool:
+    """Whether Docker can be asked."""
+    return seen.units.get("docker.service", {}).get("ActiveState") == "active"
+
+
+def container_runs(project: str, service: str) -> Callable[[Observation], bool]:
+    """Whether a service of a compose project is up and healthy."""
+
+    def runs(seen: Observation) -> bool:
+        return any(
+            item.healthy and (item.project, item.service) == (project, service)
+            for item in seen.containers
+        )
+
+    return runs

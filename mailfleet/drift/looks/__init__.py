@@ -1,0 +1,20 @@
+"""What drift looks at beyond what converge does: one module per subject."""
+
+from collections.abc import Iterator, Mapping
+
+from mailfleet.converge.bundle import Bundle
+from mailfleet.drift.look import Look
+from mailfleet.drift.looks import certificates, containers, database, host, in_force, ports, running
+from mailfleet.settings.fleet import Fleet, Host
+
+
+def looks(fleet: Fleet, at: Host, bundles: Mapping[str, Bundle]) -> Iterator[Look]:
+    """Every look at a host that carries these bundles: all that it should carry, whatever part
+    is reported."""
+    yield from host.looks(bundles)
+    yield from ports.looks(fleet, at)
+    yield from running.looks(bundles)
+    yield from in_force.looks(bundles)
+    yield from containers.looks(bundles)
+    yield from certificates.looks(fleet, at)
+    yield from database.looks(fleet, at, bundles)

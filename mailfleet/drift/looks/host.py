@@ -1,0 +1,146 @@
+"""The host itself: updates, failed units, strangers among the units, clock, reboot."""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+
+from mailfleet.converge.bundle import Bundle
+from mailfleet.drift.finding import Difference, Kind
+from mailfleet.drift.look import Look
+
+NAME = "base"
+
+CLOCK_LIMIT_SECONDS = 0.5
+"""DKIM, TLS and replication take more; an hourly drift of this size tells of a broken clock."""
+_SYNCHRONISES_WITHIN_SECONDS = 600
+
+# Neither lock nor cache of apt is touched: an empty cache name keeps it in memory.
+_UPDATES = """
+apt-mark showhold | sed 's/^/held /'
+apt-get --simulate --quiet -o Debug::NoLocking=true -o Dir::Cache::pkgcache= \\
+    -o Dir::Cache::srcpkgcache= dist-upgrade | grep '^Inst ' || true
+"""
+_INSTALL = re.compile(r"Inst (?P<package>\S+) \[(?P<old>[^]]+)\] \((?P<new>\S+) (?P<origin>.*)\)")
+
+_CLOCK = """
+now=$(cut -d. -f1 /proc/uptime)
+since=$(systemctl show -p ActiveEnterTimestampMonotonic --value chrony.service)
+echo "$((now - ${since:-0} / 1000000)),$(chronyc -c tracking)"
+"""
+
+_REBOOT = """
+[ ! -e /run/reboot-required ] ||
+    echo "required by $(sort -u /run/reboot-required.pkgs 2>/dev/null | tr '\\n' ' ')"
+running=$(uname -r)
+[ ! -e "/boot/vmlinuz-$running" ] || {
+    newest=$(ls /boot/vmlinuz-* | sort -V | tail -n 1)
+    [ "$newest" = "/boot/vmlinuz-$running" ] ||
+        echo "kernel $running runs, ${newest#*-} is installed"
+}
+"""
+
+_OURS = """
+grep -l '^# Written by mailfleet' /etc/systemd/system/* /etc/systemd/system/*.d/* \\
+    /opt/*/compose.yaml 2>/dev/null || true
+"""
+
+
+def looks(bundles: Mapping[str, Bundle]) -> Iterator[Look]:
+    """Looks that every host gets."""
+    units = [unit.name for bundle in bundles.values() for unit in bundle.units]
+    described = {item.path for bundle in bundles.values() for item in bundle.files}
+    yield Look(NAME, "updates", _UPDATES, updates)
+    yield Look(
+        NAME,
+        "failed units",
+        "systemctl list-units --failed --plain --no-legend",
+        lambda lines: failed_units(lines, units),
+    )
+    yield Look(NAME, "leftovers", _OURS, lambda lines: leftovers(lines, described))
+    yield Look(NAME, "clock", _CLOCK, clock)
+    yield Look(NAME, "reboot", _REBOOT, reboot)
+    if units:
+        yield Look(
+            NAME,
+            "overrides and timers",
+            f"systemctl show -p Id,SubState,DropInPaths -- {shlex.join(units)}",
+            lambda lines: overrides_and_timers(lines, described),
+        )
+
+
+def updates(lines: Sequence[str]) -> Iterator[Difference]:
+    """Held packages, and security updates that wait (unattended-upgrades installs them daily)."""
+    for line in lines:
+        if line.startswith("held "):
+            name = line.removeprefix("held ")
+            yield Difference(
+                Kind.PACKAGE, name, "updated", "held back", f"`apt-mark unhold {name}`"
+            )
+        elif (match := _INSTALL.match(line)) and "ecurity" in match["origin"]:
+            name = match["package"]
+            remedy = f"`apt-get install --only-upgrade {name}`, or wait for the daily upgrade"
+            yield Difference(Kind.UPDATE, name, match["new"], match["old"], remedy)
+
+
+def failed_units(lines: Sequence[str], described: Sequence[str]) -> Iterator[Difference]:
+    """Those of the description are findings of their component."""
+    for name in (line.split()[0] for line in lines if line.split()):
+        if name not in described:
+            remedy = f"read `journalctl -u {name}`; `systemctl reset-failed {name}` when done"
+            yield Difference(Kind.UNIT, name, "not failed", "failed", remedy)
+
+
+def leftovers(lines: Sequence[str], described: set[str]) -> Iterator[Difference]:
+    """Files that mailfleet once wrote where others have files too, and that nothing describes."""
+    for path in sorted(set(lines) - described):
+        if path.endswith("/compose.yaml"):
+            remedy = f"`docker compose --file {path} down`, then remove {path.rpartition('/')[0]}"
+        else:
+            remedy = f"`systemctl disable --now {path.rpartition('/')[2]}`, then remove it"
+        yield Difference(Kind.ORPHAN, path, "absent", "left by an earlier description", remedy)
+
+
+def overrides_and_timers(lines: Sequence[str], described: set[str]) -> Iterator[Difference]:
+    """Drop-ins by hand change what a unit does; a timer that has elapsed never fires again."""
+    unit = ""
+    values: dict[str, dict[str, str]] = {}
+    block: dict[str, str] = {}
+    for line in [*lines, ""]:
+        name, _, value = line.partition("=")
+        if name:
+            block[name] = value
+        elif block:
+            unit = block.get("Id", unit)
+            values[unit] = block
+            block = {}
+    for unit, properties in values.items():
+        for path in properties.get("DropInPaths", "").split():
+            if path.startswith(("/etc/", "/run/")) and path not in described:
+                remedy = f"`systemctl revert {unit}`, or remove {path} and reload systemd"
+                yield Difference(Kind.UNIT, unit, "as described", f"overridden by {path}", remedy)
+        if unit.endswith(".timer") and properties.get("SubState") == "elapsed":
+            remedy = f"`systemctl restart {unit}`"
+            yield Difference(Kind.TIMER, unit, "a next run", "elapsed for good", remedy)
+
+
+def clock(lines: Sequence[str]) -> Iterator[Difference]:
+    """`<seconds since chronyd's start>,<chronyc -c tracking>` (chronyc(1), "tracking")."""
+    for line in lines:
+        running, *fields = line.split(",")
+        if len(fields) < 14:
+            continue
+        offset, leap = float(fields[4]), fields[13]
+        if abs(offset) > CLOCK_LIMIT_SECONDS:
+            seen = f"off by {offset:+.3f} s"
+        elif leap == "Not synchronised" and int(running) > _SYNCHRONISES_WITHIN_SECONDS:
+            seen = "not synchronised"
+        else:
+            continue
+        remedy = "read `chronyc sources`: open UDP 123 outbound, or set base_ntp_servers"
+        yield Difference(Kind.CLOCK, "clock", f"within {CLOCK_LIMIT_SECONDS} s", seen, remedy)
+
+
+def reboot(lines: Sequence[str]) -> Iterator[Difference]:
+    for line in lines:
+        remedy = "reboot when the queue is empty; the deploys never do"
+        yield Difference(Kind.REBOOT, "reboot", "not needed", line.strip(), remedy)

@@ -1,0 +1,142 @@
+"""Drift of a fleet: all hosts at once, one round trip each, one more where files differ."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from pyinfra.api.host import Host as PyinfraHost
+
+from mailfleet.components import COMPONENTS, mariadb, preflight
+from mailfleet.converge.ask import Asking, NoAnswer
+from mailfleet.converge.bundle import Bundle
+from mailfleet.converge.diff import Contents
+from mailfleet.converge.observe import HostState, Observation, Wanted
+from mailfleet.converge.plan import Scope, any_host, scope_of
+from mailfleet.drift.contents import unified
+from mailfleet.drift.described import differences, is_deployed
+from mailfleet.drift.finding import Difference, Finding, HostReport, Kind, Report
+from mailfleet.drift.look import Look, as_bundle
+from mailfleet.drift.looks import looks
+from mailfleet.drift.looks.database import rights
+from mailfleet.settings.errors import SettingsError
+from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
+from mailfleet.settings.load import fleet_of, load_inventory
+from mailfleet.settings.origin import Sources
+from mailfleet.settings.rules import secret_problems
+
+_EVERYTHING = Scope(frozenset(component.NAME for component in COMPONENTS), EVERY_HOST, any_host)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a host should be, ready to be compared. All of it is looked at: a stranger is whatever
+    no component knows, of whichever part drift is reported."""
+
+    fleet: Fleet
+    host: Host
+    bundles: Mapping[str, Bundle]
+    looks: Sequence[Look]
+    reported: frozenset[str]
+    """Components whose drift is told."""
+
+    @classmethod
+    def of(cls, fleet: Fleet, host: Host, scopes: Iterable[Scope]) -> "Comparison":
+        """Renders what the host should carry. Raises SecretsError and TemplateProblem."""
+        bundles = {
+            component.NAME: component.bundle(fleet, host)
+            for component in COMPONENTS
+            # preflight wants nothing: it asks before there is anything.
+            if component is not preflight and host.has(*component.ROLES)
+        }
+        reported = {
+            name
+            for scope in scopes
+            if host.has(*scope.roles) and scope.only(fleet, host)
+            for name in scope.components
+        }
+        return cls(fleet, host, bundles, tuple(looks(fleet, host, bundles)), frozenset(reported))
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted((*self.bundles.values(), as_bundle(self.looks)))
+
+    def findings(self, seen: Observation) -> list[Finding]:
+        """Everything that differs, in the order of components; without contents of files."""
+        found = [
+            Finding.of(self.host.name, component, difference)
+            for component, difference in self._differences(seen)
+            if component in self.reported
+        ]
+        return list(dict.fromkeys(found))
+
+    def _differences(self, seen: Observation) -> Iterator[tuple[str, Difference]]:
+        for name, bundle in self.bundles.items():
+            yield from ((name, difference) for difference in differences(bundle, seen))
+            # What was never deployed has no settings in force either.
+            if bundle.files and not is_deployed(bundle, seen):
+                continue
+            for look in self.looks:
+                if look.component == name:
+                    yield from ((name, difference) for difference in look.differences(seen))
+            if name == mariadb.NAME:
+                yield from ((name, difference) for difference in rights(self.fleet, seen))
+
+    def differing_files(self, findings: Iterable[Finding]) -> list[str]:
+        return [
+            finding.name
+            for finding in findings
+            if finding.kind is Kind.FILE and "other content" in finding.seen
+        ]
+
+    def with_diffs(
+        self, findings: Iterable[Finding], contents: Mapping[str, bytes]
+    ) -> list[Finding]:
+        return [
+            replace(
+                finding,
+                diff=unified(
+                    self.bundles[finding.component].file(finding.name), contents[finding.name]
+                ),
+            )
+            if finding.kind is Kind.FILE and finding.name in contents
+            else finding
+            for finding in findings
+        ]
+
+
+def compare(comparison: Comparison, host: PyinfraHost) -> list[Finding]:
+    """Look at one host."""
+    seen = host.get_fact(HostState, wanted=comparison.wanted)
+    found = comparison.findings(seen)
+    if paths := comparison.differing_files(found):
+        contents = host.get_fact(Contents, paths=paths)
+        found = comparison.with_diffs(found, contents)
+    return found
+
+
+def drift(inventory: str, deploys: Sequence[str] = (), sudo: bool = False) -> Report:
+    """The drift of every host, or of what some deploys go through. Raises SettingsError,
+    SecretsError, TemplateProblem and Refused before any host is asked."""
+    scopes = [scope_of(name) for name in deploys] or [_EVERYTHING]
+    loaded = load_inventory(inventory)
+    fleet = fleet_of(loaded, Sources(inventory))
+    fleet.require_secrets()
+    if problems := secret_problems(fleet):
+        raise SettingsError(problems)
+    comparisons = {name: Comparison.of(fleet, host, scopes) for name, host in fleet.hosts.items()}
+    asked = [name for name, comparison in comparisons.items() if comparison.reported]
+    asking = Asking(loaded, asked, partial(_compare_one, comparisons), sudo=sudo)
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    hosts = tuple(_report(name, answer) for name, answer in asking.answers().items())
+    return Report(inventory, at, hosts)
+
+
+def _compare_one(comparisons: Mapping[str, Comparison], host: PyinfraHost) -> list[Finding]:
+    return compare(comparisons[host.name], host)
+
+
+def _report(name: str, answer: list[Finding] | NoAnswer) -> HostReport:
+    if isinstance(answer, NoAnswer):
+        return HostReport(name, error=f"{answer.finding}: {answer.remedy}")
+    return HostReport(name, tuple(answer))
