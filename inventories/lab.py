@@ -65,6 +65,7 @@ _settings = {
     # The lab's "internet" has an ACME server of its own, and receives mail.
     "caddy_acme_directory": _lab.acme_directory,
     "caddy_acme_ca_file": str(_lab.ca_file),
+    "health_ca_file": str(_lab.acme_root_file),
     "preflight_outbound_host": "mx.internet.test",
     # A machine that the lab runs on is not a server that Postal will run on for years.
     "preflight_memory_mb": 1024,

@@ -10,7 +10,7 @@ from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
 from mailfleet.dns.hosts import address_records
 from mailfleet.dns.record import Record, Severity
-from mailfleet.health.probe import Probe
+from mailfleet.health.probe import Level, Limit, Probe
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
 from mailfleet.templates import render
 
@@ -113,8 +113,39 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
         Probe(
             "disk",
             "used=$(df --output=pcent /var/lib | tail -n 1 | tr -dc 0-9); "
-            'echo "$used% of /var/lib used"; [ $used -lt 80 ] || exit $((used < 90 ? 2 : 1))',
+            'echo "measured $used"; echo "$used% of /var/lib used"',
             "make room, or use a larger disk",
+            limit=Limit(80, 90, "%"),
+        ),
+        Probe(
+            "inodes",
+            # File systems such as btrfs make inodes as they are needed, and show none.
+            "used=$(df --output=ipcent /var/lib | tail -n 1 | tr -dc 0-9); "
+            'echo "measured ${used:-0}"; echo "${used:-0}% of the inodes of /var/lib used"',
+            "remove small files, such as old messages or images",
+            limit=Limit(80, 90, "%"),
+        ),
+        Probe(
+            "memory",
+            "awk '/^MemTotal/ {all = $2} /^MemAvailable/ {free = $2} END {"
+            'left = int(free * 100 / all); print "measured " left; print left "% available"}\' '
+            "/proc/meminfo",
+            "see what grows with `docker stats`; use a larger server",
+            limit=Limit(10, 3, "%"),
+        ),
+        Probe(
+            "load",
+            'awk -v cores=$(nproc) \'{printf "measured %.2f\\n%s over 15 minutes, %d cores\\n", '
+            "$3 / cores, $3, cores}' /proc/loadavg",
+            "see what takes the time with `top`; use a larger server",
+            limit=Limit(4, 16, " a core"),
+        ),
+        Probe(
+            "resolver",
+            f"found=$(getent ahosts {host.preflight.outbound_host} | awk 'NR == 1 {{print $1}}'); "
+            f'[ -n "$found" ] && echo "{host.preflight.outbound_host} is $found"',
+            "see /etc/resolv.conf and that its servers answer: without DNS no mail goes out",
+            level=Level.FULL,
         ),
         Probe(
             "clock",

@@ -10,7 +10,8 @@ from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
 from mailfleet.dns.record import Record
-from mailfleet.health.probe import Probe
+from mailfleet.health.https import WebSite
+from mailfleet.health.probe import AnyProbe, Limit, Probe
 from mailfleet.settings.caddy import CaddySettings
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.sites import sites_of
@@ -86,7 +87,7 @@ def _certificates(fleet: Fleet, settings: CaddySettings) -> list[File]:
     return found
 
 
-def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
+def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
     """What healthy means for this component, asked on the host."""
     names = [site.name for site in sites_of(fleet, host)]
     return (
@@ -97,7 +98,16 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             "deploy again: plain HTTP must lead to HTTPS",
         ),
         *(_certificate_probe(name, _WARN_SECONDS[host.caddy.tls]) for name in names),
+        *(
+            WebSite(name, str(address), _DAYS_LEFT, host.health.ca_file).certificate()
+            for name in names
+            # Nobody trusts Caddy's own CA.
+            if (address := host.host.public_ipv4) and host.caddy.tls != "internal"
+        ),
     )
+
+
+_DAYS_LEFT = Limit(14, 3, " days")
 
 
 _TWO_WEEKS = 14 * 86400

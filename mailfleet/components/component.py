@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from mailfleet.converge.plan import Planned
 from mailfleet.dns.record import Record
-from mailfleet.health.probe import Probe
+from mailfleet.health.probe import AnyProbe
 from mailfleet.settings.fleet import Fleet, Host
 
 
@@ -17,8 +17,8 @@ class Component(Planned, Protocol):
         """DNS records it needs, for the whole fleet."""
 
     @property
-    def probes(self) -> Callable[[Fleet, Host], tuple[Probe, ...]]:
-        """What healthy means on a host."""
+    def probes(self) -> Callable[[Fleet, Host], tuple[AnyProbe, ...]]:
+        """What healthy means on a host, asked there and from this machine."""
 
     @property
     def deploy(self) -> Callable[..., Any]:

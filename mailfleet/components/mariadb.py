@@ -19,7 +19,8 @@ from mailfleet.converge.plan import bundle_here, fleet_here, forget, observe
 from mailfleet.converge.services import services
 from mailfleet.converge.shell import script
 from mailfleet.dns.record import Record
-from mailfleet.health.probe import Probe
+from mailfleet.health.probe import Limit, Probe
+from mailfleet.health.postal_queue import queue_probes
 from mailfleet.secrets import Secret
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.mariadb import major_version
@@ -222,6 +223,7 @@ def _data_check(version: str) -> Check:
 
 def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
     """What healthy means for this component, asked on the host."""
+    settings = fleet.postal
     return (
         Probe(
             "queries",
@@ -234,6 +236,15 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             'echo "log_bin and gtid_strict_mode: $state"; [ "$(echo $state)" = "1 1" ]',
             "deploy again: a later move needs it",
         ),
+        Probe(
+            "connections",
+            "used=$(" + CLIENT + ' -e "SELECT ROUND(100 * variable_value / @@max_connections) '
+            "FROM information_schema.global_status WHERE variable_name = 'THREADS_CONNECTED'\")"
+            ' || exit 1; echo "measured $used"; echo "$used% of max_connections in use"',
+            "find who holds them with `SHOW PROCESSLIST`, or raise mariadb_max_connections",
+            limit=Limit(80, 95, "%"),
+        ),
+        *queue_probes(CLIENT, settings.database_name, settings.database_prefix),
     )
 
 

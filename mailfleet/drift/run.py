@@ -5,6 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
+from pyinfra import host as context_host
+from pyinfra import logger
+from pyinfra import state as context_state
+from pyinfra.api.exceptions import OperationError
 from pyinfra.api.host import Host as PyinfraHost
 
 from mailfleet.components import COMPONENTS, mariadb, preflight
@@ -13,6 +17,7 @@ from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.diff import Contents
 from mailfleet.converge.observe import HostState, Observation, Wanted
 from mailfleet.converge.plan import Scope, any_host, scope_of
+from mailfleet.converge.run import current_fleet
 from mailfleet.drift.contents import unified
 from mailfleet.drift.described import differences, is_deployed
 from mailfleet.drift.finding import Difference, Finding, HostReport, Kind, Report
@@ -140,3 +145,20 @@ def _report(name: str, answer: list[Finding] | NoAnswer) -> HostReport:
     if isinstance(answer, NoAnswer):
         return HostReport(name, error=f"{answer.finding}: {answer.remedy}")
     return HostReport(name, tuple(answer))
+
+
+def drift_here() -> None:
+    """In a deploy: compare the host at hand, print what differs, and fail if anything does.
+    Raises OperationError."""
+    fleet = current_fleet(context_state)
+    comparison = Comparison.of(fleet, fleet.hosts[context_host.name], [_EVERYTHING])
+    found = compare(comparison, context_host)
+    for finding in found:
+        logger.info(
+            f"{context_host.print_prefix}{finding.component}: {finding.kind.value} {finding.name}: "
+            f"wanted {finding.wanted}; seen {finding.seen} -> {finding.remedy}"
+        )
+        for line in finding.diff:
+            logger.info(f"{context_host.print_prefix}  {line}")
+    if found:
+        raise OperationError(f"{context_host.name}: {len(found)} differ from the description")

@@ -1,6 +1,7 @@
-"""Probes: what healthy means, as shell that runs on the host, and results as values."""
+"""Probes: what healthy means, as questions to a host or from this machine; results as values."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,15 +16,68 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Level(StrEnum):
+    """`quick` takes a second or two; `full` also waits for other machines."""
+
+    QUICK = "quick"
+    FULL = "full"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How far a measured value may go. Where `fail` is below `warn`, less is worse."""
+
+    warn: float
+    fail: float
+    unit: str = ""
+
+    def status(self, value: float) -> Status:
+        sign = -1 if self.fail < self.warn else 1
+        if value * sign >= self.fail * sign:
+            return Status.FAIL
+        return Status.WARN if value * sign >= self.warn * sign else Status.OK
+
+    def __str__(self) -> str:
+        word = "at most" if self.fail < self.warn else "from"
+        return f"warns {word} {self.warn:g}{self.unit}, fails {word} {self.fail:g}{self.unit}"
+
+
 @dataclass(frozen=True)
 class Probe:
-    """A question to a host. `command` is POSIX shell; it exits 0 when all is well, 2 for a
-    warning and anything else when not; its last line is the finding."""
+    """A question to a host. `command` is POSIX shell that changes nothing; it exits 0 when all is
+    well, 2 for a warning and anything else when not; its last line is the finding. With a `limit`
+    it also prints a line `measured NUMBER`, which decides."""
 
     name: str
     command: str
     remedy: str
     """One sentence on what to do when it does not hold."""
+    level: Level = Level.QUICK
+    limit: Limit | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a question: status, finding, and the value measured, if any."""
+
+    status: Status
+    finding: str
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A question from this machine, as another machine would ask it."""
+
+    name: str
+    ask: Callable[[], Answer]
+    """Raises OSError where nobody answers."""
+    remedy: str
+    level: Level = Level.FULL
+    limit: Limit | None = None
+
+
+AnyProbe = Probe | Outside
 
 
 @dataclass(frozen=True)
@@ -36,6 +90,8 @@ class Result:
     status: Status
     finding: str
     remedy: str
+    value: float | None = None
+    limit: str = ""
 
     @property
     def row(self) -> tuple[str, str, str, str]:
@@ -44,10 +100,20 @@ class Result:
 
 _STATUS = {"": Status.UNKNOWN, "0": Status.OK, "2": Status.WARN}
 _SECONDS = 15
+_MEASURED = re.compile(r"measured (-?[0-9.]+)\Z")
 
 
-class Answers(FactBase[dict[str, tuple[str, str]]]):
-    """Exit status and last line of several commands, run side by side: name -> (status, line)."""
+@dataclass(frozen=True)
+class Output:
+    """What a command said: exit status, last line, and what it measured."""
+
+    code: str
+    line: str
+    measured: str = ""
+
+
+class Answers(FactBase[dict[str, Output]]):
+    """Several commands, run side by side: name -> output."""
 
     @override
     def command(self, commands: Mapping[str, str]) -> str:
@@ -63,31 +129,63 @@ class Answers(FactBase[dict[str, tuple[str, str]]]):
             ]
         lines.append("wait")
         for number, name in enumerate(commands):
+            out = f"$directory/{number}.out"
             lines += [
-                f"printf '%s\\t%s\\t%s\\n' '{name}' \"$(cat $directory/{number}.status)\" "
-                f"\"$(tail -n 1 $directory/{number}.out | tr '\\t' ' ')\""
+                f"printf '%s\\t%s\\t%s\\t%s\\n' '{name}' \"$(cat $directory/{number}.status)\" "
+                f"\"$(grep -x 'measured [-0-9.]*' {out} | tail -n 1)\" "
+                f"\"$(grep -vx 'measured [-0-9.]*' {out} | tail -n 1 | tr '\\t' ' ')\""
             ]
         return "\n".join(lines)
 
     @override
-    def process(self, output: Sequence[str]) -> dict[str, tuple[str, str]]:
+    def process(self, output: Sequence[str]) -> dict[str, Output]:
         answers = {}
         for line in output:
-            name, status, finding = line.split("\t", 2)
-            answers[name] = (status, finding)
+            name, code, measured, finding = line.split("\t", 3)
+            answers[name] = Output(code, finding, measured)
         return answers
 
 
+def _judged(probe: Probe, output: Output | None) -> Answer:
+    if output is None:
+        return Answer(Status.UNKNOWN, "the host did not answer")
+    if output.code == "124":
+        return Answer(Status.FAIL, f"no answer within {_SECONDS} s")
+    status = _STATUS.get(output.code, Status.FAIL)
+    finding = output.line or "no output"
+    if probe.limit is None or status is Status.FAIL:
+        return Answer(status, finding)
+    measured = _MEASURED.match(output.measured)
+    if measured is None:
+        return Answer(Status.UNKNOWN, f"measured nothing: {finding}")
+    value = float(measured[1])
+    return Answer(probe.limit.status(value), finding, value)
+
+
+def result(host: str, component: str, probe: AnyProbe, answer: Answer) -> Result:
+    """An answer with its question; what is well needs no remedy."""
+    remedy = "" if answer.status is Status.OK else probe.remedy
+    limit = str(probe.limit) if probe.limit else ""
+    return Result(
+        host, component, probe.name, answer.status, answer.finding, remedy, answer.value, limit
+    )
+
+
 def results(
-    host: str, component: str, probes: Iterable[Probe], answers: Mapping[str, tuple[str, str]]
+    host: str, component: str, probes: Iterable[AnyProbe], outputs: Mapping[str, Output]
 ) -> list[Result]:
-    """Answers of one host as results; a probe without an answer is unknown."""
-    found = []
-    for probe in probes:
-        code, finding = answers.get(f"{component}: {probe.name}", ("", "the host did not answer"))
-        status = _STATUS.get(code, Status.FAIL)
-        if code == "124":
-            finding = f"no answer within {_SECONDS} s"
-        remedy = "" if status is Status.OK else probe.remedy
-        found.append(Result(host, component, probe.name, status, finding or "no output", remedy))
-    return found
+    """Outputs of one host as results; a probe without one is unknown."""
+    return [
+        result(host, component, probe, _judged(probe, outputs.get(f"{component}: {probe.name}")))
+        for probe in probes
+        if isinstance(probe, Probe)
+    ]
+
+
+def from_here(host: str, component: str, probe: Outside) -> Result:
+    """Ask one question from this machine."""
+    try:
+        answer = probe.ask()
+    except (OSError, EOFError) as error:
+        answer = Answer(Status.FAIL, " ".join(str(error).split()) or type(error).__name__)
+    return result(host, component, probe, answer)

@@ -23,6 +23,7 @@ from mailfleet.settings.base import BaseSettings
 from mailfleet.settings.caddy import CaddySettings
 from mailfleet.settings.docker import DockerSettings
 from mailfleet.settings.email_api import EmailApiSettings
+from mailfleet.settings.health import HealthSettings
 from mailfleet.settings.host import HostSettings
 from mailfleet.settings.mailserver import MailserverSettings
 from mailfleet.settings.mariadb import MariadbSettings
@@ -50,6 +51,7 @@ MODELS: dict[type[ComponentSettings], frozenset[str]] = {
     HostSettings: EVERY_HOST,
     SecretsSettings: EVERY_HOST,
     PreflightSettings: EVERY_HOST,
+    HealthSettings: EVERY_HOST,
     BaseSettings: EVERY_HOST,
     AccessSettings: EVERY_HOST,
     DockerSettings: EVERY_HOST,
@@ -92,6 +94,10 @@ class Host:
     @property
     def host(self) -> HostSettings:
         return self.settings(HostSettings)
+
+    @property
+    def health(self) -> HealthSettings:
+        return self.settings(HealthSettings)
 
     @property
     def base(self) -> BaseSettings:

@@ -1,20 +1,54 @@
 """What healthy means for Postal, by the ways that really tell: its web process has no /health."""
 
-from mailfleet.health.probe import Probe
+from mailfleet.health.https import WebSite
+from mailfleet.health.probe import AnyProbe, Level, Limit, Outside, Probe
+from mailfleet.health.smtp import SmtpServer
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.ports import SMTP_HEALTH_PORT, web_address, worker_health_ports
 
 
-def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
+def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
     """Probes of the processes that this host carries."""
-    found: list[Probe] = []
+    found: list[AnyProbe] = []
     if host.has("postal_web"):
         found += _web(fleet, host)
     if host.has("postal_smtp"):
         found += _smtp(host)
     if host.has("postal_worker"):
         found += [_health(f"worker {port}", port, "worker") for port in _worker_ports(host)]
-    return tuple(found)
+        if not host.postal.relays and "outbound-25" not in host.preflight.accept:
+            found.append(_outbound(host))
+    return (*found, *_from_outside(host))
+
+
+def _outbound(host: Host) -> Probe:
+    settings = host.preflight
+    target = f"{settings.outbound_host} {settings.outbound_port}"
+    return Probe(
+        "outbound port 25",
+        f"timeout 8 bash -c ': </dev/tcp/{target.replace(' ', '/')}' 2>/dev/null && "
+        f"echo '{target} answers' || {{ echo '{target} cannot be reached'; exit 1; }}",
+        "ask the provider to open port 25, or send through postal_relays",
+        level=Level.FULL,
+    )
+
+
+def _from_outside(host: Host) -> list[Outside]:
+    """As senders and visitors see it, under the address that the world knows."""
+    address = host.host.public_ipv4
+    found: list[Outside] = []
+    if address and host.has("postal_smtp"):
+        tls = host.postal.smtp_tls != "off"
+        for port in host.postal.smtp_ports:
+            server = SmtpServer(str(address), port, tls=tls, auth=True, plain_auth=True)
+            found += server.probes("`postal logs smtp`")
+    if address and host.has("caddy") and host.caddy.tls != "internal":
+        names = {host.postal.web_hostname: ("/login", "Postal", "login page of")}
+        names |= dict.fromkeys(host.postal.track_domains, ("/", "Hello.", "tracking at"))
+        for name, (path, says, what) in names.items():
+            site = WebSite(name, str(address), Limit(14, 3), host.health.ca_file)
+            found.append(site.page(path, says, "deploy caddy again, read `postal logs web`", what))
+    return found
 
 
 def _worker_ports(host: Host) -> list[int]:

@@ -1,0 +1,174 @@
+"""Every probe of a fleet, all hosts and probes at once."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+import click
+import gevent
+from pyinfra import host as context_host
+from pyinfra import logger
+from pyinfra import state as context_state
+from pyinfra.api.exceptions import OperationError
+from pyinfra.api.host import Host as PyinfraHost
+
+from mailfleet.converge.ask import Asking, NoAnswer
+from mailfleet.converge.run import current_fleet
+from mailfleet.health.probe import (
+    Answer,
+    Answers,
+    AnyProbe,
+    Level,
+    Output,
+    Outside,
+    Probe,
+    Result,
+    Status,
+    from_here,
+    result,
+    results,
+)
+from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
+from mailfleet.settings.load import fleet_of, load_inventory
+from mailfleet.settings.origin import Sources
+
+ProbesByComponent = Mapping[str, Sequence[AnyProbe]]
+
+OUTSIDE_SECONDS = 30
+"""For all questions from this machine together; each has a time limit of its own."""
+ANSWER_SECONDS = 25.0
+
+
+class Probed(Protocol):
+    """What is asked of a component."""
+
+    @property
+    def NAME(self) -> str:
+        """Its name."""
+
+    @property
+    def ROLES(self) -> Collection[str]:
+        """Hosts with one of these roles carry it."""
+
+    @property
+    def probes(self) -> Callable[[Fleet, Host], Sequence[AnyProbe]]:
+        """What healthy means on a host."""
+
+
+def probes_of(
+    components: Iterable[Probed], fleet: Fleet, name: str, level: Level
+) -> dict[str, list[AnyProbe]]:
+    """Component -> its probes on one host, up to a level."""
+    host = fleet.hosts[name]
+    return {
+        component.NAME: [
+            probe
+            for probe in component.probes(fleet, host)
+            if level is Level.FULL or probe.level is Level.QUICK
+        ]
+        for component in components
+        if host.has(*component.ROLES)
+    }
+
+
+def commands_of(probes: ProbesByComponent) -> dict[str, str]:
+    return {
+        f"{component}: {probe.name}": probe.command
+        for component, some in probes.items()
+        for probe in some
+        if isinstance(probe, Probe)
+    }
+
+
+def ask_host(probes: Mapping[str, ProbesByComponent], host: PyinfraHost) -> dict[str, Output]:
+    """All probes of one host, in one round trip."""
+    return host.get_fact(Answers, commands=commands_of(probes[host.name])) or {}
+
+
+def ask_fleet(
+    components: Iterable[Probed],
+    inventory: str,
+    roles: Collection[str] = EVERY_HOST,
+    sudo: bool = False,
+    level: Level = Level.FULL,
+) -> list[Result]:
+    """Every probe on every host with one of the roles. Raises SettingsError."""
+    loaded = load_inventory(inventory)
+    fleet = fleet_of(loaded, Sources(inventory))
+    names = [host.name for host in fleet.hosts.values() if host.has(*roles)]
+    probes = {name: probes_of(components, fleet, name, level) for name in names}
+    outside = [
+        (name, component, probe)
+        for name in names
+        for component, some in probes[name].items()
+        for probe in some
+        if isinstance(probe, Outside)
+    ]
+    jobs = [gevent.spawn(from_here, *question) for question in outside]
+    asking = Asking(
+        loaded, names, partial(ask_host, probes), sudo=sudo, answer_seconds=ANSWER_SECONDS
+    )
+    answers = asking.answers()
+    gevent.joinall(jobs, timeout=OUTSIDE_SECONDS)
+    late = Answer(Status.UNKNOWN, f"no answer within {OUTSIDE_SECONDS} s")
+    from_outside = {
+        question: job.value if job.value is not None else result(*question, late)
+        for question, job in zip(outside, jobs, strict=True)
+    }
+    gevent.killall(jobs, block=False)
+    return [
+        found
+        for name in names
+        for found in (
+            *results_of(name, probes[name], answers[name]),
+            *(it for (where, _, _), it in from_outside.items() if where == name),
+        )
+    ]
+
+
+def results_of(
+    name: str, probes: ProbesByComponent, answer: Mapping[str, Output] | NoAnswer
+) -> list[Result]:
+    """Results of what was asked on a host. Of one that cannot be asked, every probe is unknown."""
+    outputs: Mapping[str, Output] = {} if isinstance(answer, NoAnswer) else answer
+    found = []
+    if isinstance(answer, NoAnswer):
+        found.append(Result(name, "ssh", "login", Status.FAIL, answer.finding, answer.remedy))
+    for component, some in probes.items():
+        found += results(name, component, some, outputs)
+    return found
+
+
+def exit_code(found: Sequence[Result]) -> int:
+    """0: well or merely warned of, 1: something could not be asked, 2: something fails."""
+    if any(one.status is Status.UNKNOWN for one in found):
+        return 1
+    return 2 if any(one.status is Status.FAIL for one in found) else 0
+
+
+SHOWN = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red", Status.UNKNOWN: "red"}
+"""Colours of statuses."""
+
+
+def health_here(components: Iterable[Probed]) -> None:
+    """In a deploy: ask the host at hand, print what is not well, and fail where something fails.
+    Raises OperationError."""
+    name = context_host.name
+    probes = probes_of(components, current_fleet(context_state), name, Level.FULL)
+    found = results_of(name, probes, ask_host({name: probes}, context_host))
+    found += [
+        from_here(name, component, probe)
+        for component, some in probes.items()
+        for probe in some
+        if isinstance(probe, Outside)
+    ]
+    for one in found:
+        status = click.style(one.status.value, SHOWN[one.status])
+        remedy = f" -> {one.remedy}" if one.remedy else ""
+        logger.info(
+            f"{context_host.print_prefix}{status} {one.component}: {one.probe}: "
+            f"{one.finding}{remedy}"
+        )
+    if bad := [one for one in found if one.status in (Status.FAIL, Status.UNKNOWN)]:
+        names = ", ".join(f"{one.component}: {one.probe}" for one in bad)
+        raise OperationError(f"{name} is not well: {names}")
