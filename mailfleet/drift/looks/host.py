@@ -1,6 +1,5 @@
 """The host itself: updates, failed units, strangers among the units, clock, reboot."""
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,13 +13,25 @@ CLOCK_LIMIT_SECONDS = 0.5
 """DKIM, TLS and replication take more; an hourly drift of this size tells of a broken clock."""
 _SYNCHRONISES_WITHIN_SECONDS = 600
 
-# Neither lock nor cache of apt is touched: an empty cache name keeps it in memory.
+# apt itself would take seconds to build its cache, and write it. Lists may be compressed.
 _UPDATES = """
-apt-mark showhold | sed 's/^/held /'
-apt-get --simulate --quiet -o Debug::NoLocking=true -o Dir::Cache::pkgcache= \\
-    -o Dir::Cache::srcpkgcache= dist-upgrade | grep '^Inst ' || true
+{
+    dpkg-query -W -f 'have ${db:Status-Want} ${db:Status-Status} ${Package} ${Version}\\n'
+    for list in /var/lib/apt/lists/*-security_*_Packages*; do
+        [ ! -e "$list" ] || /usr/lib/apt/apt-helper cat-file "$list"
+    done
+} | awk '
+    $1 == "have" && $2 == "hold" { print "held", $4 }
+    $1 == "have" { if ($3 == "installed") have[$4] = $5; next }
+    /^Package: / { name = $2 }
+    /^Version: / && name in have && have[name] != $2 { print "other", name, have[name], $2 }
+' | while read -r kind name old new; do
+    case $kind in
+        held) echo "held $name" ;;
+        other) ! dpkg --compare-versions "$new" gt "$old" || echo "security $name $old $new" ;;
+    esac
+done
 """
-_INSTALL = re.compile(r"Inst (?P<package>\S+) \[(?P<old>[^]]+)\] \((?P<new>\S+) (?P<origin>.*)\)")
 
 _CLOCK = """
 now=$(cut -d. -f1 /proc/uptime)
@@ -71,15 +82,14 @@ def looks(bundles: Mapping[str, Bundle]) -> Iterator[Look]:
 def updates(lines: Sequence[str]) -> Iterator[Difference]:
     """Held packages, and security updates that wait (unattended-upgrades installs them daily)."""
     for line in lines:
-        if line.startswith("held "):
-            name = line.removeprefix("held ")
-            yield Difference(
-                Kind.PACKAGE, name, "updated", "held back", f"`apt-mark unhold {name}`"
-            )
-        elif (match := _INSTALL.match(line)) and "ecurity" in match["origin"]:
-            name = match["package"]
+        kind, name, *versions = line.split()
+        if kind == "held":
+            remedy = f"`apt-mark unhold {name}`"
+            yield Difference(Kind.PACKAGE, name, "updated", "held back", remedy)
+        else:
+            old, new = versions
             remedy = f"`apt-get install --only-upgrade {name}`, or wait for the daily upgrade"
-            yield Difference(Kind.UPDATE, name, match["new"], match["old"], remedy)
+            yield Difference(Kind.UPDATE, name, new, old, remedy)
 
 
 def failed_units(lines: Sequence[str], described: Sequence[str]) -> Iterator[Difference]:
