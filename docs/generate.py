@@ -3,12 +3,14 @@
 The pages are committed; tests/unit/test_reference_is_current.py compares them with the code.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from mailfleet.cli import main as mailfleet
+from mailfleet.drift.finding import REPORT
 from mailfleet.settings.reference import reference
 
 DIRECTORY = Path(__file__).parent / "reference"
@@ -22,8 +24,9 @@ _CLI_HEAD = """\
 
 
 def pages() -> dict[str, str]:
-    """File name -> Markdown, for every page of the directory."""
-    return {**reference(), "cli.md": cli()}
+    """File name -> content, for every generated file of the directory."""
+    schema = json.dumps(REPORT.json_schema(), indent=2) + "\n"
+    return {**reference(), "cli.md": cli(), "drift.schema.json": schema}
 
 
 def cli() -> str:
@@ -48,7 +51,7 @@ def _helps(context: click.Context) -> Iterator[tuple[str, str]]:
 def write() -> None:
     DIRECTORY.mkdir(exist_ok=True)
     wanted = pages()
-    for file in DIRECTORY.glob("*.md"):
+    for file in DIRECTORY.iterdir():
         if file.name not in wanted:
             file.unlink()
     for name, text in wanted.items():

@@ -2,7 +2,7 @@
 
 from pyinfra.api.deploy import deploy as pyinfra_deploy
 
-from mailfleet.converge.bundle import Bundle, Check, Condition, File, Unit
+from mailfleet.converge.bundle import Bundle, Check, Condition, Directory, File, Unit
 from mailfleet.converge.conditions import conditions
 from mailfleet.converge.files import files
 from mailfleet.converge.packages import packages
@@ -12,12 +12,12 @@ from mailfleet.dns.hosts import address_records
 from mailfleet.dns.record import Record, Severity
 from mailfleet.health.probe import Level, Limit, Probe
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
-from mailfleet.templates import render
+from mailfleet.templates import render, shipped
 
 NAME = "base"
 ROLES = EVERY_HOST
 
-PACKAGES = ("ca-certificates", "chrony", "curl", "openssl", "tzdata")
+PACKAGES = ("ca-certificates", "chrony", "curl", "openssl", "python3", "tzdata")
 
 # Only settings of the network: they belong to the host's own namespace wherever it runs.
 SYSCTL: dict[str, int | str] = {
@@ -32,6 +32,13 @@ SYSCTL: dict[str, int | str] = {
 _CHRONY = "/etc/chrony/chrony.conf"
 _JOURNAL = "/etc/systemd/journald.conf.d/60-mailfleet.conf"
 _SYSCTL = "/etc/sysctl.d/60-mailfleet.conf"
+_VERIFY = "/usr/local/sbin/mailfleet-verify"
+_VERIFY_UNITS = (
+    "/etc/systemd/system/mailfleet-verify.service",
+    "/etc/systemd/system/mailfleet-verify.timer",
+)
+# Where Debian's prometheus-node-exporter reads text files.
+_METRICS = "/var/lib/prometheus/node-exporter"
 _UPGRADES = "/etc/apt/apt.conf.d/60mailfleet-upgrades"
 
 
@@ -54,7 +61,12 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
     return Bundle(
         NAME,
         packages=(*PACKAGES, *upgrades, *settings.packages),
-        files=tuple(File(path, text.encode()) for path, text in contents.items()),
+        directories=(Directory(_METRICS),),
+        files=(
+            *(File(path, text.encode()) for path, text in contents.items()),
+            File(_VERIFY, shipped("base/mailfleet-verify"), mode=0o755),
+            *(File(path, shipped(f"base/{path.rpartition('/')[2]}")) for path in _VERIFY_UNITS),
+        ),
         checks=(
             Check((_CHRONY,), f"chronyd -p -f $stage{_CHRONY}", "chronyd -p"),
             Check((_UPGRADES,), f"APT_CONFIG=$stage{_UPGRADES} apt-config dump", "apt-config"),
@@ -79,6 +91,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         units=(
             Unit("chrony.service", fed_by=(_CHRONY,)),
             Unit("systemd-journald.service", fed_by=(_JOURNAL,)),
+            Unit("mailfleet-verify.timer", fed_by=_VERIFY_UNITS),
             *((Unit("apt-daily-upgrade.timer"),) if settings.unattended_upgrades else ()),
         ),
     )

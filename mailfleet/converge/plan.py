@@ -14,6 +14,7 @@ from pyinfra.api.host import Host as PyinfraHost
 from pyinfra.api.state import StateStage
 
 from mailfleet.converge.bundle import Bundle, Directory, File
+from mailfleet.converge.manifest import with_manifest
 from mailfleet.converge.observe import HostState, Observation, Wanted
 from mailfleet.converge.run import Refused, current_fleet, current_host
 from mailfleet.secrets import SecretsError
@@ -112,7 +113,7 @@ def plan(
     _COMPONENTS.update(deployed)
     try:
         bundles = {
-            name: component.bundle(fleet, host)
+            name: with_manifest(component.bundle(fleet, host))
             for name, component in deployed.items()
             if host.has(*component.ROLES) and host.has(*roles) and only(fleet, host)
         }

@@ -15,6 +15,7 @@ from mailfleet.components import COMPONENTS, mariadb, preflight
 from mailfleet.converge.ask import Asking, NoAnswer
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.diff import Contents
+from mailfleet.converge.manifest import with_manifest
 from mailfleet.converge.observe import HostState, Observation, Wanted
 from mailfleet.converge.plan import Scope, any_host, scope_of
 from mailfleet.converge.run import current_fleet
@@ -49,7 +50,7 @@ class Comparison:
     def of(cls, fleet: Fleet, host: Host, scopes: Iterable[Scope]) -> "Comparison":
         """Renders what the host should carry. Raises SecretsError and TemplateProblem."""
         bundles = {
-            component.NAME: component.bundle(fleet, host)
+            component.NAME: with_manifest(component.bundle(fleet, host))
             for component in COMPONENTS
             # preflight wants nothing: it asks before there is anything.
             if component is not preflight and host.has(*component.ROLES)

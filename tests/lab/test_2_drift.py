@@ -13,7 +13,7 @@ from tests.lab.store import secret_values
 _SNAPSHOT = """
 find /etc /opt /usr/local /root /var/lib/mailfleet /var/log/mailfleet.log -xdev \
     -printf '%p|%y|%m|%U|%G|%T@\\n' | sort
-find /tmp ! -name 'runc-process*' | sort
+find /tmp ! -name 'runc-process*' ! -path '/tmp/systemd-private-*' | sort
 find /etc /opt /usr/local /root /var/lib/mailfleet -xdev -type f -print0 | sort -z |
     xargs -0 sha256sum
 docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}' | sort

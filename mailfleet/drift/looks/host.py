@@ -53,6 +53,7 @@ running=$(uname -r)
 _OURS = """
 grep -l '^# Written by mailfleet' /etc/systemd/system/* /etc/systemd/system/*.d/* \\
     /opt/*/compose.yaml 2>/dev/null || true
+ls /etc/mailfleet/described/*.json 2>/dev/null || true
 """
 
 
@@ -105,9 +106,15 @@ def leftovers(lines: Sequence[str], described: set[str]) -> Iterator[Difference]
     for path in sorted(set(lines) - described):
         if path.endswith("/compose.yaml"):
             remedy = f"`docker compose --file {path} down`, then remove {path.rpartition('/')[0]}"
+        elif path.endswith(".json"):
+            remedy = f"remove it, and what it lists: the host no longer carries {_stem(path)}"
         else:
             remedy = f"`systemctl disable --now {path.rpartition('/')[2]}`, then remove it"
         yield Difference(Kind.ORPHAN, path, "absent", "left by an earlier description", remedy)
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].removesuffix(".json")
 
 
 def overrides_and_timers(lines: Sequence[str], described: set[str]) -> Iterator[Difference]:

@@ -1,0 +1,46 @@
+"""What a bundle describes, as a file on the host: for `mailfleet-verify`, which looks between runs
+whether it still holds."""
+
+import json
+from dataclasses import replace
+
+from mailfleet.converge.bundle import Bundle, Directory, File
+
+DIRECTORY = "/etc/mailfleet/described"
+
+
+def with_manifest(bundle: Bundle) -> Bundle:
+    """The bundle, and the file that tells of it. Packages are left out: what is to be installed
+    is no file, and a change of it should not count as one."""
+    if not bundle.files:
+        return bundle
+    # Root's own: a hash of a file with secrets is a way to test guesses.
+    manifest = File(f"{DIRECTORY}/{bundle.component}.json", _content(bundle), mode=0o600)
+    return replace(
+        bundle,
+        directories=(*bundle.directories, Directory(DIRECTORY, mode=0o700)),
+        files=(*bundle.files, manifest),
+    )
+
+
+def _content(bundle: Bundle) -> bytes:
+    """One line for each thing, so that a diff shows what became another."""
+    project = bundle.project
+    sections: dict[str, list[object]] = {
+        "files": [
+            [item.path, f"{item.mode:o}", item.uid, item.gid, item.sha256] for item in bundle.files
+        ],
+        "directories": [
+            [item.path, f"{item.mode:o}", item.uid, item.gid, item.owned]
+            for item in bundle.directories
+        ],
+        "absent": list(bundle.absent),
+        "conditions": [[item.name, item.look, item.wanted] for item in bundle.conditions],
+        "units": [[unit.name, unit.in_force] for unit in bundle.units],
+        "services": [[project.name, service] for service in project.services] if project else [],
+    }
+    parts = []
+    for name, rows in sections.items():
+        lines = ",\n".join(f"  {json.dumps(row)}" for row in rows)
+        parts.append(f'"{name}": [\n{lines}\n]' if rows else f'"{name}": []')
+    return ("{\n" + ",\n".join(parts) + "\n}\n").encode()

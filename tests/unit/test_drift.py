@@ -1,0 +1,171 @@
+"""How answers of hosts are judged, and what becomes of findings."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mailfleet.converge.bundle import File
+from mailfleet.converge.observe import Observation
+from mailfleet.drift.contents import unified
+from mailfleet.drift.finding import REPORT, Difference, Finding, HostReport, Kind, Report
+from mailfleet.drift.look import Look, as_bundle
+from mailfleet.drift.looks import certificates, containers, database, host, in_force, ports
+from mailfleet.drift.page import page
+from mailfleet.settings.ports import ANYWHERE, LOOPBACK, PortUse
+
+
+def _finding(**changes: str) -> Finding:
+    values = {"name": "/etc/a", "wanted": "b", "seen": "c", "remedy": "d"} | changes
+    return Finding("one", "base", Kind.FILE, **values)
+
+
+def _report(*hosts: HostReport) -> Report:
+    return Report("inventories/prod.py", "2026-01-01T00:00:00+00:00", hosts)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "code"),
+    [
+        ([HostReport("one")], 0),
+        ([HostReport("one", (_finding(),)), HostReport("two")], 2),
+        ([HostReport("one", (_finding(),)), HostReport("two", error="cannot log in")], 1),
+    ],
+)
+def test_exit_code(hosts: list[HostReport], code: int) -> None:
+    assert _report(*hosts).exit_code == code
+
+
+def test_the_page_escapes_what_hosts_say() -> None:
+    text = page(_report(HostReport("one", (_finding(seen="<script>alert(1)</script>"),))))
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_a_report_is_read_back_as_it_was_written() -> None:
+    report = _report(HostReport("one", (_finding(),)), HostReport("two", error="cannot log in"))
+    assert REPORT.validate_json(REPORT.dump_json(report)) == report
+
+
+def test_the_published_schema_is_that_of_the_reports() -> None:
+    published = Path(__file__).parents[2] / "docs/reference/drift.schema.json"
+    schema = json.loads(published.read_text())
+    assert schema["properties"]["version"]["const"] == 1
+    finding = schema["$defs"]["Finding"]
+    assert set(finding["required"]) <= set(
+        json.loads(REPORT.dump_json(_report(HostReport("one", (_finding(),)))))["hosts"][0][
+            "findings"
+        ][0]
+    )
+    assert set(schema["$defs"]["Kind"]["enum"]) == {kind.value for kind in Kind}
+
+
+def test_of_secret_files_only_keys_are_shown() -> None:
+    wanted = File("/x", b"a:\n  password: new\nBODY\n", secret=True)
+    shown = unified(wanted, b"a:\n  password: by-hand\nOTHER=\n")
+    assert "-  password: ********" in shown
+    assert "+  password: ********" in shown
+    text = "\n".join(shown)
+    assert not any(secret in text for secret in ("new", "by-hand", "BODY", "OTHER"))
+
+
+def test_a_look_without_an_answer_is_unknown_not_well() -> None:
+    look = Look("base", "clock", "false", host.clock)
+    (found,) = look.differences(Observation(facts={"drift/base: clock": ("no such command",)}))
+    assert (found.kind, found.seen) == (Kind.UNKNOWN, "no such command")
+    assert "answered" in as_bundle([look]).facts["base: clock"]
+
+
+@pytest.mark.parametrize(
+    ("line", "seen"),
+    [
+        ("a.test|864000|does match", "ends in 10.0 days"),
+        ("a.test|-5|does match", "expired"),
+        ("a.test|8640000|no", "for another name"),
+        ("a.test|0|no", "none is served"),
+    ],
+)
+def test_certificates(line: str, seen: str) -> None:
+    (found,) = certificates.judge([line], 14 * 86400)
+    assert (found.name, found.seen) == ("a.test", seen)
+    assert not list(certificates.judge(["a.test|8640000|does match"], 14 * 86400))
+
+
+_TRACKING = "0AD50502,10.0.0.1,9,1795266347.19,{offset},0,0,-24,0,0,0,0,64.1,{leap}"
+
+
+@pytest.mark.parametrize(
+    ("running", "offset", "leap", "seen"),
+    [
+        (900, "-0.000006", "Normal", None),
+        (900, "2.5", "Normal", "off by +2.500 s"),
+        (900, "0.0", "Not synchronised", "not synchronised"),
+        (20, "0.0", "Not synchronised", None),
+    ],
+)
+def test_clock(running: int, offset: str, leap: str, seen: str | None) -> None:
+    line = f"{running},{_TRACKING.format(offset=offset, leap=leap)}"
+    assert [found.seen for found in host.clock([line])] == ([seen] if seen else [])
+
+
+def test_a_timer_that_never_fires_again() -> None:
+    lines = ["Id=a.timer", "SubState=elapsed", "DropInPaths=", "", "Id=b.timer", "SubState=waiting"]
+    (found,) = host.overrides_and_timers(lines, set())
+    assert (found.kind, found.name) == (Kind.TIMER, "a.timer")
+
+
+def test_ports_are_compared_with_protocol_and_address() -> None:
+    uses = [
+        PortUse(22, "tcp", ANYWHERE, "access", ""),
+        PortUse(9090, "tcp", LOOPBACK, "postal", ""),
+    ]
+    lines = [
+        'tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=1,fd=3))',
+        'tcp LISTEN 0 128 [::]:22 [::]:* users:(("sshd",pid=1,fd=4))',
+        'tcp LISTEN 0 128 127.0.0.1:3000 0.0.0.0:* users:(("web",pid=1,fd=3))',
+        "udp UNCONN 0 0 127.0.0.53%lo:53 0.0.0.0:*",
+        'udp UNCONN 0 0 0.0.0.0:22 0.0.0.0:* users:(("other",pid=1,fd=3))',
+        'tcp LISTEN 0 128 *:9090 *:* users:(("worker",pid=1,fd=3))',
+    ]
+    found = {it.name: (it.wanted, it.seen) for it in ports.undeclared(lines, uses)}
+    assert found == {
+        "22/udp": ("nothing listens", "other listens on 0.0.0.0"),
+        "9090/tcp": ("listens on 127.0.0.1 only", "worker listens on *"),
+    }
+
+
+def test_variables_are_compared_by_value() -> None:
+    wanted = {"log_bin": "binlog", "skip_name_resolve": "ON", "innodb_log_file_size": "140M"}
+    same = ["log_bin\tON", "skip_name_resolve\tON", "innodb_log_file_size\t146800640"]
+    assert not list(database.variables(same, wanted))
+    (found,) = database.variables(["log_bin\tOFF", *same[1:]], wanted)
+    assert (found.name, found.seen) == ("log_bin", "OFF")
+
+
+def test_an_old_restart_is_no_drift() -> None:
+    row = "container|/caddy|caddy|caddy|False|3|{}|sha256:a|caddy:2"
+    now = "now|1767225600"  # 2026-01-01T00:00:00Z
+    projects = {"caddy": ("caddy",)}
+    assert not list(containers.judge([now, row.format("2025-12-30T00:00:00.1Z")], projects))
+    (found,) = containers.judge([now, row.format("2025-12-31T23:00:00.1Z")], projects)
+    assert found.kind is Kind.RESTARTS
+
+
+def test_a_console_is_no_stranger() -> None:
+    row = "container|/x|postal|runner|{}|0|2026-01-01T00:00:00Z|sha256:a|postal:3"
+    projects = {"postal": ("web",)}
+    assert not list(containers.judge([row.format("True")], projects))
+    assert [it.kind for it in containers.judge([row.format("False")], projects)] == [Kind.ORPHAN]
+
+
+def test_sshd_in_force() -> None:
+    settings = ["# Keys only.", "PermitRootLogin prohibit-password", "MaxAuthTries 4"]
+    assert not list(in_force.sshd(["permitrootlogin without-password", "maxauthtries 4"], settings))
+    (found,) = in_force.sshd(["permitrootlogin yes", "maxauthtries 4"], settings)
+    assert (found.name, found.wanted, found.seen) == ("PermitRootLogin", "prohibit-password", "yes")
+
+
+def test_a_reboot_is_told_with_its_reason() -> None:
+    (found,) = host.reboot(["kernel 6.1 runs, 6.12 is installed"])
+    assert isinstance(found, Difference)
+    assert "6.12" in found.seen
