@@ -151,7 +151,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             'awk -v cores=$(nproc) \'{printf "measured %.2f\\n%s over 15 minutes, %d cores\\n", '
             "$3 / cores, $3, cores}' /proc/loadavg",
             "see what takes the time with `top`; use a larger server",
-            limit=Limit(4, 16, " a core"),
+            limit=Limit(4, 50, " a core"),
         ),
         Probe(
             "resolver",

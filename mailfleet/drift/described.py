@@ -37,7 +37,7 @@ def differences(bundle: Bundle, seen: Observation) -> Iterator[Difference]:
 def _paths(changes: FileChanges, seen: Observation) -> Iterator[Difference]:
     for item in changes.files:
         known = seen.paths.get(item.path)
-        wanted = f"mode {item.mode:o}, owner {item.uid}:{item.gid}"
+        wanted = f"as described, mode {item.mode:o}, owner {item.uid}:{item.gid}"
         if known is None:
             yield Difference(Kind.FILE, item.path, wanted, "absent", DEPLOY)
             continue
