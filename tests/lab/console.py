@@ -129,6 +129,23 @@ class Operator:
         screen = _COLOUR.sub("", done.stdout + done.stderr)
         return Outcome(" ".join(str(argument) for argument in arguments), done.returncode, screen)
 
+    def run_json(self, *arguments: str | Path) -> Outcome:
+        """Run a program of the project that prints JSON; the screen is what else it says."""
+        command, environment = self.command(*arguments)
+        done = subprocess.run(
+            command,
+            cwd=self.directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        data = json.loads(done.stdout) if done.stdout.startswith(("{", "[")) else None
+        screen = _COLOUR.sub("", done.stderr if data else done.stdout + done.stderr)
+        told = " ".join(str(argument) for argument in arguments)
+        return Outcome(told, done.returncode, screen, data)
+
     def start(self, *arguments: str | Path) -> "subprocess.Popen[str]":
         """Run a program of the project in the background, in a session of its own."""
         command, environment = self.command(*arguments)
@@ -152,20 +169,7 @@ class Operator:
         return self._with_json("--dry", *options, deploy=deploy)
 
     def _with_json(self, *options: str, deploy: str) -> Outcome:
-        arguments = ["pyinfra", "--json", *options, self.inventory, deploy]
-        command, environment = self.command(*arguments)
-        done = subprocess.run(
-            command,
-            cwd=self.directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        data = json.loads(done.stdout) if done.stdout.startswith("{") else None
-        screen = _COLOUR.sub("", done.stderr if data else done.stdout + done.stderr)
-        return Outcome(" ".join(arguments), done.returncode, screen, data)
+        return self.run_json("pyinfra", "--json", *options, self.inventory, deploy)
 
     def variant(self, directory: Path, changes: str, **environment: str) -> "Operator":
         """The same operator with other settings: `changes` is Python on `settings`, `groups` and

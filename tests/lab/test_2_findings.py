@@ -201,17 +201,16 @@ def _found(outcome: Outcome) -> dict[Key, str]:
     }
 
 
-def _drift(operator: Operator, *options: str) -> Outcome:
-    outcome = operator.run("mailfleet", "drift", operator.inventory, DEPLOY, "--json", *options)
-    data = json.loads(outcome.screen)
+def _drift(operator: Operator, *deploys: str) -> Outcome:
+    outcome = operator.run_json("mailfleet", "drift", operator.inventory, *deploys, "--json")
     # The published format: unknown and missing fields are errors.
-    REPORT.validate_json(outcome.screen)
-    return Outcome(outcome.command, outcome.code, outcome.screen, data)
+    REPORT.validate_json(json.dumps(outcome.data))
+    return outcome
 
 
 def test_a_converged_host_reports_nothing(deployed: Operator) -> None:
-    outcome = _drift(deployed)
-    assert _found(outcome) == {}, str(outcome)
+    outcome = _drift(deployed, DEPLOY)
+    assert _found(outcome) == {}, str(outcome.data)
     assert outcome.code == 0
     assert [host["name"] for host in outcome.data["hosts"]] == ["postal1"]
 
@@ -224,19 +223,19 @@ def test_drift_names_exactly_what_was_done(
         for fault in faults:
             postal1.run(fault.command)
         before = postal1.run(_SNAPSHOT + RULES_IN_FORCE)
-        outcome = _drift(deployed)
+        outcome = _drift(deployed, DEPLOY)
         assert postal1.run(_SNAPSHOT + RULES_IN_FORCE) == before, "drift changed the host"
     finally:
         for fault in faults:
             postal1.ask(fault.undo)
     expected = {key: words for fault in faults for key, words in fault.expected.items()}
     found = _found(outcome)
-    assert set(found) == set(expected), str(outcome)
+    assert set(found) == set(expected), str(outcome.data)
     for key, words in expected.items():
         assert words in found[key], (key, found[key])
     assert outcome.code == 2
     after = deployed.deploy().ok()
-    assert _found(_drift(deployed)) == {}, str(after)
+    assert _found(_drift(deployed, DEPLOY)) == {}, str(after)
 
 
 def test_diffs_show_what_changed_and_no_secret(
@@ -250,7 +249,7 @@ def test_diffs_show_what_changed_and_no_secret(
     screen = restored.run(
         "mailfleet", "drift", restored.inventory, DEPLOY, "--html", str(page)
     ).screen
-    report = json.dumps(_drift(restored).data)
+    report = json.dumps(_drift(restored, DEPLOY).data)
     for text in (screen, report, page.read_text()):
         assert "max-age=5" in text
         assert "password: ********" in text
@@ -264,7 +263,7 @@ def test_a_deploy_goes_on_meanwhile(deployed: Operator, postal1: Machine) -> Non
     """The look takes no lock: it does not wait for a deploy, and no deploy waits for it."""
     postal1.run("systemd-run --quiet --unit=deploying flock /var/lib/mailfleet/lock sleep 300")
     try:
-        assert _drift(deployed).code == 0
+        assert _drift(deployed, DEPLOY).code == 0
     finally:
         postal1.run("systemctl stop deploying")
 
@@ -276,8 +275,8 @@ def test_a_host_that_is_off_is_told_and_the_others_reported(
         tmp_path,
         'groups["caddy"] = ["postal1"]; postal2["ssh_port"] = 1; groups["mailserver"] = []',
     )
-    outcome = one_off.run("mailfleet", "drift", one_off.inventory, "--json")
-    hosts: dict[str, Any] = {host["name"]: host for host in json.loads(outcome.screen)["hosts"]}
+    outcome = _drift(one_off)
+    hosts: dict[str, Any] = {host["name"]: host for host in outcome.data["hosts"]}
     assert outcome.code == 1
     assert hosts["postal1"]["error"] is None
     assert "cannot log in" in hosts["postal2"]["error"]

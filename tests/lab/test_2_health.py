@@ -87,8 +87,7 @@ FAULTS = {
 
 
 def _health(operator: Operator, *options: str) -> Outcome:
-    outcome = operator.run("mailfleet", "health", operator.inventory, "--json", *options)
-    return Outcome(outcome.command, outcome.code, outcome.screen, json.loads(outcome.screen))
+    return operator.run_json("mailfleet", "health", operator.inventory, "--json", *options)
 
 
 def _unwell(outcome: Outcome) -> dict[str, str]:
@@ -102,7 +101,7 @@ def _unwell(outcome: Outcome) -> dict[str, str]:
 
 def test_a_healthy_fleet_has_nothing_to_tell(deployed: Operator) -> None:
     outcome = _health(deployed, "--role", "postal")
-    assert _unwell(outcome) == {}, str(outcome)
+    assert _unwell(outcome) == {}, _unwell(outcome)
     assert outcome.code == 0
     (disk,) = (one for one in outcome.data if one["probe"] == "disk")
     assert 0 < disk["value"] < 100
@@ -118,7 +117,7 @@ def test_health_names_exactly_what_is_wrong(
         outcome = _health(deployed, "--role", "postal")
     finally:
         postal1.run(fault.undo)
-    assert _unwell(outcome) == fault.expected, str(outcome)
+    assert _unwell(outcome) == fault.expected, _unwell(outcome)
     assert outcome.code == (2 if "fail" in fault.expected.values() else 0)
     assert all(one["remedy"] for one in outcome.data if one["status"] != "ok")
 

@@ -1,13 +1,14 @@
 """Services that started before a file they read was last touched."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 
 from mailfleet.converge.bundle import Bundle
-from mailfleet.converge.observe import STATE_DIRECTORY
+from mailfleet.converge.observe import STATE_DIRECTORY, Observation
+from mailfleet.converge.plan import file_changes
 from mailfleet.drift.finding import Difference, Kind
 from mailfleet.drift.look import Look, docker_runs
 
@@ -17,14 +18,13 @@ _SLACK_SECONDS = 2
 
 def looks(bundles: Mapping[str, Bundle]) -> Iterator[Look]:
     for bundle in bundles.values():
-        services = [*_units(bundle), *_containers(bundle)]
-        if services:
+        for service in (*_units(bundle), *_containers(bundle)):
             yield Look(
                 bundle.component,
-                "running configuration",
-                _command(bundle, services),
-                partial(older, services=services),
-                applies=docker_runs if bundle.project else lambda seen: True,
+                f"what {service.name} reads, {service.record}",
+                _command(bundle, service),
+                partial(older, service=service),
+                applies=partial(_is_settled, bundle, service),
             )
 
 
@@ -34,98 +34,82 @@ class _Service:
 
     name: str
     """As in `docker compose` project or systemd unit."""
-    records: tuple[str, ...]
+    record: str
     files: tuple[str, ...]
     remedy: str
+    is_project: bool = False
 
 
 def _units(bundle: Bundle) -> Iterator[_Service]:
     for unit in bundle.units:
         if unit.fed_by:
             remedy = f"`systemctl reload-or-restart {unit.name}`"
-            yield _Service(unit.name, (unit.name,), unit.fed_by, remedy)
+            yield _Service(unit.name, unit.name, unit.fed_by, remedy)
 
 
 def _containers(bundle: Bundle) -> Iterator[_Service]:
     project = bundle.project
     if project and project.mounted:
         remedy = f"`docker compose restart` in {project.directory}"
-        yield _Service(project.name, (project.mounts_record,), project.mounted, remedy)
+        yield _Service(project.name, project.mounts_record, project.mounted, remedy, True)
     if project and project.reload:
-        yield _Service(project.name, (project.reload_record,), project.reload_on, DEPLOY_OR_RESTART)
+        remedy = f"`docker compose restart` in {project.directory}"
+        yield _Service(project.name, project.reload_record, project.reload_on, remedy, True)
 
 
-DEPLOY_OR_RESTART = "`docker compose restart` in its directory, or change the file by a deploy"
+def _is_settled(bundle: Bundle, service: "_Service", seen: Observation) -> bool:
+    """Whether it runs as far as Docker is needed, and a deploy would not make it read anew."""
+    about_to_change = file_changes(bundle, seen).paths & set(service.files)
+    return not about_to_change and (not service.is_project or docker_runs(seen))
 
 
-def _command(bundle: Bundle, services: Iterable[_Service]) -> str:
-    files = sorted({path for service in services for path in service.files})
-    records = [
-        f"{STATE_DIRECTORY}/applied/{bundle.component}/{name}"
-        for service in services
-        for name in service.records
-    ]
-    lines = [
-        f"stat -c 'file|%Z|%n' -- {shlex.join(files)} 2>/dev/null",
-        f"stat -c 'record|%Y|%n' -- {shlex.join(records)} 2>/dev/null",
-        *(
-            f'echo "unit|$(systemctl show --timestamp=unix -p StateChangeTimestamp --value '
-            f'-- {unit.name})|{unit.name}"'
-            for unit in bundle.units
-        ),
-    ]
-    if bundle.project:
+def _command(bundle: Bundle, service: _Service) -> str:
+    record = shlex.quote(f"{STATE_DIRECTORY}/applied/{bundle.component}/{service.record}")
+    if service.is_project:
         label = "com.docker.compose"
-        lines.append(
-            f"docker ps -q --filter label={label}.project={bundle.project.name} "
+        started = (
+            f"docker ps -q --filter label={label}.project={service.name} "
             f"--filter label={label}.oneoff=False | xargs -r docker inspect --format "
-            f"'container|{{{{.State.StartedAt}}}}|{bundle.project.name}'"
+            "'container|{{.State.StartedAt}}'"
         )
-    return "\n".join([*lines, "true"])
+    else:
+        started = (
+            'echo "unit|$(systemctl show --timestamp=unix -p StateChangeTimestamp --value '
+            f'-- {service.name})"'
+        )
+    return (
+        f"stat -c 'file|%Z|%n' -- {shlex.join(service.files)} 2>/dev/null\n"
+        f"[ ! -e {record} ] || stat -c 'record|%Y' -- {record}\n{started}"
+    )
 
 
-@dataclass
-class _Times:
-    files: dict[str, float] = field(default_factory=dict)
-    records: dict[str, float] = field(default_factory=dict)
-    started: dict[str, float] = field(default_factory=dict)
-    """Of a project: its oldest container."""
-
-
-def older(lines: Sequence[str], services: Iterable[_Service]) -> Iterator[Difference]:
+def older(lines: Sequence[str], service: _Service) -> Iterator[Difference]:
     """Files that were touched after the service read them, whatever is in them now. The status
     change time counts: mailfleet's own files carry the control machine's modification time."""
-    times = _times(lines)
-    for service in services:
-        followed = [times.records.get(name, 0.0) for name in service.records]
-        if service.name not in times.started:
-            continue
-        read = max(*followed, times.started[service.name])
-        touched = [
-            path for path in service.files if times.files.get(path, 0.0) > read + _SLACK_SECONDS
-        ]
-        for path in touched:
-            at = datetime.fromtimestamp(times.files[path]).astimezone().isoformat(" ", "seconds")
+    files: dict[str, float] = {}
+    started: list[float] = []
+    record = 0.0
+    for line in lines:
+        kind, at, *path = line.split("|", 2)
+        if kind == "file":
+            files[path[0]] = float(at)
+        elif kind == "record":
+            record = float(at)
+        elif kind == "unit" and at.startswith("@"):
+            started.append(float(at[1:]))
+        elif kind == "container":
+            started.append(datetime.fromisoformat(at[:19] + "+00:00").timestamp())
+    if not started:
+        return
+    # Of several containers, the oldest.
+    read = max(record, min(started))
+    for path_name, touched in files.items():
+        if touched > read + _SLACK_SECONDS:
+            at = datetime.fromtimestamp(touched, UTC).isoformat(" ", "seconds")
             yield Difference(
                 Kind.STALE,
                 service.name,
-                f"started after {path} was last written",
-                f"{path} was written later, at {at}",
+                f"started after {path_name} was last written",
+                f"{path_name} was written later, at {at}",
                 service.remedy,
             )
-
-
-def _times(lines: Sequence[str]) -> _Times:
-    times = _Times()
-    for line in lines:
-        kind, at, name = line.split("|", 2)
-        if kind == "file":
-            times.files[name] = float(at)
-        elif kind == "record":
-            times.records[name.rpartition("/")[2]] = float(at)
-        elif kind == "unit" and at.startswith("@"):
-            times.started[name] = float(at[1:])
-        elif kind == "container":
-            started = datetime.fromisoformat(at[:19] + "+00:00").timestamp()
-            times.started[name] = min(started, times.started.get(name, started))
-    return times

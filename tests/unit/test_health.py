@@ -1,0 +1,134 @@
+"""How answers become results, and what SMTP servers are called well."""
+
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import inf
+
+import pytest
+
+from mailfleet.converge.ask import NoAnswer
+from mailfleet.health.probe import Level, Limit, Output, Outside, Probe, Status, from_here, results
+from mailfleet.health.run import exit_code, results_of
+from mailfleet.health.smtp import SmtpServer
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "status"),
+    [
+        (Limit(80, 90), 79, Status.OK),
+        (Limit(80, 90), 80, Status.WARN),
+        (Limit(80, 90), 90, Status.FAIL),
+        (Limit(14, 3), 15, Status.OK),
+        (Limit(14, 3), 14, Status.WARN),
+        (Limit(14, 3), 3, Status.FAIL),
+        (Limit(1, inf), 10**6, Status.WARN),
+    ],
+)
+def test_limits(limit: Limit, value: float, status: Status) -> None:
+    assert limit.status(value) is status
+
+
+_DISK = Probe("disk", "", "make room", limit=Limit(80, 90, "%"))
+
+
+@pytest.mark.parametrize(
+    ("output", "status", "value"),
+    [
+        (Output("0", "45% used", "measured 45"), Status.OK, 45.0),
+        (Output("0", "85% used", "measured 85"), Status.WARN, 85.0),
+        (Output("0", "who knows"), Status.UNKNOWN, None),
+        (Output("1", "no such disk", "measured 1"), Status.FAIL, None),
+        (Output("124", ""), Status.FAIL, None),
+    ],
+)
+def test_what_is_measured_decides(output: Output, status: Status, value: float | None) -> None:
+    (result,) = results("one", "base", [_DISK], {"base: disk": output})
+    assert (result.status, result.value) == (status, value)
+    assert bool(result.remedy) == (status is not Status.OK)
+
+
+def test_of_an_unreachable_host_every_probe_is_unknown() -> None:
+    found = results_of("one", {"base": [_DISK]}, NoAnswer("cannot log in", "see that it is up"))
+    assert [(one.component, one.status) for one in found] == [
+        ("ssh", Status.FAIL),
+        ("base", Status.UNKNOWN),
+    ]
+    assert exit_code(found) == 1
+    assert exit_code(found[:1]) == 2
+    assert exit_code([]) == 0
+
+
+def test_nobody_answers() -> None:
+    def refuse() -> None:
+        raise ConnectionRefusedError("Connection refused")
+
+    probe = Outside("web", refuse, "look", level=Level.FULL)  # type: ignore[arg-type]
+    result = from_here("one", "caddy", probe)
+    assert (result.status, result.finding) == (Status.FAIL, "Connection refused")
+
+
+class _Session(socketserver.StreamRequestHandler):
+    """Says what its server was told to, in the order of RFC 5321."""
+
+    server: "_Server"
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 mx.test ESMTP\r\n")
+        for line in self.rfile:
+            verb = line.split(b" ")[0].strip().upper()
+            if verb == b"EHLO":
+                offers = [b"mx.test", *self.server.offers]
+                for offer in offers[:-1]:
+                    self.wfile.write(b"250-" + offer + b"\r\n")
+                self.wfile.write(b"250 " + offers[-1] + b"\r\n")
+            elif verb == b"RCPT":
+                self.wfile.write(self.server.recipient + b"\r\n")
+            elif verb == b"QUIT":
+                self.wfile.write(b"221 bye\r\n")
+                return
+            else:
+                self.wfile.write(b"250 ok\r\n")
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def __init__(self, recipient: bytes, offers: tuple[bytes, ...]) -> None:
+        self.recipient, self.offers = recipient, offers
+        super().__init__(("127.0.0.1", 0), _Session)
+
+
+@contextmanager
+def _serving(recipient: bytes, *offers: bytes) -> Iterator[int]:
+    with _Server(recipient, offers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def _statuses(port: int, tls: bool) -> dict[str, tuple[Status, str]]:
+    server = SmtpServer("127.0.0.1", port, tls=tls, auth=True)
+    found = [from_here("one", "postal", probe) for probe in server.probes("the log")]
+    return {one.probe.split()[0]: (one.status, one.finding) for one in found}
+
+
+def test_an_open_relay_is_found() -> None:
+    with _serving(b"250 ok", b"AUTH PLAIN") as port:
+        found = _statuses(port, tls=False)
+    assert found["relay"][0] is Status.FAIL
+    assert "anyone to anyone" in found["relay"][1]
+
+
+def test_a_server_that_refuses_strangers_is_well() -> None:
+    with _serving(b"530 Authentication required", b"AUTH PLAIN") as port:
+        found = _statuses(port, tls=False)
+    assert found["relay"] == (Status.OK, "refuses strangers: 530 Authentication required")
+    assert found["SMTP"] == (Status.OK, "answers EHLO, AUTH")
+
+
+def test_a_server_without_starttls_is_found() -> None:
+    with _serving(b"530 no", b"SIZE 1000") as port:
+        assert _statuses(port, tls=True)["SMTP"][1] == "answers EHLO, but offers no STARTTLS"
+        assert _statuses(port, tls=False)["SMTP"] == (Status.FAIL, "no AUTH")
