@@ -32,6 +32,8 @@ class Kind(StrEnum):
     FIREWALL = "firewall"
     PORT = "port"
     SSHD = "sshd"
+    LOGIN = "login"
+    KEY = "key"
     DAEMON = "daemon"
     CERTIFICATE = "certificate"
     GRANT = "grant"

@@ -19,6 +19,12 @@ class Opening(Item):
     """What it is for; shown in the rules as a comment."""
 
 
+UserName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
+PublicKey = Annotated[
+    str, Field(pattern=r"^(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [ -~]*)?$")
+]
+
+
 class AccessSettings(ComponentSettings):
     """SSH daemon and firewall. Changes are kept only if a fresh login works after them."""
 
@@ -36,6 +42,12 @@ class AccessSettings(ComponentSettings):
         default=True,
         description="Drop inbound traffic that no component asks for, also to ports that Docker "
         "publishes.",
+    )
+    logins: dict[UserName, list[PublicKey]] | None = Field(
+        default=None,
+        description='Who may log in, by which SSH public keys: `{"root": ["ssh-ed25519 AAAA... '
+        'anna"]}`. `mailfleet drift` then names every other login and key; none is installed or '
+        "removed.",
     )
     open: list[Opening] = Field(
         default=[],

@@ -10,7 +10,7 @@ from mailfleet.converge.observe import Observation
 from mailfleet.drift.contents import unified
 from mailfleet.drift.finding import REPORT, Difference, Finding, HostReport, Kind, Report
 from mailfleet.drift.look import Look, as_bundle
-from mailfleet.drift.looks import certificates, containers, database, host, in_force, ports
+from mailfleet.drift.looks import certificates, containers, database, host, in_force, logins, ports
 from mailfleet.drift.page import page
 from mailfleet.settings.ports import ANYWHERE, LOOPBACK, PortUse
 
@@ -169,3 +169,19 @@ def test_a_reboot_is_told_with_its_reason() -> None:
     (found,) = host.reboot(["kernel 6.1 runs, 6.12 is installed"])
     assert isinstance(found, Difference)
     assert "6.12" in found.seen
+
+
+def test_logins_and_keys_that_nobody_described() -> None:
+    described = {"root": ["ssh-ed25519 AAAAanna anna"], "bob": ["ssh-rsa AAAAbob bob"]}
+    lines = [
+        "user root",
+        'key root command="true one" ssh-ed25519 AAAAanna another comment',
+        "key root ssh-ed25519 AAAAeve eve",
+        "user mallory",
+    ]
+    found = {(it.kind, it.name): (it.wanted, it.seen) for it in logins.judge(lines, described)}
+    assert found == {
+        (Kind.LOGIN, "mallory"): ("no login", "has a login shell"),
+        (Kind.LOGIN, "bob"): ("can log in", "cannot"),
+        (Kind.KEY, "root"): ("no such key", "ssh-ed25519 ...AAAAeve eve"),
+    }

@@ -4,7 +4,16 @@ from collections.abc import Iterator, Mapping
 
 from mailfleet.converge.bundle import Bundle
 from mailfleet.drift.look import Look
-from mailfleet.drift.looks import certificates, containers, database, host, in_force, ports, running
+from mailfleet.drift.looks import (
+    certificates,
+    containers,
+    database,
+    host,
+    in_force,
+    logins,
+    ports,
+    running,
+)
 from mailfleet.settings.fleet import Fleet, Host
 
 
@@ -13,6 +22,7 @@ def looks(fleet: Fleet, at: Host, bundles: Mapping[str, Bundle]) -> Iterator[Loo
     is reported."""
     yield from host.looks(bundles)
     yield from ports.looks(fleet, at)
+    yield from logins.looks(at)
     yield from running.looks(bundles)
     yield from in_force.looks(bundles)
     yield from containers.looks(bundles)
