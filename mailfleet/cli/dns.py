@@ -3,51 +3,25 @@
 import asyncio
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from mailfleet.cli.settings import fleet_or_exit
-from mailfleet.components import COMPONENTS, postal
-from mailfleet.components.postal.records import sending_domain_records
+from mailfleet.cli.dns_publish import publish
+from mailfleet.cli.dns_records import desired_or_exit
 from mailfleet.dns.finding import Finding, Verdict
-from mailfleet.dns.record import ConflictingRecords, Record, merge
 from mailfleet.dns.recording import Recording, UnreadableRecording
 from mailfleet.dns.report import table
 from mailfleet.dns.resolver import Limits, system_servers
 from mailfleet.dns.run import NothingAnswers, check_live, check_recorded
 from mailfleet.dns.server import Address
 from mailfleet.dns.zone import TTL, zone_text
-from mailfleet.secrets import SecretsError
-from mailfleet.settings.errors import SettingsError
-from mailfleet.settings.fleet import Fleet
 from mailfleet.settings.types import HostName
 
 _HOST_NAME: TypeAdapter[str] = TypeAdapter(HostName)
-
-
-def desired_records(fleet: Fleet, domains: Sequence[str] = ()) -> list[Record]:
-    """Every record that the fleet needs, and those of domains that send through its Postal. Raises
-    SettingsError, SecretsError and ConflictingRecords."""
-    found = [record for component in COMPONENTS for record in component.records(fleet)]
-    if domains and not fleet.with_role(*postal.ROLES):
-        raise ConflictingRecords("domains send through Postal, and no host has its role")
-    for domain in domains:
-        found += sending_domain_records(fleet, domain)
-    return merge(found)
-
-
-def desired_or_exit(inventory: str, domains: Sequence[str]) -> list[Record]:
-    """The records; prints what is wrong and exits 1 otherwise."""
-    fleet = fleet_or_exit(inventory)
-    try:
-        return desired_records(fleet, domains)
-    except (SettingsError, SecretsError, ConflictingRecords) as error:
-        click.echo(f"mailfleet: {error}", err=True)
-        sys.exit(1)
 
 
 def _domain(context: click.Context, parameter: click.Parameter, value: Iterable[str]) -> list[str]:
@@ -187,6 +161,9 @@ def check(
         sys.exit(1)
     _show(findings, as_json)
     sys.exit(2 if any(finding.blocks(strict) for finding in findings) else 0)
+
+
+dns.add_command(publish)
 
 
 def _show(findings: list[Finding], as_json: bool) -> None:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
-RecordType = Literal["A", "AAAA", "CNAME", "MX", "PTR", "TXT"]
+from mailfleet.dns.wire import quoted
+
+RecordType = Literal["A", "AAAA", "CAA", "CNAME", "MX", "PTR", "SRV", "TLSA", "TXT"]
 
 
 class Severity(StrEnum):
@@ -45,8 +47,9 @@ class ConflictingRecords(Exception):
 def presentation(kind: str, value: str) -> str:
     """A value as a zone file has it: absolute names, quoted strings of at most 255 bytes."""
     if kind == "TXT":
-        return " ".join(f'"{part}"' for part in _strings(value))
-    return f"{value}." if kind in ("CNAME", "MX", "PTR") else value
+        return " ".join(_strings(value))
+    # The root, which a null MX names (RFC 7505), is a dot already.
+    return f"{value.removesuffix('.')}." if kind in ("CNAME", "MX", "PTR", "SRV") else value
 
 
 def _strings(text: str) -> list[str]:
@@ -54,13 +57,7 @@ def _strings(text: str) -> list[str]:
     of SPF and DKIM join them without a space (RFC 7208 section 3.3, RFC 6376 section 3.6.2.2)."""
     raw = text.encode("latin-1")
     parts = [raw[start : start + 255] for start in range(0, len(raw), 255)] or [b""]
-    return ["".join(map(_escaped, part)) for part in parts]
-
-
-def _escaped(byte: int) -> str:
-    if byte in b'"\\':
-        return "\\" + chr(byte)
-    return chr(byte) if 32 <= byte < 127 else f"\\{byte:03}"
+    return [quoted(part) for part in parts]
 
 
 def merge(records: Iterable[Record]) -> list[Record]:

@@ -8,7 +8,20 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from struct import Struct, error
 
-TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
+TYPES = {
+    "A": 1,
+    "NS": 2,
+    "CNAME": 5,
+    "SOA": 6,
+    "PTR": 12,
+    "MX": 15,
+    "TXT": 16,
+    "AAAA": 28,
+    "SRV": 33,
+    "DS": 43,
+    "TLSA": 52,
+    "CAA": 257,
+}
 _TYPE_NAMES = {number: name for name, number in TYPES.items()}
 
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = range(6)
@@ -20,6 +33,7 @@ _RD, _TC, _AA, _QR, _RA = 0x0100, 0x0200, 0x0400, 0x8000, 0x0080
 _HEADER = Struct("!6H")
 _FIXED = Struct("!HHIH")
 _TWO = Struct("!HH")
+_THREE = Struct("!3H")
 _SHORT = Struct("!H")
 _NUMBERS = Struct("!5I")
 # Root, OPT, payload size, extended code, version and flags 0, no options (RFC 6891 section 6.1.2).
@@ -144,9 +158,14 @@ def _value(data: bytes, start: int, end: int, kind: int, names: _Names) -> str:
         return str(IPv6Address(data[start:end]))
     if kind == 16:
         return _text(data, start, end)
+    if kind in (43, 52, 257):
+        return _fields(data[start:end], kind)
     if kind == 15:
         value, at = _name(data, start + 2, names)
         value = f"{_SHORT.unpack_from(data, start)[0]} {value or '.'}"
+    elif kind == 33:
+        value, at = _name(data, start + 6, names)
+        value = f"{' '.join(map(str, _THREE.unpack_from(data, start)))} {value or '.'}"
     elif kind == 6:
         primary, at = _name(data, start, names)
         mailbox, at = _name(data, at, names)
@@ -157,6 +176,29 @@ def _value(data: bytes, start: int, end: int, kind: int, names: _Names) -> str:
     if at != end:
         raise Malformed("record data of the wrong length")
     return value
+
+
+def _fields(raw: bytes, kind: int) -> str:
+    """DS (RFC 4034 section 5.1), TLSA (RFC 6698 section 2.1) or CAA (RFC 8659 section 4.1)."""
+    if kind == 43:
+        return f"{_SHORT.unpack_from(raw)[0]} {raw[2]} {raw[3]} {raw[4:].hex()}"
+    if kind == 52:
+        return f"{raw[0]} {raw[1]} {raw[2]} {raw[3:].hex()}"
+    end = 2 + raw[1]
+    if len(raw) < end:
+        raise Malformed("a CAA tag goes beyond its record")
+    return f"{raw[0]} {quoted(raw[2:end], '')} {quoted(raw[end:])}"
+
+
+def quoted(raw: bytes, mark: str = '"') -> str:
+    """A character string as a zone file has it (RFC 1035 section 5.1)."""
+    return mark + "".join(map(_escaped, raw)) + mark
+
+
+def _escaped(byte: int) -> str:
+    if byte in b'"\\':
+        return "\\" + chr(byte)
+    return chr(byte) if 32 <= byte < 127 else f"\\{byte:03}"
 
 
 def _text(data: bytes, start: int, end: int) -> str:

@@ -25,13 +25,13 @@ def servers(
     address of the API. Raises ProviderError when the token is not accepted, the API cannot be
     reached or nothing matches.
     """
-    client = _client(token)
+    project = client(token)
     from hcloud import APIException
     from requests import RequestException
 
     try:
-        network_id = _network_id(client, network) if network else None
-        found = client.servers.get_all(label_selector=label_selector)
+        network_id = _network_id(project, network) if network else None
+        found = project.servers.get_all(label_selector=label_selector)
     except APIException as error:
         _explain(error)
     except RequestException as error:
@@ -52,11 +52,12 @@ def _endpoint() -> str:
     return os.environ.get("HCLOUD_ENDPOINT") or ENDPOINT
 
 
-def _client(token: str) -> "Client":
+def client(token: str, name: str = "HCLOUD_TOKEN") -> "Client":
+    """The project of a token, which `name` calls by name. Raises ProviderError."""
     if not re.fullmatch(r"[!-~]+", token):
         raise ProviderError(
-            "HCLOUD_TOKEN is empty or no token: make one with read access in the Hetzner console, "
-            "project > Security > API tokens"
+            f"{name} is empty or no token: make one in the Hetzner console, project > Security > "
+            "API tokens"
         )
     try:
         from hcloud import Client
@@ -79,8 +80,8 @@ def _explain(error: "APIException") -> NoReturn:
     raise ProviderError(f"the Hetzner API answers: {error.message} ({error.code})") from None
 
 
-def _network_id(client: "Client", name: str) -> int | None:
-    network = client.networks.get_by_name(name)
+def _network_id(project: "Client", name: str) -> int | None:
+    network = project.networks.get_by_name(name)
     if network is None:
         raise ProviderError(f"this Hetzner project has no network {name}: check HCLOUD_NETWORK")
     return network.id

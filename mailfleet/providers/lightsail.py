@@ -37,14 +37,14 @@ def servers(
     the API. Raises ProviderError when they are not accepted, the API cannot be reached, no region
     is known or nothing matches.
     """
-    session, errors = _session(profile)
+    session, errors = session_of(profile)
     names = list(regions) or ([session.region_name] if session.region_name else [])
     if not names:
         raise ProviderError("no Lightsail region: set AWS_REGION or MAILFLEET_LIGHTSAIL_REGIONS")
     try:
         found = [instance for region in names for instance in _instances(session, region)]
     except errors.ClientError as error:
-        raise _refused(error.response.get("Error", {})) from None
+        raise refused(error.response.get("Error", {}), "lightsail:GetInstances") from None
     except errors.BotoCoreError as error:
         raise ProviderError(f"cannot ask Lightsail: {_one_line(error)}") from None
     matching = [_server(one) for one in found if _matches(_tags(one), tag, value)]
@@ -57,7 +57,8 @@ def servers(
     return sorted(matching, key=lambda server: server.name)
 
 
-def _session(profile: str | None) -> "tuple[boto3.Session, Any]":
+def session_of(profile: str | None) -> "tuple[boto3.Session, Any]":
+    """A session, and botocore's errors. Raises ProviderError."""
     try:
         import boto3
         from botocore import exceptions
@@ -77,12 +78,13 @@ def _instances(session: "boto3.Session", region: str) -> "list[InstanceTypeDef]"
     return [instance for page in pages.paginate() for instance in page["instances"]]
 
 
-def _refused(error: Any) -> ProviderError:
+def refused(error: Any, rights: str) -> ProviderError:
+    """What AWS says, with the remedy: `rights` is what the credentials need."""
     code = error.get("Code", "unknown error")
     if code in _BAD_CREDENTIALS:
         return ProviderError(
             f"AWS does not accept the credentials ({code}): check AWS_PROFILE or AWS_ACCESS_KEY_ID "
-            "and their right lightsail:GetInstances"
+            f"and their right {rights}"
         )
     return ProviderError(f"the Lightsail API answers: {_one_line(error.get('Message'))} ({code})")
 

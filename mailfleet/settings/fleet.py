@@ -21,6 +21,7 @@ from mailfleet.secrets import (
 from mailfleet.settings.access import AccessSettings
 from mailfleet.settings.base import BaseSettings
 from mailfleet.settings.caddy import CaddySettings
+from mailfleet.settings.dns import DnsSettings
 from mailfleet.settings.docker import DockerSettings
 from mailfleet.settings.email_api import EmailApiSettings
 from mailfleet.settings.health import HealthSettings
@@ -55,6 +56,7 @@ MODELS: dict[type[ComponentSettings], frozenset[str]] = {
     BaseSettings: EVERY_HOST,
     AccessSettings: EVERY_HOST,
     DockerSettings: EVERY_HOST,
+    DnsSettings: EVERY_HOST,
     MariadbSettings: frozenset({"database"}),
     CaddySettings: frozenset({"caddy"}),
     PostalSettings: frozenset({"postal", *POSTAL_PROCESSES}),
@@ -177,6 +179,11 @@ class Fleet:
     def postal(self) -> PostalSettings:
         """What all hosts of Postal share. Raises IndexError in a fleet without Postal."""
         return self.with_role(*POSTAL_PROCESSES)[0].postal
+
+    @property
+    def dns(self) -> DnsSettings:
+        """What all hosts share of zones."""
+        return next(iter(self.hosts.values())).settings(DnsSettings)
 
     @property
     def secret_store_settings(self) -> StoreSettings:

@@ -83,6 +83,12 @@ class PostalSettings(ComponentSettings):
         description="Tracking domains that Caddy serves, such as click.example.com.",
     )
 
+    sending_domains: list[HostName] = Field(
+        default=[],
+        description="Domains that send through this Postal: their records are among those that "
+        "`mailfleet dns` prints, checks and publishes.",
+    )
+
     # Processes
     web_port: Port = Field(
         default=5000, description="Port of the web process, on loopback of its host."

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mailfleet.settings import mailserver_rules
+from mailfleet.settings.dns import DnsSettings
 from mailfleet.settings.errors import Problem, problem_at
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
 from mailfleet.settings.origin import DEFAULT
@@ -262,12 +263,15 @@ def _distinct_names(fleet: Fleet) -> Iterator[Problem]:
             yield problem_at(host, "host_fqdn", f"{host.host.fqdn} is the name of {other} too")
 
 
-def _same_secret_store(fleet: Fleet) -> Iterator[Problem]:
+def _same_everywhere(fleet: Fleet) -> Iterator[Problem]:
     first, *others = fleet.hosts.values()
-    for key, value in first.settings(SecretsSettings).values().items():
-        for host in others:
-            if host.settings(SecretsSettings).values()[key] != value:
-                yield problem_at(host, key, f"differs from {first.name}: set it once, in all.py")
+    for model in (SecretsSettings, DnsSettings):
+        for key, value in first.settings(model).values().items():
+            for host in others:
+                if host.settings(model).values()[key] != value:
+                    yield problem_at(
+                        host, key, f"differs from {first.name}: set it once, in all.py"
+                    )
 
 
 RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
@@ -282,6 +286,6 @@ RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
     _registries,
     _port_clashes,
     _distinct_names,
-    _same_secret_store,
+    _same_everywhere,
     *mailserver_rules.RULES,
 )

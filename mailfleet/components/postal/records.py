@@ -28,6 +28,11 @@ def records(fleet: Fleet) -> list[Record]:
         *_route(fleet),
         *_tracking(fleet),
         *_senders(fleet),
+        *(
+            record
+            for domain in fleet.postal.sending_domains
+            for record in sending_domain_records(fleet, domain)
+        ),
     ]
 
 

@@ -4,7 +4,13 @@ returns findings; none touches the network."""
 from collections.abc import Sequence
 
 from mailfleet.dns.answer import Lookups
-from mailfleet.dns.checks.names import check_addresses, check_alias, check_mx, check_reverse
+from mailfleet.dns.checks.names import (
+    check_addresses,
+    check_alias,
+    check_mx,
+    check_reverse,
+    check_values,
+)
 from mailfleet.dns.checks.text import check_text
 from mailfleet.dns.checks.wanted import Wanted
 from mailfleet.dns.finding import Finding
@@ -31,3 +37,5 @@ def _check(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
             return check_reverse(record)
         case "TXT":
             return check_text(record, wanted)
+        case _:
+            return check_values(record)

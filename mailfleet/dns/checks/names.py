@@ -117,6 +117,16 @@ def check_reverse(record: Record) -> Lookups[list[Finding]]:
     return [of_record(record, check, Verdict.OK, shown)]
 
 
+def check_values(record: Record) -> Lookups[list[Finding]]:
+    """Every wanted value is there, and no other."""
+    check = record.type.lower()
+    answer = yield from ask(record.name, record.type)
+    if failed := missing_or_unknown(record, check, answer):
+        return [failed]
+    verdict = Verdict.OK if set(answer.values) == set(record.values) else Verdict.FAIL
+    return [of_record(record, check, verdict, _shown(answer))]
+
+
 def missing_or_unknown(
     record: Record, check: str, answer: Answer, also: str = ""
 ) -> Finding | None:

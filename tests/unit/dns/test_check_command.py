@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from mailfleet.cli.dns import desired_records
 from mailfleet.cli.dns import dns as command
+from mailfleet.components.records import desired_records
 from mailfleet.dns.answer import Answer, Question, Status
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailfleet.cli.dns import desired_records
+from mailfleet.components.records import desired_records
 from mailfleet.dns.answer import Answer, Question, Status, run
 from mailfleet.dns.checks import checks_of
 from mailfleet.dns.finding import Finding, Verdict

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mailfleet.cli.dns import desired_records
+from mailfleet.components.records import desired_records
 from mailfleet.dns.record import ConflictingRecords, Record, Severity, merge, presentation
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import Fleet

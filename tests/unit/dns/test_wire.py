@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 import dns.message
 import dns.name
+import dns.rdata
 import dns.rdatatype
 import dns.rrset
 import pytest
@@ -21,6 +22,19 @@ RDATA = st.one_of(
     st.tuples(st.just("AAAA"), st.ip_addresses(v=6).map(str)),
     st.tuples(st.sampled_from(["CNAME", "NS", "PTR"]), NAME.map(str)),
     st.tuples(st.just("MX"), NAME.map(lambda name: f"10 {name}")),
+    st.tuples(st.just("SRV"), NAME.map(lambda name: f"0 5 587 {name}")),
+    st.tuples(
+        st.just("TLSA"), st.binary(min_size=32, max_size=32).map(lambda raw: f"3 1 1 {raw.hex()}")
+    ),
+    st.tuples(
+        st.just("DS"), st.binary(min_size=32, max_size=32).map(lambda raw: f"7 13 2 {raw.hex()}")
+    ),
+    st.tuples(
+        st.just("CAA"),
+        st.binary(max_size=200).map(
+            lambda raw: '0 issue "' + "".join(f"\\{byte:03}" for byte in raw) + '"'
+        ),
+    ),
     st.tuples(st.just("SOA"), NAME.map(lambda name: f"{name} {name} 1 2 3 4 5")),
     st.tuples(
         st.just("TXT"),
@@ -60,6 +74,11 @@ def test_answers_are_read_as_another_implementation_wrote_them(
             assert ip_address(record.value) == ip_address(theirs.to_text())
         elif kind == "MX":
             assert same_name(record.value.split(" ", 1)[1], theirs.exchange)
+        elif kind == "SRV":
+            assert record.value.startswith("0 5 587 ")
+            assert same_name(record.value.split(" ", 3)[3], theirs.target)
+        elif kind in ("CAA", "DS", "TLSA"):
+            assert dns.rdata.from_text("IN", kind, record.value) == theirs
         elif kind != "SOA":
             assert same_name(record.value, theirs.target)
 
@@ -85,6 +104,9 @@ def sample() -> bytes:
         dns.rrset.from_text("mail.example.com.", 60, "IN", "CNAME", "other.example.com."),
         dns.rrset.from_text("other.example.com.", 60, "IN", "MX", "10 a.example.com.", "20 b.de."),
         dns.rrset.from_text("other.example.com.", 60, "IN", "TXT", '"one" "two"'),
+        dns.rrset.from_text("other.example.com.", 60, "IN", "CAA", '0 issue "ca.example"'),
+        dns.rrset.from_text("other.example.com.", 60, "IN", "SRV", "0 5 587 a.example.com."),
+        dns.rrset.from_text("other.example.com.", 60, "IN", "TLSA", "3 1 1 " + "ab" * 32),
     ]
     answer.authority = [
         dns.rrset.from_text("example.com.", 60, "IN", "SOA", "ns.example. root.example. 1 2 3 4 5")

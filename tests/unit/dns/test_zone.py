@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfleet.cli.dns import desired_records
 from mailfleet.cli.dns import dns as command
+from mailfleet.components.records import desired_records
 from mailfleet.dns.record import Record, Severity, presentation
 from mailfleet.dns.zone import address_of, origins_of, zone_text
 from mailfleet.settings.fleet import Fleet

@@ -1,0 +1,20 @@
+"""Every DNS record that the fleet needs."""
+
+from collections.abc import Sequence
+
+from mailfleet.components import COMPONENTS, postal
+from mailfleet.components.postal.records import sending_domain_records
+from mailfleet.dns.record import ConflictingRecords, Record, merge
+from mailfleet.settings.fleet import Fleet
+
+
+def desired_records(fleet: Fleet, domains: Sequence[str] = ()) -> list[Record]:
+    """Every record that the fleet needs, and those of further domains that send through its
+    Postal. Raises SettingsError, SecretsError and ConflictingRecords."""
+    found = [record for component in COMPONENTS for record in component.records(fleet)]
+    if domains and not fleet.with_role(*postal.ROLES):
+        raise ConflictingRecords("domains send through Postal, and no host has its role")
+    for domain in domains:
+        if domain not in fleet.postal.sending_domains:
+            found += sending_domain_records(fleet, domain)
+    return merge(found)

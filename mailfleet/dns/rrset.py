@@ -1,0 +1,106 @@
+"""Record sets as a zone holds them, and the part of one that a fleet may call its own."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import dns.exception
+import dns.rdata
+import dns.rdatatype
+from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.ANY.TXT import TXT
+from dns.rdtypes.IN.SRV import SRV
+from dns.rdtypes.nsbase import NSBase
+
+from mailfleet.dns.record import presentation
+
+_VERSION = re.compile(r"v=([A-Za-z0-9]+)(?=[\s;]|\Z)")
+
+
+@dataclass(frozen=True)
+class RRset:
+    """All values of one name and type in a zone. Values as in `Record`."""
+
+    name: str
+    type: str
+    values: tuple[str, ...]
+    ttl: int | None = None
+    """Seconds; None where the provider has none of its own for each set."""
+
+    @property
+    def lines(self) -> list[str]:
+        return [presentation(self.type, value) for value in self.values]
+
+
+@dataclass(frozen=True, order=True)
+class Slot:
+    """What one owner holds of a name: a whole record set, or of TXT the records of one kind. A
+    policy of SPF and a token of another service share a name without sharing an owner."""
+
+    name: str
+    kind: str
+    """`MX`; `TXT/spf1` for the TXT records that begin with v=spf1."""
+
+    @property
+    def type(self) -> str:
+        return self.kind.partition("/")[0]
+
+    def values_of(self, rrset: RRset | None) -> tuple[str, ...]:
+        """The part of a set that belongs to this slot, in a fixed order."""
+        values = rrset.values if rrset else ()
+        return tuple(sorted(value for value in values if slot_kind(self.type, value) == self.kind))
+
+
+def slot_kind(kind: str, value: str) -> str:
+    """The kind of the slot that a value of a record type belongs to."""
+    if kind != "TXT":
+        return kind
+    version = _VERSION.match(value)
+    return f"TXT/{version[1]}" if version else "TXT"
+
+
+class UnreadableValue(ValueError):
+    """What is no record data of its type."""
+
+
+def value_of(kind: str, line: str) -> str:
+    """A value of a zone file's line, the inverse of `presentation`. Raises UnreadableValue."""
+    try:
+        return rdata_value(dns.rdata.from_text("IN", kind, line))
+    except (dns.exception.DNSException, ValueError) as error:
+        raise UnreadableValue(f"{kind} {line}: {error}") from None
+
+
+def rdata_value(rdata: dns.rdata.Rdata) -> str:
+    """The value of record data as dnspython reads it."""
+    match rdata:
+        case TXT():
+            return b"".join(rdata.strings).decode("latin-1")
+        case MX():
+            return f"{rdata.preference} {_bare(rdata.exchange)}"
+        case SRV():
+            return f"{rdata.priority} {rdata.weight} {rdata.port} {_bare(rdata.target)}"
+        case NSBase():
+            return _bare(rdata.target)
+        case _:
+            return rdata.to_text()
+
+
+def _bare(name: object) -> str:
+    text = str(name).lower()
+    return text if text == "." else text.removesuffix(".")
+
+
+def relative(name: str, zone: str) -> str:
+    """A name as providers and zone files write it: `@` for the zone itself."""
+    return "@" if name == zone else name.removesuffix(f".{zone}")
+
+
+def absolute(name: str, zone: str) -> str:
+    """The inverse of `relative`."""
+    return zone if name in ("@", "") else f"{name}.{zone}"
+
+
+def by_key(rrsets: Iterable[RRset]) -> dict[tuple[str, str], RRset]:
+    """Sets by name and type."""
+    return {(rrset.name, rrset.type): rrset for rrset in rrsets}

@@ -1,0 +1,78 @@
+"""Settings of `dns`: who serves the fleet's zones, and how records get there."""
+
+from ipaddress import ip_address
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+
+from mailfleet.secrets import SecretRef, secret
+from mailfleet.settings.model import ComponentSettings, Item
+from mailfleet.settings.types import HostName, Port, Text
+
+
+def _address(value: str) -> str:
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError("not an IP address: write it as 192.0.2.53 or 2001:db8::53") from None
+
+
+class Rfc2136(Item):
+    """A primary server that takes dynamic updates (RFC 2136) signed with TSIG (RFC 8945): Knot,
+    BIND, PowerDNS."""
+
+    server: Annotated[str, AfterValidator(_address)]
+    key_name: Text
+    port: Port = 53
+    algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
+    secret: SecretRef = secret("dns/tsig")
+    """The key in base64, as tsig-keygen and keymgr print it."""
+
+
+class HetznerDns(Item):
+    """Zones and addresses of a Hetzner Cloud project."""
+
+    token: SecretRef = secret("dns/hetzner_token")
+    """With the right to write."""
+
+
+class CloudflareDns(Item):
+    """Zones at Cloudflare."""
+
+    token: SecretRef = secret("dns/cloudflare_token")
+    """With the right Zone > DNS > Edit for these zones."""
+
+
+class LightsailDns(Item):
+    """Zones at Amazon Lightsail. Credentials are found as every AWS tool finds them."""
+
+    profile: Text | None = None
+
+
+Provider = Rfc2136 | HetznerDns | CloudflareDns | LightsailDns
+
+
+class DnsSettings(ComponentSettings):
+    """Zones that `mailfleet dns publish` may write to. Set it once, for all hosts."""
+
+    prefix: ClassVar[str] = "dns_"
+
+    zones: dict[HostName, Provider] = Field(
+        default={},
+        description='Zone -> who serves it: `Rfc2136(server="192.0.2.53", key_name="mailfleet")`, '
+        "`HetznerDns()`, `CloudflareDns()` or `LightsailDns()`, imported from "
+        "mailfleet.settings.dns. Reverse zones of your own can stand here too.",
+    )
+    reverse: HetznerDns | None = Field(
+        default=None,
+        description="Who is asked to set the PTR records of addresses that it rents out: "
+        "`HetznerDns()`. At Amazon that is a request form.",
+    )
+    owner: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$")] = Field(
+        default="mailfleet",
+        description="Name of this fleet in zones: the TXT record `_<owner>.<zone>` says which "
+        "records are its own. Fleets that share a zone need a name each.",
+    )
+    ttl: Annotated[int, Field(ge=60, le=86400)] = Field(
+        default=3600, description="TTL (seconds) of published records."
+    )

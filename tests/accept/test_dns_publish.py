@@ -1,0 +1,179 @@
+"""`mailfleet dns publish`, over RFC 2136 to a real Knot DNS."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mailfleet.components.records import desired_records
+from mailfleet.settings.fleet import Fleet
+from tests.accept.knot import KEY, KEY_NAME, Knot, knot
+from tests.unit.conftest import fleet_from
+from tests.unit.dns.conftest import postal_fleet, signing_key
+
+__all__ = ["fleet_from", "postal_fleet", "signing_key"]
+
+INVENTORY = "inventories/test.py"
+REVERSE = ["2.0.192.in-addr.arpa", "0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"]
+EXAMPLE_COM = """
+www A 192.0.2.80
+@ TXT "token-of-another-service"
+@ MX 10 mail.example.net.
+"""
+MakeFleet = Callable[..., Fleet]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Knot]:
+    directory = tmp_path / "knot"
+    directory.mkdir()
+    zones = {"example.com": EXAMPLE_COM} | dict.fromkeys(["example.org", *REVERSE], "")
+    with knot(directory, zones) as running:
+        yield running
+
+
+@pytest.fixture
+def fleet(
+    server: Knot, postal_fleet: MakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Fleet]:
+    """The fleet whose zones that server has, with further settings."""
+
+    def make(extra: str = "", key: str = KEY) -> Fleet:
+        monkeypatch.setenv("MAILFLEET_SECRET_DNS_TSIG", key)
+        zones = ["example.com", "example.org", *REVERSE]
+        provider = f'Rfc2136(server="127.0.0.1", port={server.port}, key_name="{KEY_NAME}")'
+        lines = [
+            "from mailfleet.settings.dns import Rfc2136",
+            f"dns_zones = dict.fromkeys({zones}, {provider})",
+        ]
+        return postal_fleet("\n".join([*lines, extra]))
+
+    return make
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an operator sees of one command."""
+
+    exit_code: int
+    output: str
+
+
+def mailfleet(*arguments: str) -> Outcome:
+    """In a process of its own: pyinfra reads group_data once in each."""
+    code = "from mailfleet.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "dns", *arguments],
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert "Traceback" not in done.stdout, done.stdout
+    return Outcome(done.returncode, done.stdout)
+
+
+def publish(*arguments: str) -> Outcome:
+    return mailfleet("publish", INVENTORY, *arguments)
+
+
+def check(server: Knot, *arguments: str) -> Outcome:
+    address = f"127.0.0.1:{server.port}"
+    return mailfleet("check", INVENTORY, "--server", address, "--strict", *arguments)
+
+
+def test_from_a_bare_zone_to_a_clean_check_and_nothing_left_to_do(
+    fleet: Callable[..., Fleet], server: Knot
+) -> None:
+    loaded = fleet('postal_sending_domains = ["example.org"]')
+    assert check(server).exit_code == 2
+    done = publish("--yes")
+    assert done.exit_code == 0, done.output
+    for record in desired_records(loaded):
+        assert server.values(record.name, record.type) >= set(record.lines), record
+    clean = check(server)
+    assert clean.exit_code == 0, clean.output
+    again = publish("--yes")
+    assert (again.exit_code, again.output.splitlines()[-1]) == (
+        0,
+        "0 to create, 0 to update, 0 to delete, 0 blocked",
+    )
+
+
+def test_a_dry_run_changes_nothing_and_says_what_a_run_does(
+    fleet: Callable[..., Fleet], server: Knot
+) -> None:
+    fleet()
+    before = server.values("example.com", "SOA")
+    dry = publish("--dry")
+    assert dry.exit_code == 2
+    assert "+ create rp.postal.example.com MX\n      + 10 mx.postal.example.com.\n" in dry.output
+    assert server.values("example.com", "SOA") == before
+    assert publish("--yes").output.startswith(dry.output)
+
+
+def test_others_records_stay_and_what_is_dropped_from_the_settings_goes(
+    fleet: Callable[..., Fleet], server: Knot
+) -> None:
+    fleet('postal_sending_domains = ["example.com"]')
+    assert publish("--yes").exit_code == 0
+    assert server.values("example.com", "TXT") == {
+        '"token-of-another-service"',
+        '"v=spf1 include:spf.postal.example.com a mx ~all"',
+    }
+    fleet()
+    gone = publish("--yes")
+    assert gone.exit_code == 0, gone.output
+    assert "- delete psrp.example.com CNAME" in gone.output
+    assert server.values("example.com", "TXT") == {'"token-of-another-service"'}
+    assert server.values("psrp.example.com", "CNAME") == set()
+    assert server.values("www.example.com", "A") == {"192.0.2.80"}
+
+
+def test_a_name_of_someone_else_is_changed_only_when_taken_over(
+    fleet: Callable[..., Fleet], server: Knot
+) -> None:
+    fleet('postal_web_hostname = "www.example.com"\npostal_track_domains = []')
+    blocked = publish("--yes")
+    assert blocked.exit_code == 2
+    assert "! blocked www.example.com A" in blocked.output
+    assert server.values("www.example.com", "A") == {"192.0.2.80"}
+    assert publish("--yes", "--take", "www.example.com").exit_code == 0
+    assert server.values("www.example.com", "A") == {"192.0.2.10"}
+    assert publish("--dry").exit_code == 0
+
+
+def test_a_change_of_many_records_stops_unless_forced(
+    fleet: Callable[..., Fleet], server: Knot
+) -> None:
+    fleet()
+    assert publish("--yes").exit_code == 0
+    fleet("dns_ttl = 600")
+    stopped = publish("--yes")
+    assert stopped.exit_code == 1
+    assert re.search(
+        r"mailfleet: example.com: \d+ of \d+ own records to update, more than 30%", stopped.output
+    )
+    assert "add --force" in stopped.output
+    assert publish("--yes", "--force").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "remedy"),
+    [
+        ("d3Jvbmcgd3Jvbmcgd3Jvbmcgd3Jvbmcgd3Jvbmchd3I=", "does not accept the key mailfleet"),
+        ("not base64", "set dns/tsig again with `mailfleet secrets set`"),
+    ],
+)
+def test_a_wrong_key_is_one_line_that_does_not_show_it(
+    fleet: Callable[..., Fleet], key: str, remedy: str
+) -> None:
+    fleet(key=key)
+    done = publish("--yes")
+    assert done.exit_code == 1
+    assert remedy in done.output.splitlines()[-1]
+    assert key not in done.output
