@@ -61,7 +61,7 @@ class HetznerZone:
 
         name = relative(change.name, self._name)
         kind: Any = change.type
-        known = ZoneRRSet(name=name, type=kind)
+        known = ZoneRRSet(name=name, type=kind, zone=zone)
         if change.after is None:
             yield lambda: zone.delete_rrset(known).action
             return
