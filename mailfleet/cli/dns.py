@@ -13,12 +13,13 @@ from pydantic import TypeAdapter, ValidationError
 from mailfleet.cli.dns_publish import publish
 from mailfleet.cli.dns_records import desired_or_exit
 from mailfleet.dns.finding import Finding, Verdict
+from mailfleet.dns.octodns import octodns_zones
 from mailfleet.dns.recording import Recording, UnreadableRecording
 from mailfleet.dns.report import table
 from mailfleet.dns.resolver import Limits, system_servers
 from mailfleet.dns.run import NothingAnswers, check_live, check_recorded
 from mailfleet.dns.server import Address
-from mailfleet.dns.zone import TTL, zone_text
+from mailfleet.dns.zone import TTL, zone_texts
 from mailfleet.settings.types import HostName
 
 _HOST_NAME: TypeAdapter[str] = TypeAdapter(HostName)
@@ -71,9 +72,40 @@ def records(inventory: str, domains: list[str], as_json: bool) -> None:
     help="A zone of yours; may be repeated. Default: the longest parent common to names.",
 )
 @click.option("--ttl", default=TTL, show_default=True, type=click.IntRange(1, 2**31 - 1))
-def zone(inventory: str, domains: list[str], origins: list[str], ttl: int) -> None:
-    """Print the records as zone file snippets (BIND, NSD, Knot; most web forms import them)."""
-    click.echo(zone_text(desired_or_exit(inventory, domains), origins, ttl), nl=False)
+@click.option(
+    "--format",
+    "form",
+    default="bind",
+    show_default=True,
+    type=click.Choice(["bind", "octodns"]),
+    help="bind: for BIND, NSD, Knot and most web forms; octodns: YAML for octoDNS.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write a file for each zone into this directory instead.",
+)
+def zone(
+    inventory: str,
+    domains: list[str],
+    origins: list[str],
+    ttl: int,
+    form: str,
+    output: Path | None,
+) -> None:
+    """Print the records as parts of zones, without SOA and NS."""
+    wanted = desired_or_exit(inventory, domains)
+    made, suffix = (octodns_zones, "yaml") if form == "octodns" else (zone_texts, "zone")
+    texts = made(wanted, origins, ttl)
+    if output:
+        output.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (output / f"{name}.{suffix}").write_text(text, encoding="utf-8")
+        return
+    if form == "octodns":
+        texts = {name: f"---  # {name}.yaml\n{text}" for name, text in texts.items()}
+    click.echo("\n".join(texts.values()), nl=False)
 
 
 def _servers(

@@ -7,7 +7,8 @@ not double."""
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from mailfleet.dns.rrset import RRset, Slot, absolute, relative
+from mailfleet.dns.rrset import RRset, Slot
+from mailfleet.dns.zone import absolute, relative
 
 _VERSION = "v=mailfleet1"
 _LONGEST = 255

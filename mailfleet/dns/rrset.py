@@ -91,16 +91,6 @@ def _bare(name: object) -> str:
     return text if text == "." else text.removesuffix(".")
 
 
-def relative(name: str, zone: str) -> str:
-    """A name as providers and zone files write it: `@` for the zone itself."""
-    return "@" if name == zone else name.removesuffix(f".{zone}")
-
-
-def absolute(name: str, zone: str) -> str:
-    """The inverse of `relative`."""
-    return zone if name in ("@", "") else f"{name}.{zone}"
-
-
 def by_key(rrsets: Iterable[RRset]) -> dict[tuple[str, str], RRset]:
     """Sets by name and type."""
     return {(rrset.name, rrset.type): rrset for rrset in rrsets}

@@ -34,6 +34,16 @@ def is_below(name: str, origin: str) -> bool:
     return name == origin or name.endswith(f".{origin}")
 
 
+def relative(name: str, zone: str) -> str:
+    """A name as providers and zone files write it: `@` for the zone itself."""
+    return "@" if name == zone else name.removesuffix(f".{zone}")
+
+
+def absolute(name: str, zone: str) -> str:
+    """The inverse of `relative`."""
+    return zone if name in ("@", "") else f"{name}.{zone}"
+
+
 def _common_parent(names: Sequence[str]) -> str:
     reversed_labels = [list(reversed(name.split("."))) for name in names]
     common = []
@@ -44,14 +54,25 @@ def _common_parent(names: Sequence[str]) -> str:
     return ".".join(reversed(common))
 
 
-def zone_text(records: Iterable[Record], origins: Sequence[str] = (), ttl: int = TTL) -> str:
-    """RFC 1035 master file snippets, one for each origin, without SOA and NS."""
+def by_origin(
+    records: Iterable[Record], origins: Sequence[str] = ()
+) -> Iterable[tuple[str, list[Record]]]:
+    """Records by the zone to show them in, see `origins_of`."""
     records = list(records)
     origin_of = origins_of({record.name for record in records}, origins)
-    by_origin: dict[str, list[Record]] = {}
+    found: dict[str, list[Record]] = {}
     for record in records:
-        by_origin.setdefault(origin_of[record.name], []).append(record)
-    return "\n".join(_snippet(origin, members, ttl) for origin, members in by_origin.items())
+        found.setdefault(origin_of[record.name], []).append(record)
+    return found.items()
+
+
+def zone_texts(
+    records: Iterable[Record], origins: Sequence[str] = (), ttl: int = TTL
+) -> dict[str, str]:
+    """Zone -> RFC 1035 master file snippet, without SOA and NS."""
+    return {
+        origin: _snippet(origin, members, ttl) for origin, members in by_origin(records, origins)
+    }
 
 
 def _snippet(origin: str, records: Iterable[Record], ttl: int) -> str:
@@ -59,13 +80,9 @@ def _snippet(origin: str, records: Iterable[Record], ttl: int) -> str:
     for record in records:
         note = "" if record.severity is Severity.REQUIRED else " (recommended)"
         lines.append(f"; {record.why}{note}{_reverse_note(record)}")
-        name = _relative(record.name, origin)
+        name = relative(record.name, origin)
         lines += [f"{name} IN {record.type} {line}" for line in record.lines]
     return "\n".join(lines) + "\n"
-
-
-def _relative(name: str, origin: str) -> str:
-    return "@" if name == origin else name.removesuffix(f".{origin}")
 
 
 def _reverse_note(record: Record) -> str:

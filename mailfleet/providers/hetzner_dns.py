@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from mailfleet.dns.plan import Change
 from mailfleet.dns.record import RecordType
-from mailfleet.dns.rrset import RRset, absolute, relative, value_of
-from mailfleet.dns.zone import address_of
+from mailfleet.dns.rrset import RRset, value_of
+from mailfleet.dns.zone import absolute, address_of, relative
 from mailfleet.providers.hetzner import client
 from mailfleet.providers.servers import ProviderError
 from mailfleet.secrets import Secret
