@@ -11,13 +11,13 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from mailfleet.cli.dns_publish import publish
-from mailfleet.cli.dns_records import desired_or_exit
-from mailfleet.dns.finding import Finding, Verdict
+from mailfleet.cli.dns_records import desired_or_exit, fleet_and_records_or_exit
+from mailfleet.dns.finding import Finding
 from mailfleet.dns.octodns import octodns_zones
 from mailfleet.dns.recording import Recording, UnreadableRecording
-from mailfleet.dns.report import table
-from mailfleet.dns.resolver import Limits, system_servers
-from mailfleet.dns.run import NothingAnswers, check_live, check_recorded
+from mailfleet.dns.report import coloured
+from mailfleet.dns.resolver import Limits
+from mailfleet.dns.run import NothingAnswers, check_live, check_recorded, servers_of
 from mailfleet.dns.server import Address
 from mailfleet.dns.zone import TTL, zone_texts
 from mailfleet.settings.types import HostName
@@ -117,13 +117,6 @@ def _servers(
         raise click.BadParameter(f"{error}; write it as 192.0.2.1 or [2001:db8::1]:53") from None
 
 
-_COLOURS = {
-    Verdict.OK: "green",
-    Verdict.INFO: "blue",
-    Verdict.WARN: "yellow",
-    Verdict.FAIL: "red",
-    Verdict.UNKNOWN: "red",
-}
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _LIMITS = Limits()
 
@@ -138,7 +131,7 @@ _LIMITS = Limits()
     callback=_servers,
     metavar="IP[:PORT]",
     help="Ask this server; may be repeated: the next one is asked when one does not answer. "
-    "Default: those of this machine.",
+    "Default: dns_resolvers, else those of this machine.",
 )
 @click.option(
     "--rate",
@@ -175,13 +168,15 @@ def check(
     be asked."""
     if replay and (servers or save):
         raise click.UsageError("--replay asks no server and saves nothing")
-    wanted = desired_or_exit(inventory, domains)
+    fleet, wanted = fleet_and_records_or_exit(inventory, domains)
     try:
         if replay:
             findings = check_recorded(wanted, Recording.load(replay))
         else:
             limits = Limits(seconds=seconds, rate=rate)
-            live = asyncio.run(check_live(wanted, servers or system_servers(), limits))
+            live = asyncio.run(
+                check_live(wanted, servers or servers_of(fleet.dns.resolvers), limits)
+            )
             findings = live.findings
             if save:
                 Recording(live.answers).save(save)
@@ -202,6 +197,5 @@ def _show(findings: list[Finding], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
         return
-    for verdict, line in table(findings):
-        style = _COLOURS[verdict] if verdict else None
-        click.echo(click.style(line, style, bold=bool(verdict)))
+    for line in coloured(findings):
+        click.echo(line)

@@ -30,8 +30,9 @@ class Refused(CliError, PyinfraError):  # type: ignore[misc]
 class Run(BaseStateCallback):
     """pyinfra's callbacks for one run; also where deploys find the fleet."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, dry: bool = False) -> None:
         self.sources = sources
+        self.dry = dry
         self.round_trips: Counter[str] = Counter()
         self._fleet: Fleet | None = None
 
@@ -94,7 +95,8 @@ def watch(state: State) -> None:
     arguments = context.params if context else {}
     # paramiko logs tracebacks of failed logins, which without a handler end up on the screen.
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
-    run = Run(Sources(str(arguments.get("inventory", "inventory"))))
+    sources = Sources(str(arguments.get("inventory", "inventory")))
+    run = Run(sources, dry=bool(arguments.get("dry")))
     _RUNS[:] = [run]
     # `pyinfra INVENTORY exec -- uptime` and the like work with broken settings too.
     deploys = all(name.endswith(".py") for name in arguments.get("operations", ()))
@@ -114,6 +116,11 @@ def current_fleet(state: State) -> Fleet:
     if not _RUNS:
         raise Refused("run pyinfra in the directory of mailfleet's config.py")
     return _RUNS[0].fleet(state)
+
+
+def is_dry() -> bool:
+    """Whether the run in progress ends before it would change anything."""
+    return bool(_RUNS) and _RUNS[0].dry
 
 
 def current_host(state: State, host: PyinfraHost) -> Host:

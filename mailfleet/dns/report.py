@@ -2,10 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 
+import click
+
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Severity
 
 _ORDER = [Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.INFO]
+
+
+_COLOURS = {
+    Verdict.OK: "green",
+    Verdict.INFO: "blue",
+    Verdict.WARN: "yellow",
+    Verdict.FAIL: "red",
+    Verdict.UNKNOWN: "red",
+}
+
+
+def coloured(findings: Sequence[Finding]) -> Iterator[str]:
+    """The lines of `table`, styled for a terminal."""
+    for verdict, line in table(findings):
+        yield click.style(line, _COLOURS[verdict] if verdict else None, bold=bool(verdict))
 
 
 def table(findings: Sequence[Finding]) -> Iterator[tuple[Verdict | None, str]]:

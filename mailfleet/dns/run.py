@@ -9,8 +9,13 @@ from mailfleet.dns.checks import checks_of
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import Record
 from mailfleet.dns.recording import Recording
-from mailfleet.dns.resolver import Limits, Resolver
+from mailfleet.dns.resolver import Limits, Resolver, system_servers
 from mailfleet.dns.server import Address
+
+
+def servers_of(resolvers: Sequence[str]) -> list[Address]:
+    """Those of the setting `dns_resolvers`, else those of this machine."""
+    return [Address.parse(text) for text in resolvers] or system_servers()
 
 
 class NothingAnswers(Exception):

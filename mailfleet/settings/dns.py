@@ -17,6 +17,19 @@ def _address(value: str) -> str:
         raise ValueError("not an IP address: write it as 192.0.2.53 or 2001:db8::53") from None
 
 
+def _server(value: str) -> str:
+    host, port = value, "53"
+    if value.startswith("["):
+        host, _, rest = value[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif value.count(":") == 1:
+        host, port = value.split(":")
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"{port} is not a port")
+    _address(host)
+    return value
+
+
 class Rfc2136(Item):
     """A primary server that takes dynamic updates (RFC 2136) signed with TSIG (RFC 8945): Knot,
     BIND, PowerDNS."""
@@ -67,6 +80,11 @@ class DnsSettings(ComponentSettings):
         default=None,
         description="Who is asked to set the PTR records of addresses that it rents out: "
         "`HetznerDns()`. At Amazon that is a request form.",
+    )
+    resolvers: list[Annotated[str, AfterValidator(_server)]] = Field(
+        default=[],
+        description="Servers that checks ask, as 192.0.2.53, 192.0.2.53:5353 or "
+        "[2001:db8::53]:5353. Default: those of the control machine.",
     )
     owner: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$")] = Field(
         default="mailfleet",

@@ -1,6 +1,8 @@
 """`mailfleet dns publish`, over RFC 2136 to a real Knot DNS."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ from mailfleet.components.records import desired_records
 from mailfleet.settings.fleet import Fleet
 from tests.accept.knot import KEY, KEY_NAME, Knot, knot
 from tests.unit.conftest import fleet_from
+from tests.unit.dns.conftest import INVENTORY as INVENTORY_LINES
 from tests.unit.dns.conftest import postal_fleet, signing_key
 
 __all__ = ["fleet_from", "postal_fleet", "signing_key"]
@@ -42,7 +45,7 @@ def fleet(
 ) -> Callable[..., Fleet]:
     """The fleet whose zones that server has, with further settings."""
 
-    def make(extra: str = "", key: str = KEY) -> Fleet:
+    def make(extra: str = "", key: str = KEY, inventory: str = INVENTORY_LINES) -> Fleet:
         monkeypatch.setenv("MAILFLEET_SECRET_DNS_TSIG", key)
         zones = ["example.com", "example.org", *REVERSE]
         provider = f'Rfc2136(server="127.0.0.1", port={server.port}, key_name="{KEY_NAME}")'
@@ -50,7 +53,7 @@ def fleet(
             "from mailfleet.settings.dns import Rfc2136",
             f"dns_zones = dict.fromkeys({zones}, {provider})",
         ]
-        return postal_fleet("\n".join([*lines, extra]))
+        return postal_fleet("\n".join([*lines, extra]), inventory)
 
     return make
 
@@ -177,3 +180,39 @@ def test_a_wrong_key_is_one_line_that_does_not_show_it(
     assert done.exit_code == 1
     assert remedy in done.output.splitlines()[-1]
     assert key not in done.output
+
+
+def deploy_dns(*options: str) -> Outcome:
+    """The deploy file as an operator runs it, on a host that is never logged in to."""
+    root = Path(__file__).parents[2]
+    shutil.copy(root / "config.py", "config.py")
+    done = subprocess.run(
+        [sys.executable, "-m", "pyinfra", *options, INVENTORY, str(root / "deploys/dns.py")],
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert "Traceback" not in done.stdout, done.stdout
+    return Outcome(done.returncode, done.stdout)
+
+
+def test_a_deploy_fails_while_a_required_record_is_wrong(
+    fleet: Callable[..., Fleet], server: Knot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = INVENTORY_LINES.replace('("postal1", {', '("@local", {')
+    loaded = fleet(f'dns_resolvers = ["127.0.0.1:{server.port}"]', inventory=local)
+    for use in loaded.secret_uses:
+        variable = "MAILFLEET_SECRET_" + re.sub("[^A-Z0-9]", "_", use.ref.name.upper())
+        if use.ref.generate and variable not in os.environ:
+            monkeypatch.setenv(variable, use.ref.generate())
+    dry = deploy_dns("--dry")
+    assert (dry.exit_code, "fail     rp.postal.example.com MX" in dry.output) == (0, True), dry.output
+    bare = deploy_dns("-y")
+    assert bare.exit_code != 0
+    assert "required records do not hold" in bare.output
+    assert "paste   rp.postal.example.com. IN MX 10 mx.postal.example.com." in bare.output
+    assert publish("--yes").exit_code == 0
+    full = deploy_dns("-y")
+    assert full.exit_code == 0, full.output

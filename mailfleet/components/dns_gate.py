@@ -1,0 +1,62 @@
+"""DNS as a gate: the check of `mailfleet dns check`, as part of a deploy."""
+
+import asyncio
+from collections.abc import Generator
+
+import click
+from pyinfra import state as context_state
+from pyinfra.api.command import StringCommand
+from pyinfra.api.deploy import deploy as pyinfra_deploy
+from pyinfra.api.operation import operation
+from pyinfra.api.state import StateStage
+
+from mailfleet.components.records import desired_records
+from mailfleet.converge.run import Refused, current_fleet, is_dry
+from mailfleet.dns.finding import Finding
+from mailfleet.dns.record import ConflictingRecords
+from mailfleet.dns.report import coloured
+from mailfleet.dns.resolver import Limits
+from mailfleet.dns.run import NothingAnswers, check_live, servers_of
+from mailfleet.secrets import SecretsError
+from mailfleet.settings.errors import SettingsError
+from mailfleet.settings.fleet import Fleet
+
+
+def findings_of(fleet: Fleet) -> list[Finding]:
+    """What DNS says of every record that the fleet needs. Raises Refused."""
+    try:
+        records = desired_records(fleet)
+        live = asyncio.run(check_live(records, servers_of(fleet.dns.resolvers), Limits()))
+    except (SettingsError, SecretsError, ConflictingRecords, NothingAnswers) as error:
+        raise Refused(str(error)) from None
+    return live.findings
+
+
+@operation()
+def records_hold(required: bool = True) -> Generator[StringCommand, None, None]:
+    """Ask DNS for every record that the fleet needs, once for all hosts, and show what is wrong.
+
+    + required: end the run when a required record does not hold
+    """
+    # What comes before in the same run may be what makes it hold. A dry run ends before.
+    if context_state.current_stage is StateStage.Execute or is_dry():
+        found = findings_of(current_fleet(context_state))
+        for line in coloured(found):
+            click.echo(line)
+        wrong = sum(finding.blocks(strict=False) for finding in found)
+        if wrong and required and not is_dry():
+            raise Refused(
+                f"DNS: {wrong} required records do not hold; `mailfleet dns publish` writes them, "
+                "or paste what stands above"
+            )
+    yield from ()
+
+
+@pyinfra_deploy("dns")
+def deploy(required: bool = True) -> None:
+    """The records of the whole fleet, looked at once.
+
+    + required: end the run when a required record does not hold; otherwise only tell
+    """
+    # Serial: in a greenlet of its own its failure would be shown with a traceback.
+    records_hold(name="records", required=required, _run_once=True, _serial=True)
