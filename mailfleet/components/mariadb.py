@@ -19,8 +19,8 @@ from mailfleet.converge.plan import bundle_here, fleet_here, forget, observe
 from mailfleet.converge.services import services
 from mailfleet.converge.shell import script
 from mailfleet.dns.record import Record
-from mailfleet.health.probe import Limit, Probe
 from mailfleet.health.postal_queue import queue_probes
+from mailfleet.health.probe import Limit, Probe
 from mailfleet.secrets import Secret
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.mariadb import major_version
