@@ -13,7 +13,7 @@ Value = TypeVar("Value")
 
 # Chains only: the sets beside them hold whoever connected just now.
 RULES_IN_FORCE = (
-    "for one in input forward; do nft -s list chain inet mailfleet $one 2>&1 || true; done\n"
+    "for one in input forward; do nft -s list chain inet mailfleet $one 2>&1 || true; done"
 )
 
 

@@ -243,22 +243,6 @@ def test_the_database_is_ready_for_a_move(deployed: Operator, postal1: Machine) 
     assert postal1.run("docker port mariadb") == ""
 
 
-def test_another_major_version_of_the_database_is_refused(
-    deployed: Operator, postal1: Machine, tmp_path: Path
-) -> None:
-    started = postal1.run(
-        "docker inspect -f '{{.State.StartedAt}}' mariadb; cat /opt/mariadb/compose.yaml"
-    )
-    older = deployed.variant(tmp_path, 'settings["mariadb_version"] = "10.11"')
-    for outcome in (older.dry(), older.deploy()):
-        outcome.refused('mariadb_version = "10.11"', "11.8", "does not change the major version")
-    again = postal1.run(
-        "docker inspect -f '{{.State.StartedAt}}' mariadb; cat /opt/mariadb/compose.yaml"
-    )
-    assert again == started
-    assert deployed.dry().ok().planned == {}
-
-
 def test_message_databases_without_their_main_database_are_not_dropped(
     deployed: Operator, mail_server: MailServer, postal1: Machine, lab: Lab, tmp_path: Path
 ) -> None:

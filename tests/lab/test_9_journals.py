@@ -11,7 +11,7 @@ from tests.lab.hosts import Machine
 # Pattern -> why it may be there.
 EXPECTED = {
     r"pam_env.*Unable to open env file: /etc/default/locale": "Debian without the package locales",
-    r"sshd.*(kex_exchange_identification|Connection reset|fatal)": "tests cut logins off",
+    r"sshd.*(kex_exchange|Connection reset|fatal|preauth child)": "tests cut logins off",
     r"sudo.*nosudo": "a test logs in as a user whom sudo refuses",
     r"systemd.*mailfleet-access-rollback": "a test lets it put the former state back",
 }
