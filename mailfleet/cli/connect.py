@@ -17,15 +17,15 @@ from mailfleet.settings.fleet import Fleet
 
 @contextmanager
 def connected(
-    inventory: Inventory, fleet: Fleet, roles: tuple[str, ...]
+    inventory: Inventory, fleet: Fleet, roles: tuple[str, ...], sudo: bool = False
 ) -> Iterator[list[PyinfraHost]]:
     """Hosts with one of the roles. One that is off is among them, with `connected` false: it must
-    not end the whole run."""
+    not end the whole run. `sudo` is for hosts whose inventory does not say."""
     state = State(check_for_changes=False)
     state.cwd = str(Path.cwd())
     with ctx_state.use(state):
         asked = [host for host in inventory if fleet.hosts[host.name].has(*roles)]
-        state.init(inventory, Config(FAIL_PERCENT=100), initial_limit=asked)
+        state.init(inventory, Config(FAIL_PERCENT=100, SUDO=sudo), initial_limit=asked)
         with suppress(PyinfraError):
             connect_all(state)
         try:

@@ -38,9 +38,15 @@ def _run(host: PyinfraHost, command: str) -> str:
     """Output of shell on a host. Raises Unanswered."""
     if not host.connected:
         raise Unanswered(host.name, "cannot log in")
-    done, output = host.run_shell_command(
-        StringCommand(command), _sudo=bool(host.data.get("_sudo"))
-    )
+    sudo = host.data.get("_sudo", host.state.config.SUDO)
+    try:
+        done, output = host.run_shell_command(StringCommand(command), _sudo=bool(sudo))
+    except EOFError:
+        # pyinfra asks for a password where sudo wants one, here without a terminal.
+        raise Unanswered(
+            host.name,
+            "sudo asks for a password: let the SSH user use sudo without one, or run in a terminal",
+        ) from None
     if not done:
         raise Unanswered(host.name, output.stderr.strip() or "the command failed")
     return str(output.stdout)
@@ -101,6 +107,7 @@ def _plan(action: Action, entries: Sequence[Waiting]) -> None:
 @click.option("--id", "ids", multiple=True, help="Only these queue ids; may be repeated.")
 @click.option("--recipient", help="Only mail to a recipient that holds this text.")
 @click.option("--reason", help="Only mail whose reason holds this text.")
+@click.option("--sudo", is_flag=True, help="Ask with sudo, like pyinfra's own --sudo.")
 @click.option("--json", "as_json", is_flag=True, help="Print every entry as JSON.")
 @click.option("--yes", is_flag=True, help="Do not ask before acting.")
 def queue(
@@ -110,6 +117,7 @@ def queue(
     ids: tuple[str, ...],
     recipient: str | None,
     reason: str | None,
+    sudo: bool,
     as_json: bool,
     yes: bool,
 ) -> None:
@@ -142,7 +150,7 @@ def queue(
         )
 
     failed = False
-    with connected(loaded, fleet, _ROLES) as asked:
+    with connected(loaded, fleet, _ROLES, sudo) as asked:
         seen: dict[str, tuple[PyinfraHost, list[Waiting]]] = {}
         for host in asked:
             if hosts and host.name not in hosts:
