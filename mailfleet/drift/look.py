@@ -45,11 +45,19 @@ class Look:
             )
 
 
+def who_looks(seen: Observation) -> str:
+    """User number that the host was looked at as; empty where it gave no answer at all."""
+    return seen.fact(_BUNDLE, "who")
+
+
 def as_bundle(looks: Iterable[Look]) -> Bundle:
     """The looks as facts, so that they travel with what converge asks, in one round trip."""
     return Bundle(
         _BUNDLE,
-        facts={look._key: f"( {look.command}\n) && echo {_ANSWERED}" for look in looks},
+        facts={
+            "who": "id -u",
+            **{look._key: f"( {look.command}\n) && echo {_ANSWERED}" for look in looks},
+        },
     )
 
 

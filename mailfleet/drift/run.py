@@ -12,7 +12,7 @@ from pyinfra.api.exceptions import OperationError
 from pyinfra.api.host import Host as PyinfraHost
 
 from mailfleet.components import COMPONENTS, mariadb, preflight
-from mailfleet.converge.ask import Asking, NoAnswer
+from mailfleet.converge.ask import LOGIN_REMEDY, Asking, NoAnswer
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.diff import Contents
 from mailfleet.converge.manifest import with_manifest
@@ -22,7 +22,7 @@ from mailfleet.converge.run import current_fleet
 from mailfleet.drift.contents import unified
 from mailfleet.drift.described import differences, is_deployed
 from mailfleet.drift.finding import Difference, Finding, HostReport, Kind, Report
-from mailfleet.drift.look import Look, as_bundle
+from mailfleet.drift.look import Look, as_bundle, who_looks
 from mailfleet.drift.looks import looks
 from mailfleet.drift.looks.database import rights
 from mailfleet.settings.errors import SettingsError
@@ -111,9 +111,14 @@ class Comparison:
         ]
 
 
-def compare(comparison: Comparison, host: PyinfraHost) -> list[Finding]:
-    """Look at one host."""
+def compare(comparison: Comparison, host: PyinfraHost) -> list[Finding] | NoAnswer:
+    """Look at one host. Half an answer must not pass for drift."""
     seen = host.get_fact(HostState, wanted=comparison.wanted)
+    who = who_looks(seen)
+    if not who:
+        return NoAnswer("no answer", LOGIN_REMEDY)
+    if who != "0":
+        return NoAnswer("only root sees everything", "set _sudo in the inventory, or use --sudo")
     found = comparison.findings(seen)
     if paths := comparison.differing_files(found):
         contents = host.get_fact(Contents, paths=paths)
@@ -138,7 +143,9 @@ def drift(inventory: str, deploys: Sequence[str] = (), sudo: bool = False) -> Re
     return Report(inventory, at, hosts)
 
 
-def _compare_one(comparisons: Mapping[str, Comparison], host: PyinfraHost) -> list[Finding]:
+def _compare_one(
+    comparisons: Mapping[str, Comparison], host: PyinfraHost
+) -> list[Finding] | NoAnswer:
     return compare(comparisons[host.name], host)
 
 
@@ -154,6 +161,8 @@ def drift_here() -> None:
     fleet = current_fleet(context_state)
     comparison = Comparison.of(fleet, fleet.hosts[context_host.name], [_EVERYTHING])
     found = compare(comparison, context_host)
+    if isinstance(found, NoAnswer):
+        raise OperationError(f"{context_host.name}: {found.finding}: {found.remedy}")
     for finding in found:
         logger.info(
             f"{context_host.print_prefix}{finding.component}: {finding.kind.value} {finding.name}: "

@@ -182,6 +182,14 @@ ROUNDS: dict[str, list[Fault]] = {
             {("mariadb", "container", "mariadb/mariadb"): "deploy again"},
         ),
     ],
+    "Docker is stopped": [
+        # Asked through its socket, it would start again.
+        Fault(
+            "systemctl stop docker.service",
+            "systemctl start docker.service",
+            {("docker", "unit", "docker.service"): "deploy again"},
+        ),
+    ],
     "the firewall is gone": [
         Fault(
             "systemctl stop mailfleet-firewall",
@@ -280,6 +288,13 @@ def test_a_host_that_is_off_is_told_and_the_others_reported(
     assert outcome.code == 1
     assert hosts["postal1"]["error"] is None
     assert "cannot log in" in hosts["postal2"]["error"]
+
+
+def test_half_an_answer_is_no_drift(deployed: Operator, tmp_path: Path) -> None:
+    no_root = deployed.variant(tmp_path, 'mx1["_sudo"] = False')
+    hosts = {host["name"]: host for host in _drift(no_root, "deploys/base.py").data["hosts"]}
+    assert hosts["mx1"]["findings"] == []
+    assert "--sudo" in hosts["mx1"]["error"]
 
 
 def test_the_deploy_fails_while_there_is_drift(deployed: Operator, postal1: Machine) -> None:
