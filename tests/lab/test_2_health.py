@@ -62,7 +62,7 @@ FAULTS = {
     "outbound port 25 is blocked": Fault(
         "nft 'add table inet blocked; add chain inet blocked out "
         "{ type filter hook output priority 0; }; "
-        "add rule inet blocked out tcp dport 25 ip daddr != 127.0.0.0/8 drop'",
+        "add rule inet blocked out oifname eth0 tcp dport 25 drop'",
         "nft delete table inet blocked",
         {"postal: outbound port 25": "fail"},
     ),
