@@ -62,7 +62,7 @@ class Asking(Generic[Answer]):
             }
             gevent.joinall(list(jobs.values()), timeout=self.answer_seconds)
             found = {name: self._answer(name, jobs) for name in self.hosts}
-            with suppress(Exception):
+            with suppress(PyinfraError, OSError, EOFError):
                 disconnect_all(state)
         return found
 

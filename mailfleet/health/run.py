@@ -34,9 +34,9 @@ from mailfleet.settings.origin import Sources
 
 ProbesByComponent = Mapping[str, Sequence[AnyProbe]]
 
-OUTSIDE_SECONDS = 30
+OUTSIDE_SECONDS = 45
 """For all questions from this machine together; each has a time limit of its own."""
-ANSWER_SECONDS = 25.0
+ANSWER_SECONDS = 45.0
 
 
 class Probed(Protocol):
