@@ -182,14 +182,6 @@ ROUNDS: dict[str, list[Fault]] = {
             {("mariadb", "container", "mariadb/mariadb"): "deploy again"},
         ),
     ],
-    "Docker is stopped": [
-        # Asked through its socket, it would start again.
-        Fault(
-            "systemctl stop docker.service",
-            "systemctl start docker.service",
-            {("docker", "unit", "docker.service"): "deploy again"},
-        ),
-    ],
     "the firewall is gone": [
         Fault(
             "systemctl stop mailfleet-firewall",
@@ -288,6 +280,17 @@ def test_a_host_that_is_off_is_told_and_the_others_reported(
     assert outcome.code == 1
     assert hosts["postal1"]["error"] is None
     assert "cannot log in" in hosts["postal2"]["error"]
+
+
+def test_a_question_does_not_start_docker(deployed: Operator, postal1: Machine) -> None:
+    """Any command of `docker` would, through its socket; containers run on without the engine."""
+    postal1.run("systemctl stop docker.service")
+    try:
+        outcome = _drift(deployed, DEPLOY)
+        assert postal1.ask("systemctl is-active docker.service").output.strip() == "inactive"
+    finally:
+        postal1.run("systemctl start docker.service")
+    assert set(_found(outcome)) == {("docker", "unit", "docker.service")}, str(outcome.data)
 
 
 def test_half_an_answer_is_no_drift(deployed: Operator, tmp_path: Path) -> None:
