@@ -13,15 +13,18 @@ _RULES = "/etc/mailfleet/firewall.nft"
 _DAEMON = "/etc/docker/daemon.json"
 _SSHD = "/etc/ssh/sshd_config.d/"
 
+_RELOAD = "`systemctl reload mailfleet-firewall`"
+
 # The described rules are loaded in a network namespace of their own, which ends with the command:
 # nft then prints both in one form. A missing table is the firewall unit's finding.
 _COMPARE = """
 nft list chain inet mailfleet input >/dev/null 2>&1 || exit 0
-nft -s -t list table inet mailfleet | sed 's/^/seen|/'
-unshare --net sh -e -c 'nft -f -; nft -s -t list table inet mailfleet' <<'END_OF_RULES' |
+wanted=$(unshare --net sh -e -c 'nft -f -; nft -s -t list table inet mailfleet' <<'END_OF_RULES'
 {rules}
 END_OF_RULES
-    sed 's/^/wanted|/'
+) || exit 1
+nft -s -t list table inet mailfleet | sed 's/^/seen|/'
+echo "$wanted" | sed 's/^/wanted|/'
 """
 
 
@@ -59,12 +62,10 @@ def rules(lines: Sequence[str]) -> Iterator[Difference]:
     for line in difflib.ndiff(sides["seen"], sides["wanted"]):
         mark, rule = line[:1], line[2:]
         if mark == "+":
-            yield Difference(Kind.FIREWALL, rule, "in force", "not in force", DEPLOY_FIREWALL)
+            yield Difference(Kind.FIREWALL, rule, "in force", "not in force", _RELOAD)
         elif mark == "-":
-            yield Difference(Kind.FIREWALL, rule, "not in force", "in force", DEPLOY_FIREWALL)
+            yield Difference(Kind.FIREWALL, rule, "not in force", "in force", _RELOAD)
 
-
-DEPLOY_FIREWALL = "`systemctl reload mailfleet-firewall`"
 
 _SAME = {"without-password": "prohibit-password"}
 """What `sshd -T` prints for what sshd_config(5) prefers."""
