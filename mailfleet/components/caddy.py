@@ -1,6 +1,7 @@
 """caddy: TLS, redirects and proxying for Postal's web interface and its tracking domains."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pyinfra.api.deploy import deploy as pyinfra_deploy
 
@@ -9,7 +10,7 @@ from mailfleet.converge.compose import compose_checks
 from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
-from mailfleet.dns.record import Record
+from mailfleet.dns.record import Record, Severity
 from mailfleet.health.https import WebSite
 from mailfleet.health.probe import AnyProbe, Limit, Probe
 from mailfleet.settings.caddy import CaddySettings
@@ -129,9 +130,44 @@ def _certificate_probe(name: str, warn_seconds: int) -> Probe:
     )
 
 
+_CAS = {
+    # Caddy asks Let's Encrypt, and ZeroSSL when that fails (Caddy, "Automatic HTTPS").
+    None: ("letsencrypt.org", "sectigo.com"),
+    "acme-v02.api.letsencrypt.org": ("letsencrypt.org",),
+    "acme-staging-v02.api.letsencrypt.org": ("letsencrypt.org",),
+    "acme.zerossl.com": ("sectigo.com",),
+    "dv.acme-v02.api.pki.goog": ("pki.goog",),
+}
+"""Host of an ACME directory -> how its CA is called in CAA records."""
+
+
 def records(fleet: Fleet) -> list[Record]:
-    """Needs no DNS record of its own."""
-    return []
+    """CAA records: who may issue certificates for the names that Caddy serves."""
+    found = []
+    for host in fleet.with_role(*ROLES):
+        directory = host.caddy.acme_directory
+        cas = _CAS.get(urlsplit(directory).hostname if directory else None, ())
+        if host.caddy.tls == "acme" and cas:
+            found += [_caa(name, cas) for name in _own_names(fleet, host)]
+    return found
+
+
+def _own_names(fleet: Fleet, host: Host) -> list[str]:
+    """Tracking domains are CNAMEs, beside which nothing can stand: a CA follows them."""
+    names = [site.name for site in sites_of(fleet, host)]
+    return [name for name in names if name not in fleet.postal.track_domains]
+
+
+def _caa(name: str, cas: tuple[str, ...]) -> Record:
+    return Record(
+        name,
+        "CAA",
+        tuple(f'0 issue "{ca}"' for ca in cas),
+        "only the CA that Caddy asks may issue certificates for this name",
+        "Any CA may issue certificates for this name.",
+        Severity.RECOMMENDED,
+        "RFC 8659",
+    )
 
 
 @pyinfra_deploy("caddy")

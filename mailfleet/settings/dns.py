@@ -86,6 +86,12 @@ class DnsSettings(ComponentSettings):
         description="Servers that checks ask, as 192.0.2.53, 192.0.2.53:5353 or "
         "[2001:db8::53]:5353. Default: those of the control machine.",
     )
+    blocklists: list[HostName] = Field(
+        default=[],
+        description="DNS blocklists that checks ask about each sending address, such as "
+        "zen.spamhaus.org, bl.spamcop.net, psbl.surriel.com. Mind their terms of use; most do not "
+        "answer public resolvers.",
+    )
     owner: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$")] = Field(
         default="mailfleet",
         description="Name of this fleet in zones: the TXT record `_<owner>.<zone>` says which "

@@ -4,6 +4,8 @@ returns findings; none touches the network."""
 from collections.abc import Sequence
 
 from mailfleet.dns.answer import Lookups
+from mailfleet.dns.checks.blocklist import check_blocklist
+from mailfleet.dns.checks.caa import check_caa
 from mailfleet.dns.checks.names import (
     check_addresses,
     check_alias,
@@ -19,10 +21,16 @@ from mailfleet.dns.record import Record
 __all__ = ["checks_of"]
 
 
-def checks_of(records: Sequence[Record]) -> list[Lookups[list[Finding]]]:
-    """One check for each desired record, to be run side by side."""
+def checks_of(
+    records: Sequence[Record], blocklists: Sequence[str] = ()
+) -> list[Lookups[list[Finding]]]:
+    """One check for each desired record, and one for each sending address and blocklist, to be run
+    side by side."""
     wanted = Wanted(records)
-    return [_check(record, wanted) for record in records]
+    return [
+        *(_check(record, wanted) for record in records),
+        *(check_blocklist(sender, zone) for sender in wanted.senders for zone in blocklists),
+    ]
 
 
 def _check(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
@@ -37,5 +45,7 @@ def _check(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
             return check_reverse(record)
         case "TXT":
             return check_text(record, wanted)
+        case "CAA":
+            return check_caa(record)
         case _:
             return check_values(record)

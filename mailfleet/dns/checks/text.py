@@ -1,12 +1,15 @@
-"""TXT records: SPF, DKIM and DMARC, each by its meaning."""
+"""TXT records: SPF, DKIM, DMARC and others, each by its meaning."""
 
-from mailfleet.dns.answer import Lookups
+from mailfleet.dns.answer import Lookups, ask
 from mailfleet.dns.checks.dkim import check_key
 from mailfleet.dns.checks.dmarc import check_policy
+from mailfleet.dns.checks.names import missing_or_unknown
 from mailfleet.dns.checks.spf import check_spf
+from mailfleet.dns.checks.transport import check_sts, check_tls_reports
 from mailfleet.dns.checks.wanted import Wanted
-from mailfleet.dns.finding import Finding
+from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
+from mailfleet.dns.spf import is_policy
 
 
 def check_text(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
@@ -15,4 +18,20 @@ def check_text(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
         return check_policy(record, wanted)
     if "._domainkey." in record.name:
         return check_key(record)
-    return check_spf(record, wanted)
+    if record.name.startswith("_mta-sts."):
+        return check_sts(record)
+    if record.name.startswith("_smtp._tls."):
+        return check_tls_reports(record)
+    if all(map(is_policy, record.values)):
+        return check_spf(record, wanted)
+    return check_holds(record)
+
+
+def check_holds(record: Record) -> Lookups[list[Finding]]:
+    """Every wanted text is there, whatever else stands at the name."""
+    answer = yield from ask(record.name, "TXT")
+    if failed := missing_or_unknown(record, "text", answer):
+        return [failed]
+    held = set(record.values) <= set(answer.values)
+    shown = ", ".join(answer.values)
+    return [of_record(record, "text", Verdict.OK if held else Verdict.FAIL, shown)]

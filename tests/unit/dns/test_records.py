@@ -26,6 +26,7 @@ def test_everything_the_manual_names_is_there(postal_fleet: MakeFleet, key_in_ru
         "track.postal.example.com",
         "postal1.example.com",
     ]
+    both_cas = ('0 issue "letsencrypt.org"', '0 issue "sectigo.com"')
     assert wanted(postal_fleet()) == {
         **{(name, kind): values for name in names for kind, values in both.items()},
         ("spf.postal.example.com", "TXT"): ("v=spf1 ip4:192.0.2.10 ip6:2001:db8::10 ~all",),
@@ -35,6 +36,8 @@ def test_everything_the_manual_names_is_there(postal_fleet: MakeFleet, key_in_ru
         ("routes.postal.example.com", "MX"): ("10 mx.postal.example.com",),
         ("click.example.com", "CNAME"): ("track.postal.example.com",),
         ("postal1.example.com", "TXT"): ("v=spf1 a -all",),
+        ("postal.example.com", "CAA"): both_cas,
+        ("mx.postal.example.com", "CAA"): both_cas,
         ("10.2.0.192.in-addr.arpa", "PTR"): ("postal1.example.com",),
         (reverse6, "PTR"): ("postal1.example.com",),
     }

@@ -1,0 +1,51 @@
+"""The CA that issues our certificates may do so (RFC 8659)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mailfleet.dns.answer import Lookups, Status, ask
+from mailfleet.dns.finding import Finding, Verdict, of_record
+from mailfleet.dns.record import Record, Severity
+
+
+def check_caa(record: Record) -> Lookups[list[Finding]]:
+    """The closest set of CAA records at the name or above names the CA, or there is none (RFC 8659
+    section 3). Ours is a recommendation; a set that names others only stops certificates."""
+    check = "caa"
+    labels = record.name.split(".")
+    for at in range(len(labels) - 1):
+        place = ".".join(labels[at:])
+        answer = yield from ask(place, "CAA")
+        if answer.failed and at:
+            # An authoritative server says nothing about names above its own.
+            break
+        if answer.failed:
+            shown = f"{place}: {answer.status}"
+            effect = "A CA that gets no answer issues nothing: certificates are not renewed."
+            return [of_record(record, check, Verdict.UNKNOWN, shown, effect=effect, paste=())]
+        if answer.status is Status.OK and answer.values:
+            return [_judged(record, place, answer.values)]
+    return [of_record(record, check, Verdict.FAIL, "no CAA records")]
+
+
+def _judged(record: Record, place: str, seen: Sequence[str]) -> Finding:
+    shown = f"{', '.join(seen)} at {place}"
+    allowed, wanted = _issuers(seen), _issuers(record.values)
+    if allowed is None or wanted is None or allowed & wanted:
+        return of_record(record, "caa", Verdict.OK, shown)
+    must = replace(record, severity=Severity.REQUIRED)
+    effect = "The CA issues no certificate: web pages and STARTTLS fail when the present one ends."
+    lines = record.lines if place == record.name else ()
+    return of_record(must, "caa", Verdict.FAIL, shown, effect=effect, paste=lines)
+
+
+def _issuers(values: Sequence[str]) -> set[str] | None:
+    """CAs that `issue` names; None where there is no such property, so that any may issue."""
+    found = set()
+    named = False
+    for value in values:
+        _, tag, text = value.split(" ", 2)
+        if tag.lower() == "issue":
+            named = True
+            found.add(text.strip('"').partition(";")[0].strip().lower())
+    return found - {""} if named else None
