@@ -1,10 +1,11 @@
 """`mailfleet dns`: the records that the fleet needs, and whether the world sees them."""
 
-import asyncio
 import json
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,11 +14,12 @@ from pydantic import TypeAdapter, ValidationError
 from mailfleet.cli.dns_publish import publish
 from mailfleet.cli.dns_records import desired_or_exit, fleet_and_records_or_exit
 from mailfleet.dns.finding import Finding
+from mailfleet.dns.history import changes_since_last, history_file
 from mailfleet.dns.octodns import octodns_zones
 from mailfleet.dns.recording import Recording, UnreadableRecording
 from mailfleet.dns.report import coloured
 from mailfleet.dns.resolver import Limits
-from mailfleet.dns.run import NothingAnswers, check_live, check_recorded, servers_of
+from mailfleet.dns.run import Live, NothingAnswers, check_recorded, look_at, servers_of
 from mailfleet.dns.server import Address
 from mailfleet.dns.zone import TTL, zone_texts
 from mailfleet.settings.types import HostName
@@ -147,6 +149,18 @@ _LIMITS = Limits()
     type=click.FloatRange(0.1, 3600),
     help="What is not answered by then counts as unanswered.",
 )
+@click.option(
+    "--authoritative",
+    is_flag=True,
+    help="Ask every authoritative server of each zone too, and compare what they say.",
+)
+@click.option(
+    "--watch",
+    "minutes",
+    type=click.FloatRange(0, 24 * 60),
+    metavar="MINUTES",
+    help="Look again until all is well, for so long at most.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print every finding as JSON.")
 @click.option("--strict", is_flag=True, help="Exit 2 for recommendations too.")
 @click.option("--save", type=_FILE, help="Keep what DNS answered in this file.")
@@ -157,6 +171,8 @@ def check(
     servers: list[Address],
     rate: float,
     seconds: float,
+    authoritative: bool,
+    minutes: float | None,
     as_json: bool,
     strict: bool,
     save: Path | None,
@@ -166,17 +182,17 @@ def check(
 
     Exits 0 when every required record holds, 2 when one does not, 1 when the question could not
     be asked."""
-    if replay and (servers or save):
+    if replay and (servers or save or authoritative or minutes):
         raise click.UsageError("--replay asks no server and saves nothing")
     fleet, wanted = fleet_and_records_or_exit(inventory, domains)
+    asked, blocklists = servers or servers_of(fleet.dns.resolvers), fleet.dns.blocklists
     try:
         if replay:
-            findings = check_recorded(wanted, Recording.load(replay))
+            findings = check_recorded(wanted, Recording.load(replay), blocklists)
         else:
             limits = Limits(seconds=seconds, rate=rate)
-            live = asyncio.run(
-                check_live(wanted, servers or servers_of(fleet.dns.resolvers), limits)
-            )
+            look = partial(look_at, wanted, asked, limits, blocklists, authoritative)
+            live = _wait(look, minutes or 0, strict)
             findings = live.findings
             if save:
                 Recording(live.answers).save(save)
@@ -187,10 +203,39 @@ def check(
         click.echo(f"mailfleet: {error.filename}: {error.strerror}", err=True)
         sys.exit(1)
     _show(findings, as_json)
+    if not replay:
+        # Beside the findings, which a program may read.
+        for line in changes_since_last(history_file(inventory), findings):
+            click.echo(line, err=True)
     sys.exit(2 if any(finding.blocks(strict) for finding in findings) else 0)
 
 
 dns.add_command(publish)
+
+
+_PAUSE = 5, 30
+"""Seconds between two looks, at least and at most."""
+
+
+def _wait(look: Callable[[], Live], minutes: float, strict: bool) -> Live:
+    """Look until nothing blocks, or the time is over."""
+    ends = time.monotonic() + minutes * 60
+    while True:
+        live = look()
+        waiting = [finding for finding in live.findings if finding.blocks(strict)]
+        left = ends - time.monotonic()
+        if not waiting or left <= 0:
+            return live
+        remembered = live.remembered(waiting)
+        pause = min(left, _PAUSE[1], max(_PAUSE[0], remembered))
+        names = ", ".join(f"{finding.name} {finding.type}" for finding in waiting[:3])
+        more = f" and {len(waiting) - 3} more" if waiting[3:] else ""
+        click.echo(
+            f"not well yet: {names}{more}; resolvers may remember that for {remembered} s; "
+            f"looking again in {pause:.0f} s",
+            err=True,
+        )
+        time.sleep(pause)
 
 
 def _show(findings: list[Finding], as_json: bool) -> None:

@@ -1,6 +1,5 @@
 """DNS as a gate: the check of `mailfleet dns check`, as part of a deploy."""
 
-import asyncio
 from collections.abc import Generator
 
 import click
@@ -16,7 +15,7 @@ from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import ConflictingRecords
 from mailfleet.dns.report import coloured
 from mailfleet.dns.resolver import Limits
-from mailfleet.dns.run import NothingAnswers, check_live, servers_of
+from mailfleet.dns.run import NothingAnswers, look_at, servers_of
 from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import Fleet
@@ -26,7 +25,8 @@ def findings_of(fleet: Fleet) -> list[Finding]:
     """What DNS says of every record that the fleet needs. Raises Refused."""
     try:
         records = desired_records(fleet)
-        live = asyncio.run(check_live(records, servers_of(fleet.dns.resolvers), Limits()))
+        servers = servers_of(fleet.dns.resolvers)
+        live = look_at(records, servers, Limits(), fleet.dns.blocklists)
     except (SettingsError, SecretsError, ConflictingRecords, NothingAnswers) as error:
         raise Refused(str(error)) from None
     return live.findings

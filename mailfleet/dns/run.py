@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailfleet.dns.answer import Answer, run
 from mailfleet.dns.checks import checks_of
 from mailfleet.dns.finding import Finding
+from mailfleet.dns.propagation import propagation
 from mailfleet.dns.record import Record
 from mailfleet.dns.recording import Recording
 from mailfleet.dns.resolver import Limits, Resolver, system_servers
@@ -30,12 +31,53 @@ class Live:
     answers: list[Answer]
     queries: int
 
+    def remembered(self, findings: Sequence[Finding]) -> int:
+        """Seconds for which a resolver may go on giving the answers behind these findings."""
+        asked = {(finding.name, finding.type) for finding in findings}
+        times = [
+            answer.ttl
+            for answer in self.answers
+            if (answer.question.name, answer.question.type) in asked and not answer.failed
+        ]
+        return max(times, default=0)
 
-async def check_live(records: Sequence[Record], servers: Sequence[Address], limits: Limits) -> Live:
+
+def look_at(
+    records: Sequence[Record],
+    servers: Sequence[Address],
+    limits: Limits,
+    blocklists: Sequence[str] = (),
+    authoritative: bool = False,
+) -> Live:
+    """One look at everything. Raises NothingAnswers."""
+    return asyncio.run(_look(records, servers, limits, blocklists, authoritative))
+
+
+async def _look(
+    records: Sequence[Record],
+    servers: Sequence[Address],
+    limits: Limits,
+    blocklists: Sequence[str],
+    authoritative: bool,
+) -> Live:
+    live = await check_live(records, servers, limits, blocklists)
+    if not authoritative:
+        return live
+    return replace(live, findings=live.findings + await propagation(records, servers, limits))
+
+
+async def check_live(
+    records: Sequence[Record],
+    servers: Sequence[Address],
+    limits: Limits,
+    blocklists: Sequence[str] = (),
+) -> Live:
     """Check merged records side by side, each question asked once. Raises NothingAnswers."""
     resolver = Resolver(servers, limits)
     try:
-        found = await asyncio.gather(*(resolver.run(check) for check in checks_of(records)))
+        found = await asyncio.gather(
+            *(resolver.run(check) for check in checks_of(records, blocklists))
+        )
         answers = resolver.answers()
         if answers and all(answer.failed for answer in answers):
             asked = ", ".join(str(address) for address in servers)
@@ -46,6 +88,12 @@ async def check_live(records: Sequence[Record], servers: Sequence[Address], limi
         resolver.close()
 
 
-def check_recorded(records: Sequence[Record], recording: Recording) -> list[Finding]:
+def check_recorded(
+    records: Sequence[Record], recording: Recording, blocklists: Sequence[str] = ()
+) -> list[Finding]:
     """The same checks over what was recorded."""
-    return [finding for check in checks_of(records) for finding in run(check, recording.lookup)]
+    return [
+        finding
+        for check in checks_of(records, blocklists)
+        for finding in run(check, recording.lookup)
+    ]

@@ -21,7 +21,7 @@ KEY = "bWFpbGZsZWV0IHRlc3RzIG1haWxmbGVldCB0ZXN0cyE="
 _CONF = """
 server:
     rundir: "{directory}"
-    listen: 127.0.0.1@{port}
+    listen: {address}@{port}
     user: root:root
 database:
     storage: "{directory}/db"
@@ -59,23 +59,27 @@ class Knot:
     """Where it listens."""
 
     port: int
+    address: str = "127.0.0.1"
 
     def values(self, name: str, kind: str) -> set[str]:
         """What it answers, as a zone file has it."""
         query = dns.message.make_query(name, kind)
-        answer = dns.query.tcp(query, "127.0.0.1", port=self.port, timeout=5)
+        answer = dns.query.tcp(query, self.address, port=self.port, timeout=5)
         return {rdata.to_text() for rrset in answer.answer for rdata in rrset}
 
 
 @contextmanager
-def knot(directory: Path, zones: dict[str, str]) -> Iterator[Knot]:
+def knot(
+    directory: Path, zones: dict[str, str], address: str = "127.0.0.1", port: int = 0
+) -> Iterator[Knot]:
     """Serve zones, each with these further lines, for as long as the block runs."""
     program = shutil.which("knotd", path="/usr/sbin:/usr/bin:/sbin:/bin")
     if program is None:
         pytest.skip("needs Debian's package knot")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    conf = _CONF.format(directory=directory, port=port, key_name=KEY_NAME, key=KEY)
+    if not port:
+        with socket.create_server((address, 0)) as free:
+            port = free.getsockname()[1]
+    conf = _CONF.format(directory=directory, address=address, port=port, key_name=KEY_NAME, key=KEY)
     for zone, lines in zones.items():
         (directory / f"{zone}.zone").write_text(_ZONE + lines)
         conf += f"  - domain: {zone}\n"
@@ -84,8 +88,8 @@ def knot(directory: Path, zones: dict[str, str]) -> Iterator[Knot]:
     log = (directory / "log").open("w")
     with subprocess.Popen([program, "-c", str(directory / "knot.conf")], stderr=log) as process:
         try:
-            _wait(process, Knot(port), next(iter(zones)), directory / "log")
-            yield Knot(port)
+            _wait(process, Knot(port, address), next(iter(zones)), directory / "log")
+            yield Knot(port, address)
         finally:
             process.terminate()
 

@@ -35,6 +35,7 @@ def fleet_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
         for group, text in groups.items():
             (tmp_path / f"group_data/{group}.py").write_text(text)
         monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
         return load_fleet("inventories/test.py")
 
     return write

@@ -1,0 +1,157 @@
+"""Whether every authoritative server of a zone says the same."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from mailfleet.dns.answer import Answer, Lookups, Status, ask, ask_all, together
+from mailfleet.dns.finding import Finding, Verdict
+from mailfleet.dns.record import Record, Severity
+from mailfleet.dns.resolver import Limits, Resolver
+from mailfleet.dns.server import Address
+from mailfleet.dns.zone import is_below
+
+_SOURCE = "RFC 1034 section 4.3.5; RFC 1912 section 2.2"
+
+
+@dataclass(frozen=True)
+class _Zone:
+    """A zone as the world delegates it."""
+
+    name: str
+    servers: tuple[tuple[str, str], ...] = ()
+    """Name and address of each."""
+
+
+async def propagation(
+    records: Sequence[Record], servers: Sequence[Address], limits: Limits, port: int = 53
+) -> list[Finding]:
+    """Ask all authoritative servers of all zones for every record: one finding for each zone."""
+    resolver = Resolver(servers, limits)
+    try:
+        names = list(dict.fromkeys(record.name for record in records))
+        zones = await resolver.run(together(*(_zone_of(name) for name in names)))
+    finally:
+        resolver.close()
+    # The servers of a zone are the same for all its names.
+    found = {zone.name: zone for zone in zones if zone}
+    checks = [
+        _check_zone(
+            zone, [record for record in records if _apex(record, found) == zone.name], limits, port
+        )
+        for zone in found.values()
+    ]
+    return [finding for part in await asyncio.gather(*checks) for finding in part]
+
+
+def _apex(record: Record, zones: dict[str, _Zone]) -> str:
+    return max((name for name in zones if is_below(record.name, name)), key=len, default="")
+
+
+def _zone_of(name: str) -> Lookups[_Zone | None]:
+    """The zone that holds a name: the closest one above it that has name servers."""
+    labels = name.split(".")
+    for at in range(len(labels) - 1):
+        apex = ".".join(labels[at:])
+        answer = yield from ask(apex, "NS")
+        if answer.values and not answer.chain:
+            pairs = [(server, kind) for server in answer.values for kind in ("A", "AAAA")]
+            addresses = yield from ask_all(*pairs)
+            servers = [
+                (server, address)
+                for (server, _), found in zip(pairs, addresses, strict=True)
+                for address in found.values
+            ]
+            return _Zone(apex, tuple(servers))
+    return None
+
+
+async def _check_zone(
+    zone: _Zone, records: Sequence[Record], limits: Limits, port: int
+) -> list[Finding]:
+    questions = [(zone.name, "SOA"), *((record.name, record.type) for record in records)]
+    answers = await asyncio.gather(
+        *(_ask(Address(address, port), questions, limits) for _, address in zone.servers)
+    )
+    by_server = {
+        f"{server} ({address})": part
+        for (server, address), part in zip(zone.servers, answers, strict=True)
+        # Where this machine has no IPv6, such a server says nothing about itself.
+        if not (ip_address(address).version == 6 and part[0].status is Status.UNREACHABLE)
+    }
+    return [*_silent(zone, by_server), *_differing(zone, records, by_server)]
+
+
+async def _ask(
+    server: Address, questions: Sequence[tuple[str, str]], limits: Limits
+) -> tuple[Answer, ...]:
+    resolver = Resolver([server], limits)
+    try:
+        check: Lookups[tuple[Answer, ...]] = ask_all(*questions)
+        return await resolver.run(check)
+    finally:
+        resolver.close()
+
+
+def _silent(zone: _Zone, by_server: dict[str, tuple[Answer, ...]]) -> list[Finding]:
+    return [
+        _finding(
+            zone.name,
+            "NS",
+            "propagation.server",
+            f"{server}: {part[0].status}",
+            "every name server of the zone answers for it",
+            "Lookups that meet this server take seconds longer, and some of them fail.",
+        )
+        for server, part in by_server.items()
+        if part[0].status is not Status.OK
+    ]
+
+
+def _differing(
+    zone: _Zone, records: Sequence[Record], by_server: dict[str, tuple[Answer, ...]]
+) -> list[Finding]:
+    answering = {server: part for server, part in by_server.items() if part[0].status is Status.OK}
+    serials = {server: part[0].values[0].split()[2] for server, part in answering.items()}
+    found = []
+    if len(set(serials.values())) > 1:
+        shown = ", ".join(f"{server} {serial}" for server, serial in serials.items())
+        found.append(
+            _finding(
+                zone.name,
+                "SOA",
+                "propagation.serial",
+                shown,
+                "the same serial everywhere",
+                "Some servers still have the zone of before. It passes, unless transfers fail.",
+            )
+        )
+    for number, record in enumerate(records, 1):
+        said = {server: _said(part[number]) for server, part in answering.items()}
+        if len(set(said.values())) > 1:
+            shown = "; ".join(f"{server}: {text}" for server, text in said.items())
+            found.append(
+                _finding(
+                    record.name,
+                    record.type,
+                    "propagation",
+                    shown,
+                    ", ".join(record.values),
+                    "Receivers see the one or the other, by chance.",
+                )
+            )
+    if not found and answering:
+        shown = f"{len(answering)} servers agree, serial {next(iter(serials.values()))}"
+        ok, severity = Verdict.OK, Severity.RECOMMENDED
+        found = [Finding("propagation", zone.name, "SOA", ok, severity, shown, shown, _SOURCE)]
+    return found
+
+
+def _said(answer: Answer) -> str:
+    return ", ".join((*answer.chain, *answer.values)) or answer.status.value
+
+
+def _finding(name: str, kind: str, check: str, seen: str, wanted: str, effect: str) -> Finding:
+    severity = Severity.RECOMMENDED
+    return Finding(check, name, kind, Verdict.WARN, severity, seen, wanted, _SOURCE, effect)

@@ -1,0 +1,47 @@
+"""Authoritative servers that differ: two real ones, one of which got the zone of before."""
+
+import asyncio
+from pathlib import Path
+
+from mailfleet.dns.finding import Finding, Verdict
+from mailfleet.dns.propagation import propagation
+from mailfleet.dns.record import Record, Severity
+from mailfleet.dns.resolver import Limits
+from mailfleet.dns.server import Address
+from tests.accept.knot import knot
+
+SERVERS = """
+@ NS ns2
+@ NS ns3
+ns2 A 127.0.0.2
+ns3 A 127.0.0.3
+"""
+NOW, BEFORE = "postal A 192.0.2.10\n", "postal A 192.0.2.9\n"
+WANTED = Record(
+    "postal.example.com", "A", ("192.0.2.10",), "why", "otherwise", Severity.REQUIRED, "source"
+)
+
+
+def look(server: Address) -> dict[str, Finding]:
+    limits = Limits(seconds=20, first_wait=0.3, rate=0)
+    found = asyncio.run(propagation([WANTED], [server], limits, server.port))
+    return {f"{one.check} {one.verdict}": one for one in found}
+
+
+def test_servers_that_differ_or_do_not_answer_are_told(tmp_path: Path) -> None:
+    for name in ("one", "two", "same"):
+        (tmp_path / name).mkdir()
+    zone = {"example.com": SERVERS + NOW}
+    with knot(tmp_path / "one", zone) as first:
+        asked = Address(first.address, first.port)
+        with knot(tmp_path / "two", {"example.com": SERVERS + BEFORE}, "127.0.0.2", first.port):
+            found = look(asked)
+        assert found.keys() == {"propagation.server warn", "propagation warn"}
+        assert found["propagation.server warn"].seen.startswith("ns3.example.com (127.0.0.3): ")
+        seen = found["propagation warn"].seen.split("; ")
+        assert "ns1.example.com (127.0.0.1): 192.0.2.10" in seen
+        assert "ns2.example.com (127.0.0.2): 192.0.2.9" in seen
+        with knot(tmp_path / "same", zone, "127.0.0.2", first.port):
+            found = look(asked)
+        assert found.keys() == {"propagation.server warn", "propagation ok"}
+        assert found["propagation ok"].verdict is Verdict.OK
