@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mailfleet.components import COMPONENTS, postal
 from mailfleet.components.postal.records import sending_domain_records
 from mailfleet.dns.record import ConflictingRecords, Record, merge
+from mailfleet.dns.senders import sender_records
 from mailfleet.settings.fleet import Fleet
 
 
@@ -17,4 +18,5 @@ def desired_records(fleet: Fleet, domains: Sequence[str] = ()) -> list[Record]:
     for domain in domains:
         if domain not in fleet.postal.sending_domains:
             found += sending_domain_records(fleet, domain)
-    return merge(found)
+    # Last: of all senders of a domain our own come first in SPF, where they cost least.
+    return merge([*found, *sender_records(fleet)])

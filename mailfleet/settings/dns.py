@@ -65,6 +65,21 @@ class LightsailDns(Item):
 Provider = Rfc2136 | HetznerDns | CloudflareDns | LightsailDns
 
 
+Label = Annotated[str, Field(pattern=r"^[a-z0-9_]([a-z0-9_.-]{0,61}[a-z0-9])?$")]
+
+
+class Sender(Item):
+    """Another service that sends mail of a domain: Postmark, Amazon SES, Google, a newsletter."""
+
+    domain: HostName
+    include: Annotated[str, Field(pattern=r"^[a-z0-9_-]+(\.[a-z0-9_-]+)+$")] | None = None
+    """What its manual says to include in SPF, such as spf.mtasv.net."""
+    dkim: dict[Label, Text] = Field(default={})
+    """Selector -> the key record that it shows (with p=), or the name to make it a CNAME of."""
+    aliases: dict[Label, HostName] = Field(default={})
+    """Name below the domain -> target of a CNAME, such as {"pm-bounces": "pm.mtasv.net"}."""
+
+
 class DnsSettings(ComponentSettings):
     """Zones that `mailfleet dns publish` may write to. Set it once, for all hosts."""
 
@@ -75,6 +90,17 @@ class DnsSettings(ComponentSettings):
         description='Zone -> who serves it: `Rfc2136(server="192.0.2.53", key_name="mailfleet")`, '
         "`HetznerDns()`, `CloudflareDns()` or `LightsailDns()`, imported from "
         "mailfleet.settings.dns. Reverse zones of your own can stand here too.",
+    )
+    senders: list[Sender] = Field(
+        default=[],
+        description="Other services that send mail of your domains, each as "
+        '`Sender(domain="example.com", include="spf.mtasv.net", dkim={...}, aliases={...})`. All '
+        "senders of a domain share its one SPF record.",
+    )
+    dmarc: dict[HostName, Annotated[str, Field(pattern=r"^v=DMARC1\s*;\s*p=\S")]] = Field(
+        default={},
+        description="Domain -> its DMARC policy, such as `v=DMARC1; p=reject; "
+        "rua=mailto:dmarc@example.com`. Default: `v=DMARC1; p=none`, which is for the beginning.",
     )
     reverse: HetznerDns | None = Field(
         default=None,

@@ -7,6 +7,7 @@ from typing import Any
 from mailfleet.dns.hosts import address_records, addresses
 from mailfleet.dns.keys import UnusableKey, postal_record
 from mailfleet.dns.record import Record, Severity
+from mailfleet.dns.senders import dmarc_record
 from mailfleet.settings.errors import Problem, SettingsError
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
 from mailfleet.settings.ports import postal_fronts
@@ -62,15 +63,7 @@ def sending_domain_records(fleet: Fleet, domain: str) -> list[Record]:
             _RECOMMENDED,
             "RFC 9989 section 4.4; Postal has_dns_checks.rb",
         ),
-        Record(
-            f"_dmarc.{domain}",
-            "TXT",
-            ("v=DMARC1; p=none",),
-            "Google, Yahoo and Microsoft refuse bulk mail of a domain without a DMARC policy",
-            "Google, Yahoo and Microsoft refuse this domain's mail once there is much of it.",
-            _REQUIRED,
-            "RFC 9989; Google, Email sender guidelines",
-        ),
+        dmarc_record(fleet, domain),
     ]
 
 

@@ -121,3 +121,48 @@ def test_long_and_odd_texts_are_split_and_escaped() -> None:
     assert presentation("TXT", "a" * 256) == '"' + "a" * 255 + '" "a"'
     assert presentation("TXT", 'q"\\\x00\xff') == '"q\\"\\\\\\000\\255"'
     assert presentation("TXT", "") == '""'
+
+
+SENDER = """
+from mailfleet.settings.dns import Sender
+dns_senders = [Sender(domain="example.org", dkim={"s1": "v=DKIM1; p=notbase64!"})]
+"""
+
+
+def test_a_key_that_was_not_copied_whole_is_told_at_once(postal_fleet: MakeFleet) -> None:
+    with pytest.raises(SettingsError, match=r"example.org: dkim s1: p= is not base64; copy"):
+        wanted(postal_fleet(SENDER))
+
+
+def test_all_senders_of_a_domain_share_one_spf_record(
+    postal_fleet: MakeFleet, key_in_ruby: str
+) -> None:
+    found = wanted(
+        postal_fleet(
+            f"""
+from mailfleet.settings.dns import Sender
+postal_sending_domains = ["example.org"]
+dns_dmarc = {{"example.org": "v=DMARC1; p=reject"}}
+dns_senders = [
+    Sender(domain="example.org", include="spf.mtasv.net", dkim={{"20260101pm": "{key_in_ruby}"}},
+           aliases={{"pm-bounces": "pm.mtasv.net"}}),
+    Sender(domain="example.org", include="amazonses.com",
+           dkim={{"abc": "abc.dkim.amazonses.com"}}),
+    Sender(domain="news.example.org", include="_spf.google.com"),
+]
+"""
+        )
+    )
+    assert {key: values for key, values in found.items() if key[0].endswith("example.org")} == {
+        ("example.org", "TXT"): (
+            "v=spf1 include:spf.postal.example.com a mx include:spf.mtasv.net "
+            "include:amazonses.com ~all",
+        ),
+        ("psrp.example.org", "CNAME"): ("rp.postal.example.com",),
+        ("_dmarc.example.org", "TXT"): ("v=DMARC1; p=reject",),
+        ("20260101pm._domainkey.example.org", "TXT"): (key_in_ruby,),
+        ("pm-bounces.example.org", "CNAME"): ("pm.mtasv.net",),
+        ("abc._domainkey.example.org", "CNAME"): ("abc.dkim.amazonses.com",),
+        ("news.example.org", "TXT"): ("v=spf1 include:_spf.google.com ~all",),
+        ("_dmarc.news.example.org", "TXT"): ("v=DMARC1; p=none",),
+    }
