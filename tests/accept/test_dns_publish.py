@@ -21,6 +21,7 @@ from tests.unit.dns.conftest import postal_fleet, signing_key
 __all__ = ["fleet_from", "postal_fleet", "signing_key"]
 
 INVENTORY = "inventories/test.py"
+MAIN = "from mailfleet.cli import main; main()"
 REVERSE = ["2.0.192.in-addr.arpa", "0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"]
 EXAMPLE_COM = """
 www A 192.0.2.80
@@ -68,9 +69,8 @@ class Outcome:
 
 def mailfleet(*arguments: str) -> Outcome:
     """In a process of its own: pyinfra reads group_data once in each."""
-    code = "from mailfleet.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "dns", *arguments],
+        [sys.executable, "-c", MAIN, "dns", *arguments],
         check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -208,8 +208,9 @@ def test_a_deploy_fails_while_a_required_record_is_wrong(
         if use.ref.generate and variable not in os.environ:
             monkeypatch.setenv(variable, use.ref.generate())
     dry = deploy_dns("--dry")
-    assert dry.exit_code == 0, dry.output
-    assert "fail     rp.postal.example.com MX" in dry.output
+    assert (dry.exit_code, "fail     rp.postal.example.com MX" in dry.output) == (0, True), (
+        dry.output
+    )
     bare = deploy_dns("-y")
     assert bare.exit_code != 0
     assert "required records do not hold" in bare.output
@@ -217,3 +218,26 @@ def test_a_deploy_fails_while_a_required_record_is_wrong(
     assert publish("--yes").exit_code == 0
     full = deploy_dns("-y")
     assert full.exit_code == 0, full.output
+
+
+def test_watch_waits_until_the_records_are_there_and_tells_what_became_well(
+    fleet: Callable[..., Fleet], server: Knot
+) -> None:
+    fleet()
+    check(server)
+    address = f"127.0.0.1:{server.port}"
+    command = ["check", INVENTORY, "--server", address, "--watch", "2"]
+    with subprocess.Popen(
+        [sys.executable, "-c", MAIN, "dns", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as watching:
+        assert watching.stderr is not None
+        first = watching.stderr.readline()
+        assert first.startswith("not well yet: postal1.example.com A")
+        assert "resolvers may remember that for 60 s" in first
+        assert publish("--yes").exit_code == 0
+        _, errors = watching.communicate(timeout=120)
+    assert watching.returncode == 0
+    assert "  well  rp.postal.example.com MX mx\n" in errors
