@@ -1,0 +1,33 @@
+"""Why a handoff was not accepted."""
+
+
+class NotAccepted(Exception):
+    """The sender keeps the message. `reason` is one word for metrics and answers."""
+
+    reason = "refused"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class NoRecipient(NotAccepted):
+    reason = "no_recipient"
+
+
+class UnknownAlias(NotAccepted):
+    reason = "unknown_alias"
+
+
+class Loop(NotAccepted):
+    """The message has been here before."""
+
+    reason = "loop"
+
+
+class Unavailable(NotAccepted):
+    """Something that a later attempt may find in order: database, redis, relay, in_flight."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason

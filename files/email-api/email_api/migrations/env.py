@@ -1,0 +1,9 @@
+"""Alembic's entry: the connection comes from email_api.migrate."""
+
+from alembic import context
+
+from email_api.store import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+with context.begin_transaction():
+    context.run_migrations()
