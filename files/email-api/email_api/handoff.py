@@ -16,6 +16,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from email_api import metrics
@@ -126,11 +127,9 @@ class Handoffs:
         if mail.recipient is not None:
             return [await self._route([mail.recipient])]
         if delivered_to := header.delivered_to():
-            try:
+            # local(8) delivers to the name of its own alias, which is nobody's here.
+            with suppress(UnknownAlias):
                 return [await self._route(delivered_to)]
-            except UnknownAlias:
-                # local(8) delivers to the name of its own alias, which is nobody's here.
-                pass
         addressees = [_folded(address) for address in header.addressees()]
         known = await self._store.find(addressees)
         routes = [_Route(name, name, known[name].mailboxes) for name in addressees if name in known]
@@ -212,10 +211,8 @@ def _key(mail: Mail, route: _Route) -> bytes:
 def _folded(address: str) -> str:
     """As aliases are stored: lower case, the domain in ASCII where it can be."""
     local, at, domain = address.lower().rpartition("@")
-    try:
+    with suppress(UnicodeError):
         domain = domain if domain.isascii() else domain.encode("idna").decode("ascii")
-    except UnicodeError:
-        pass
     return f"{local}{at}{domain}".encode("utf-8", "replace").decode()
 
 

@@ -35,7 +35,7 @@ class Journal:
     async def mailboxes(self, key: bytes) -> set[str]:
         """Mailboxes of a handoff that were relayed and perhaps not recorded."""
         try:
-            return set(await self._redis.smembers(_name(key)))  # type: ignore[misc]
+            return {str(mailbox) for mailbox in await self._redis.smembers(_name(key))}
         except (RedisError, OSError) as error:
             raise Unavailable("redis", type(error).__name__) from error
 

@@ -12,9 +12,12 @@ from email_api.handoff import Handoffs, Mail
 _TEMPORARY = "451 4.3.0"
 
 
-class Server(LMTP):  # type: ignore[misc]
+class Server(LMTP):
     """Adds XFORWARD, by which Postfix tells its queue id
     (https://www.postfix.org/XFORWARD_README.html), and lines of any length."""
+
+    queue_id: str | None = None
+    """Of the message that comes next."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         # Before the reader is made, which takes its limit from here.
@@ -26,7 +29,7 @@ class Server(LMTP):  # type: ignore[misc]
         for pair in (argument or "").split():
             name, _, value = pair.partition("=")
             if name.upper() == "IDENT":
-                self.session.queue_id = value if value.isalnum() and value.isascii() else None
+                self.queue_id = value if value.isalnum() and value.isascii() else None
         await self.push("250 2.0.0 Ok")
 
 
@@ -45,12 +48,10 @@ class Handler:
         return [*answer[:-1], *ours, answer[-1]]
 
     async def handle_DATA(self, server: Server, session: Session, envelope: Envelope) -> str:
-        queue_id = getattr(session, "queue_id", None)
-        session.queue_id = None
+        message, sender = envelope.original_content or b"", envelope.mail_from or ""
+        queue_id, server.queue_id = server.queue_id, None
         answers = [
-            self._answer(
-                Mail(envelope.content, "LMTP", recipient, envelope.mail_from or "", queue_id)
-            )
+            self._answer(Mail(message, "LMTP", recipient, sender, queue_id))
             for recipient in envelope.rcpt_tos
         ]
         return "\r\n".join(await asyncio.gather(*answers))

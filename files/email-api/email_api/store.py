@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import insert
@@ -128,11 +129,11 @@ class Store:
             {"address": a.address, "mailboxes": list(a.mailboxes), "enabled": a.enabled}
             for a in aliases
         ]
-        async with self._connection("REPEATABLE READ") as connection, _answer():
-            async with connection.begin():
-                await connection.execute(sa.delete(alias_table))
-                if rows:
-                    await connection.execute(sa.insert(alias_table), rows)
+        isolated = self._connection("REPEATABLE READ")
+        async with isolated as connection, _answer(), connection.begin():
+            await connection.execute(sa.delete(alias_table))
+            if rows:
+                await connection.execute(sa.insert(alias_table), rows)
 
     @asynccontextmanager
     async def claim(self, key: bytes) -> AsyncIterator[Claim]:
@@ -180,6 +181,5 @@ def _answer() -> asyncio.Timeout:
     return asyncio.timeout(_ANSWER_SECONDS)
 
 
-def _alias(row: sa.Row[tuple[str, list[str], bool]]) -> Alias:
-    address, mailboxes, enabled = row
-    return Alias(address, tuple(mailboxes), bool(enabled))
+def _alias(row: sa.Row[Any]) -> Alias:
+    return Alias(row.address, tuple(row.mailboxes), bool(row.enabled))

@@ -6,8 +6,6 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
-_OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
-
 
 def _address() -> sa.String:
     return sa.String(320, collation="utf8mb4_bin")
@@ -19,14 +17,16 @@ def upgrade() -> None:
         sa.Column("address", _address(), primary_key=True),
         sa.Column("mailboxes", sa.JSON, nullable=False),
         sa.Column("enabled", sa.Boolean, nullable=False),
-        **_OPTIONS,
+        mysql_engine="InnoDB",
+        mysql_charset="utf8mb4",
     )
     op.create_table(
         "relayed",
         sa.Column("handoff", sa.BINARY(32), primary_key=True),
         sa.Column("mailbox", _address(), primary_key=True),
         sa.Column("relayed_at", sa.DateTime, nullable=False, index=True),
-        **_OPTIONS,
+        mysql_engine="InnoDB",
+        mysql_charset="utf8mb4",
     )
 
 

@@ -1,0 +1,190 @@
+"""The real programs that the API talks to, each started as a process in a directory of its own."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+_START_SECONDS = 60
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def until(look: Callable[[], object], what: str, seconds: float = _START_SECONDS) -> None:
+    """The deadline only ends a wait that would never end."""
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.05)
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+class Process:
+    """A program that can be stopped, killed, frozen and started again."""
+
+    def __init__(self, name: str, command: list[str], log: Path, ready: Callable[[], bool]) -> None:
+        self.name = name
+        self.log = log
+        self.environment: dict[str, str] = {}
+        self._command = command
+        self._ready = ready
+        self._running: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._running
+        return self._running.pid
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._running = subprocess.Popen(
+                self._command, stdout=log, stderr=log, env={**os.environ, **self.environment}
+            )
+        until(self._is_up, f"{self.name} starts")
+
+    def _is_up(self) -> bool:
+        assert self._running
+        assert self._running.poll() is None, f"{self.name} ended:\n{self.log.read_text()[-3000:]}"
+        return self._ready()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        if self._running:
+            self._running.send_signal(how)
+            self._running.wait(_START_SECONDS)
+            self._running = None
+
+    def freeze(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+
+def _program(*names: str) -> str:
+    for name in names:
+        if found := shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin"):
+            return found
+    pytest.fail(f"{names[0]} is not installed: run `make test`", pytrace=False)
+
+
+class MariaDB(Process):
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        self._data = directory / "mariadb"
+        self._options = [f"--datadir={self._data}", "--no-defaults"]
+        self._options.reverse()
+        if os.getuid() == 0:
+            self._options.append("--user=root")
+        socket_file = directory / "mariadb.sock"
+        command = [_program("mariadbd"), *self._options, f"--port={self.port}"]
+        command += ["--bind-address=127.0.0.1", f"--socket={socket_file}", "--skip-name-resolve"]
+        command += [f"--pid-file={directory}/mariadb.pid", "--log-bin=binlog", "--skip-log-error"]
+        super().__init__("MariaDB", command, directory / "mariadb.log", lambda: answers(self.port))
+
+    @property
+    def url(self) -> str:
+        return f"mysql+asyncmy://api:api@127.0.0.1:{self.port}/api"
+
+    def initialise(self) -> None:
+        install = [_program("mariadb-install-db"), *self._options]
+        install += ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        done = subprocess.run(install, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        self.start()
+        self.query(
+            "CREATE DATABASE api; CREATE USER api@'%' IDENTIFIED BY 'api'; "
+            "GRANT ALL ON api.* TO api@'%';"
+        )
+
+    def query(self, sql: str) -> str:
+        client = [_program("mariadb"), "--no-defaults", "--user=root", "-N", "-B"]
+        client += ["--host=127.0.0.1", f"--port={self.port}"]
+        done = subprocess.run(client, input=sql, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+
+class Redis(Process):
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        command = [_program("valkey-server", "redis-server"), "--port", str(self.port)]
+        command += ["--bind", "127.0.0.1", "--save", "", "--dir", str(directory)]
+        super().__init__("Redis", command, directory / "redis.log", lambda: answers(self.port))
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def lose_everything(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.port)) as connection:
+            connection.sendall(b"FLUSHALL\r\n")
+            assert connection.recv(100).startswith(b"+OK")
+
+
+PSK, OTHER_PSK, ADMIN_TOKEN = "first-psk-0123456789", "second-psk-0123456789", "admin-0123456789"
+
+
+class Api(Process):
+    """The service itself, as its container runs it but without TLS."""
+
+    def __init__(self, directory: Path, mariadb: MariaDB, redis: Redis, relay_port: int) -> None:
+        self.port, self.lmtp_port = free_port(), free_port()
+        self._directory = directory
+        super().__init__(
+            "API",
+            [sys.executable, "-m", "email_api"],
+            directory / "api.log",
+            lambda: answers(self.port) and answers(self.lmtp_port),
+        )
+        self.environment = {
+            "PSK_FILE": self._file("psk", f"{PSK}\n{OTHER_PSK}\n"),
+            "ADMIN_TOKEN_FILE": self._file("admin", ADMIN_TOKEN),
+            "DATABASE_URL_FILE": self._file("database", mariadb.url),
+            "REDIS_URL": redis.url,
+            "SMTP_CLIENT_HOST": "127.0.0.1",
+            "SMTP_CLIENT_PORT": str(relay_port),
+            "SMTP_CLIENT_TLS": "none",
+            "SMTP_CLIENT_ANSWER_SECONDS": "2",
+            "FORWARD_SENDER": "srs:fwd.example.com",
+            "SRS_SECRET_FILE": self._file("srs", "srs-secret-0123456789"),
+            "MAX_MESSAGE_BYTES": "27000000",
+            "SERVER_NAME": "api.example.com",
+            "LISTEN_ADDRESS": "127.0.0.1",
+            "LISTEN_PORT": str(self.port),
+            "LMTP_PORT": str(self.lmtp_port),
+        }
+
+    def _file(self, name: str, content: str) -> str:
+        file = self._directory / name
+        file.write_text(content)
+        return str(file)
+
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """One of the commands that an operator runs in the container."""
+        environment: Mapping[str, str] = {**os.environ, **self.environment}
+        return subprocess.run(
+            [sys.executable, "-m", "email_api", *arguments],
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
