@@ -48,7 +48,9 @@ class Handler:
         return [*answer[:-1], *ours, answer[-1]]
 
     async def handle_DATA(self, server: Server, session: Session, envelope: Envelope) -> str:
+        # aiosmtpd's word for the null sender is `<>`.
         message, sender = envelope.original_content or b"", envelope.mail_from or ""
+        sender = sender.removeprefix("<>")
         queue_id, server.queue_id = server.queue_id, None
         answers = [
             self._answer(Mail(message, "LMTP", recipient, sender, queue_id))

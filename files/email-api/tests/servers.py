@@ -162,7 +162,7 @@ class Api(Process):
             "SMTP_CLIENT_HOST": "127.0.0.1",
             "SMTP_CLIENT_PORT": str(relay_port),
             "SMTP_CLIENT_TLS": "none",
-            "SMTP_CLIENT_ANSWER_SECONDS": "2",
+            "SMTP_CLIENT_ANSWER_SECONDS": "10",
             "FORWARD_SENDER": "srs:fwd.example.com",
             "SRS_SECRET_FILE": self._file("srs", "srs-secret-0123456789"),
             "MAX_MESSAGE_BYTES": "27000000",

@@ -78,9 +78,9 @@ class Sink:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        one = Received(
-            envelope.mail_from or "", envelope.rcpt_tos[0], envelope.original_content or b""
-        )
+        # aiosmtpd's word for the null sender.
+        sender = (envelope.mail_from or "").removeprefix("<>")
+        one = Received(sender, envelope.rcpt_tos[0], envelope.original_content or b"")
         self.offered += 1
         behaviour = self.behave(one)
         if behaviour.startswith("take"):

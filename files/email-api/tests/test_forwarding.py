@@ -182,7 +182,9 @@ class TestSender:
         forged = "SRS0=aaaaaaaaaa=aa=victim.test=someone@fwd.example.com"
         assert world.post(MESSAGE, forged).status_code == 404
 
-    @pytest.mark.parametrize("sender", ["x y@sender.test", "a%0D%0AX: y@s.test", "gr%C3%BCn@s.test"])
+    @pytest.mark.parametrize(
+        "sender", ["x y@sender.test", "a%0D%0AX: y@s.test", "gr%C3%BCn@s.test"]
+    )
     def test_odd_senders_make_plain_addresses(self, world: World, sender: str) -> None:
         assert world.post(MESSAGE, sender=sender).status_code == 202
         (one,) = world.sink.received
