@@ -1,6 +1,7 @@
 """The real programs that the API talks to, each started as a process in a directory of its own."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,13 @@ _START_SECONDS = 60
 
 
 def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+    """Outside the range that outgoing connections take theirs from: it is still free when a server
+    is started a second time."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as taken, suppress(OSError):
+            taken.bind(("127.0.0.1", port))
+            return port
 
 
 def until(look: Callable[[], object], what: str, seconds: float = _START_SECONDS) -> None:

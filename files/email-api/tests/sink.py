@@ -65,8 +65,7 @@ class Sink:
         self._transports.clear()
 
     def _session(self) -> SMTP:
-        session = _Session(self, data_size_limit=None, enable_SMTPUTF8=True, loop=self._loop)
-        return session
+        return _Session(self, data_size_limit=None, enable_SMTPUTF8=True, loop=self._loop)
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
