@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ class Publication:
 
 
 def recipe_files(directory: Path) -> Iterator[Path]:
-    for file in sorted(directory.rglob("*")):
+    # With the directories that a recipe links to.
+    found = os.walk(directory, followlinks=True)
+    for file in sorted(Path(parent, name) for parent, _, names in found for name in names):
         # Another tag is no reason to build again.
         if file.is_file() and "__pycache__" not in file.parts and file.name != PUBLISH:
             yield file
