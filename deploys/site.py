@@ -6,6 +6,7 @@ from mailfleet.components import (
     base,
     caddy,
     docker,
+    email_api,
     mailserver,
     mariadb,
     postal,
@@ -22,4 +23,5 @@ docker.deploy()
 mariadb.deploy()
 caddy.deploy()
 postal.deploy()
+email_api.deploy()
 mailserver.deploy()

@@ -1,6 +1,5 @@
 """The test fleet of `mailfleet lab up`: whole Debian machines in containers on this machine."""
 
-import ipaddress
 import sys
 
 from lab.state import LabError, read_lab
@@ -39,6 +38,7 @@ database = [_postal1]
 caddy = [_postal1, _mx1]
 # Lightsail's part: SMTP ingress.
 mailserver = [_mx1]
+email_api = [_mx1]
 # Empty: the target of a move.
 server = [_postal2]
 
@@ -61,6 +61,10 @@ _settings = {
         "postmaster@in.lab.test": ["inbox@internet.test"],
         "sales@in.lab.test": ["inbox@internet.test"],
     },
+    # The "internet" takes what is forwarded, from whoever brings it.
+    "email_api_relay_host": "mx.internet.test",
+    "email_api_relay_port": 25,
+    "email_api_srs_domain": "in.lab.test",
     "caddy_acme_email": "admin@lab.test",
     # The lab's "internet" has an ACME server of its own, and receives mail.
     "caddy_acme_directory": _lab.acme_directory,
@@ -84,12 +88,10 @@ if _lab.registry:
         "mariadb_image": f"{_lab.registry}/mariadb",
         "caddy_image": f"{_lab.registry}/caddy",
         "postal_image": f"{_lab.registry}/postalserver/postal",
+        "email_api_image": f"{_lab.registry}/mailfleet/email-api",
+        "email_api_valkey_image": f"{_lab.registry}/valkey/valkey",
         "mailserver_image": f"{_lab.registry}/docker-mailserver/docker-mailserver",
     }
-
-# Until a host has the role email_api: this machine's address in the lab's network.
-_network = ipaddress.ip_network(f"{_lab.hosts['mx1'].address}/24", strict=False)
-_settings["mailserver_api_address"] = str(_network[1])
 
 # pyinfra's group of the file's own name, with its settings: it has the last word over the others.
 lab = ([_postal1, _mx1, _postal2], _settings)

@@ -7,6 +7,7 @@ monkey.patch_all()
 
 import click
 
+from mailfleet.cli.alias import alias
 from mailfleet.cli.dns import dns
 from mailfleet.cli.drift import drift
 from mailfleet.cli.health import health
@@ -23,5 +24,5 @@ def main() -> None:
     """Run your own mail infrastructure from one description."""
 
 
-for command in (dns, drift, health, lab, postal, queue, render, secrets, settings):
+for command in (alias, dns, drift, health, lab, postal, queue, render, secrets, settings):
     main.add_command(command)

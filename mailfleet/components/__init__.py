@@ -1,6 +1,16 @@
 """The components, in deploy order."""
 
-from mailfleet.components import access, base, caddy, docker, mailserver, mariadb, postal, preflight
+from mailfleet.components import (
+    access,
+    base,
+    caddy,
+    docker,
+    email_api,
+    mailserver,
+    mariadb,
+    postal,
+    preflight,
+)
 from mailfleet.components.component import Component
 
 COMPONENTS: tuple[Component, ...] = (
@@ -13,5 +23,7 @@ COMPONENTS: tuple[Component, ...] = (
     # Before Postal and the mailserver: both start with the certificate that Caddy obtains.
     caddy,
     postal,
+    # Before the mailserver, which joins its network.
+    email_api,
     mailserver,
 )

@@ -73,6 +73,16 @@ def _rsa_pem(bits: int) -> str:
     )
 
 
+def ec_key() -> Recipe:
+    """A private key for TLS on the curve P-256, PEM in the PKCS#8 form, unencrypted."""
+    return Recipe("EC key on P-256", _ec_pem)
+
+
+def _ec_pem() -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
+
+
 def certificate_authority(name: str) -> Recipe:
     """A private authority: its certificate, then its key (PKCS#8), both in PEM. It is good for
     twenty years: who trusts it was told by name, and it can be rotated any day."""

@@ -226,6 +226,11 @@ def _unused_secret_keys(settings: ComponentSettings) -> set[str]:
             unused.add("mailserver_relay_password")
         if not settings.dkim:
             unused.add("mailserver_dkim_key")
+    if isinstance(settings, EmailApiSettings):
+        if settings.relay_user is None:
+            unused.add("email_api_relay_password")
+        if settings.srs_domain is None:
+            unused.add("email_api_srs_secret")
     if isinstance(settings, CaddySettings) and settings.tls != "given":
         unused |= {"caddy_certificate", "caddy_certificate_key"}
     return unused

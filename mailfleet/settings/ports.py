@@ -77,6 +77,15 @@ def _database_clients(fleet: Fleet) -> tuple[str, ...]:
     )
 
 
+def email_api_clients(fleet: Fleet, host: Host) -> tuple[str, ...]:
+    """Mailservers on other hosts, which reach the API on the private network."""
+    return tuple(
+        f"{other.host.private_ipv4}/32"
+        for other in fleet.with_role("mailserver")
+        if other.name != host.name and other.host.private_ipv4 and not other.mailserver.api_address
+    )
+
+
 def ports_of(fleet: Fleet, host: Host) -> list[PortUse]:
     """Every port the fleet's components take on a host."""
     uses = [PortUse(host.access.ssh_port, "tcp", ANYWHERE, "access", "access_ssh_port")]
@@ -102,6 +111,17 @@ def ports_of(fleet: Fleet, host: Host) -> list[PortUse]:
             PortUse(443, "tcp", ANYWHERE, "caddy", "caddy role"),
             PortUse(443, "udp", ANYWHERE, "caddy", "caddy role"),
         ]
+    if host.has("email_api") and email_api_clients(fleet, host):
+        uses.append(
+            PortUse(
+                443,
+                "tcp",
+                str(host.host.private_ipv4),
+                "email_api",
+                "email_api role",
+                sources=email_api_clients(fleet, host),
+            )
+        )
     if host.has("mailserver"):
         uses += [
             PortUse(port, "tcp", ANYWHERE, "mailserver", "mailserver role")

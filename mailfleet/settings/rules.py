@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mailfleet.settings import mailserver_rules
+from mailfleet.settings import email_api_rules, mailserver_rules
 from mailfleet.settings.dns import DnsSettings
 from mailfleet.settings.errors import Problem, problem_at
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
@@ -288,4 +288,5 @@ RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
     _distinct_names,
     _same_everywhere,
     *mailserver_rules.RULES,
+    *email_api_rules.RULES,
 )

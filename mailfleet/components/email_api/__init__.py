@@ -1,0 +1,163 @@
+"""email_api: forwards what the mailserver takes in; with a database and a journal of its own."""
+
+import hashlib
+from pathlib import Path
+
+from pyinfra import host as context_host
+from pyinfra.api.deploy import deploy as pyinfra_deploy
+
+from mailfleet.components.email_api.aliases import CLIENT, FACT, aliases
+from mailfleet.components.email_api.certificate import certificate
+from mailfleet.converge.bundle import Bundle, Check, Directory, File, Gate, Project
+from mailfleet.converge.compose import compose_checks
+from mailfleet.converge.files import files
+from mailfleet.converge.plan import bundle_here, fleet_here
+from mailfleet.converge.services import services
+from mailfleet.health.probe import Probe
+from mailfleet.secrets import Secret
+from mailfleet.settings.fleet import Fleet, Host
+from mailfleet.settings.ports import EMAIL_API_NETWORK, email_api_clients
+from mailfleet.templates import ROOT, render
+
+__all__ = ["NAME", "ROLES", "bundle", "deploy", "probes"]
+
+NAME = "email_api"
+ROLES = ("email_api",)
+
+DIRECTORY = "/opt/email-api"
+API_UID = 10001
+"""User of the image (files/email-api/Dockerfile)."""
+
+_COMPOSE = f"{DIRECTORY}/compose.yaml"
+_SECRETS = f"{DIRECTORY}/secrets"
+_BUILD = f"{DIRECTORY}/build"
+_SOURCE = ROOT / "files/email-api"
+_BUILT_FROM = ("Dockerfile", "requirements-image.lock", "email_api/**/*.py", "email_api/**/*.mako")
+
+_ASK = (
+    "docker exec email-api python -c 'import ssl, sys, urllib.request as u; "
+    'sys.stdout.write(u.urlopen("https://127.0.0.1{path}", timeout=20, '
+    "context=ssl._create_unverified_context()).read().decode())'"
+)
+
+
+def bundle(fleet: Fleet, host: Host) -> Bundle:
+    settings = host.email_api
+    secrets = _secrets(fleet, host)
+    source = [] if settings.image else _source()
+    image = f"{settings.image}:{settings.version}" if settings.image else _built_image(source)
+    compose = render(
+        "email_api/compose.yaml",
+        settings=settings,
+        mariadb=host.mariadb,
+        image=image,
+        server_name=host.host.fqdn,
+        network=EMAIL_API_NETWORK,
+        publish=host.host.private_ipv4 if email_api_clients(fleet, host) else None,
+    )
+    return Bundle(
+        NAME,
+        directories=(
+            Directory(DIRECTORY),
+            Directory(_SECRETS, mode=0o750, gid=API_UID, owned=True),
+            *(Directory(path, owned=True) for path in _directories(source)),
+        ),
+        files=(File(_COMPOSE, compose.content), *secrets, *source),
+        checks=(
+            *((_build_check(image),) if source else ()),
+            # With the image there is nothing left to pull.
+            *compose_checks(_COMPOSE, image, {}),
+        ),
+        project=Project(
+            "email-api",
+            DIRECTORY,
+            services=("api", "database", "valkey"),
+            mounted=tuple(item.path for item in secrets),
+            gates=(Gate(_ASK.format(path="/health/live"), "the API does not answer"),),
+            wait_seconds=240,
+        ),
+        facts={FACT: f"{CLIENT} get </dev/null 2>/dev/null"},
+    )
+
+
+def _secrets(fleet: Fleet, host: Host) -> list[File]:
+    settings = host.email_api
+    password = fleet.value(settings.database_password).reveal()
+    keys = [settings.psk, *((settings.former_psk,) if settings.former_psk else ())]
+    tls_key = fleet.value(settings.tls_key)
+    contents = {
+        "psk": "\n".join(fleet.value(ref).reveal() for ref in keys),
+        "admin_token": fleet.value(settings.admin_token).reveal(),
+        "database_password": password,
+        "database_url": f"mysql+asyncmy://email_api:{password}@database/email_api",
+        "certificate.pem": certificate(fleet.value(settings.authority), tls_key),
+        "key.pem": tls_key.reveal(),
+    }
+    if settings.relay_user:
+        contents["relay_password"] = fleet.value(settings.relay_password).reveal()
+    if settings.srs_domain:
+        contents["srs_secret"] = fleet.value(settings.srs_secret).reveal()
+    if settings.relay_ca_file:
+        contents["relay_ca.pem"] = Path(settings.relay_ca_file).read_text(encoding="ascii")
+    return [_secret_file(name, Secret(content)) for name, content in contents.items()]
+
+
+def _secret_file(name: str, content: Secret) -> File:
+    text = content.reveal().encode()
+    return File(f"{_SECRETS}/{name}", text, mode=0o400, uid=API_UID, gid=API_UID, secret=True)
+
+
+def _source() -> list[File]:
+    """What the image is built from on the host."""
+    found = sorted({path for pattern in _BUILT_FROM for path in _SOURCE.glob(pattern)})
+    return [File(f"{_BUILD}/{path.relative_to(_SOURCE)}", path.read_bytes()) for path in found]
+
+
+def _directories(source: list[File]) -> list[str]:
+    return sorted({str(Path(item.path).parent) for item in source})
+
+
+def _built_image(source: list[File]) -> str:
+    """Named by its content: another source is another image."""
+    digest = hashlib.sha256()
+    for item in source:
+        digest.update(f"{item.path} {item.sha256}\n".encode())
+    return f"mailfleet/email-api:{digest.hexdigest()[:16]}"
+
+
+def _build_check(image: str) -> Check:
+    build = f"docker build --quiet --tag {image} $stage{_BUILD}"
+    return Check(
+        (_COMPOSE,),
+        f"docker image inspect {image} >/dev/null 2>&1 || {build} >/dev/null",
+        f"docker build of {image}",
+    )
+
+
+def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
+    """What healthy means for this component, asked on the host."""
+    return (
+        Probe(
+            "ready",
+            f"{_ASK.format(path='/health/ready')} && echo",
+            "`docker logs email-api` names the part that does not answer: database, redis or relay",
+        ),
+        Probe(
+            "certificate",
+            f"openssl x509 -in {_SECRETS}/certificate.pem -noout -enddate | "
+            "sed 's/notAfter=/valid until /'; "
+            f"openssl x509 -in {_SECRETS}/certificate.pem -noout -checkend 2592000 >/dev/null "
+            "|| exit 2",
+            "rotate email_api/authority, then deploy the API and the mailserver",
+        ),
+    )
+
+
+@pyinfra_deploy("email_api")
+def deploy() -> None:
+    """Converge this component on the host at hand."""
+    if wanted := bundle_here(NAME):
+        settings = fleet_here().hosts[context_host.name].email_api
+        files(name="files", bundle=wanted)
+        services(name="services", bundle=wanted)
+        aliases(name="aliases", component=NAME, wanted=settings.aliases)

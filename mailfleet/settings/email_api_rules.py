@@ -1,0 +1,54 @@
+"""Rules of the e-mail API that span several settings or several hosts."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mailfleet.settings.errors import Problem, problem_at
+from mailfleet.settings.fleet import Fleet
+
+
+def _one_api(fleet: Fleet) -> Iterator[Problem]:
+    hosts = [host.name for host in fleet.with_role("email_api")]
+    if len(hosts) > 1:
+        names = ", ".join(hosts)
+        yield Problem("inventory", "email_api", f"{names}: only one host can have this role")
+
+
+def _relay(fleet: Fleet) -> Iterator[Problem]:
+    for host in fleet.with_role("email_api"):
+        settings = host.email_api
+        if settings.relay_host is None:
+            yield problem_at(
+                host, "email_api_relay_host", "is required: the relay takes what is forwarded"
+            )
+        if settings.relay_ca_file and not Path(settings.relay_ca_file).is_file():
+            yield problem_at(
+                host, "email_api_relay_ca_file", f"{settings.relay_ca_file}: no such file"
+            )
+        if settings.relay_user and settings.relay_tls == "none":
+            yield problem_at(
+                host, "email_api_relay_tls", '"none" would send the password in plain text'
+            )
+
+
+def _sender(fleet: Fleet) -> Iterator[Problem]:
+    for host in fleet.with_role("email_api"):
+        settings = host.email_api
+        if bool(settings.srs_domain) == bool(settings.forward_sender):
+            yield problem_at(
+                host,
+                "email_api_srs_domain",
+                "give this or email_api_forward_sender: forwarded mail needs an envelope sender "
+                "whose SPF allows the relay",
+            )
+
+
+def _loops(fleet: Fleet) -> Iterator[Problem]:
+    for host in fleet.with_role("email_api"):
+        aliases = host.email_api.aliases
+        for alias, mailboxes in aliases.items():
+            if alias in mailboxes:
+                yield problem_at(host, "email_api_aliases", f"{alias} leads to itself")
+
+
+RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (_one_api, _relay, _sender, _loops)
