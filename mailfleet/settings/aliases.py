@@ -101,7 +101,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         seen: set[object] = set()
         for key, _ in node.value:
-            name = self.construct_object(key)  # type: ignore[no-untyped-call]
+            name = self.construct_object(key)
             if name in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"{name} is there twice", key.start_mark

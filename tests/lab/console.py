@@ -25,6 +25,7 @@ groups = {{
     "database": ["postal1"],
     "caddy": ["postal1", "mx1"],
     "mailserver": ["mx1"],
+    "email_api": ["mx1"],
     "server": ["postal2"],
 }}
 
@@ -108,6 +109,8 @@ class Operator:
     directory: Path = ROOT
     environment: Mapping[str, str] = field(default_factory=dict)
     inventory: str = "inventories/lab.py"
+    changes: str = ""
+    """What a variant's inventory changes."""
 
     def command(self, *arguments: str | Path) -> tuple[list[str], dict[str, str]]:
         program, *rest = (str(argument) for argument in arguments)
@@ -176,9 +179,10 @@ class Operator:
         the data of each host. The file is named lab.py, so the group of that name stays."""
         file = directory / "lab.py"
         file.parent.mkdir(parents=True, exist_ok=True)
+        changes = f"{self.changes}\n{changes}"
         whole = _VARIANT.format(inventory=str(ROOT / "inventories/lab.py"), changes=changes)
         file.write_text(whole)
-        return Operator(self.directory, {**self.environment, **environment}, str(file))
+        return Operator(self.directory, {**self.environment, **environment}, str(file), changes)
 
 
 def nothing_pending(outcome: Outcome) -> bool:

@@ -37,10 +37,15 @@ def sink(lab: Lab, operator: Operator) -> Iterator[Sink]:
 
 
 @pytest.fixture(scope="module")
-def ingress(operator: Operator, sink: Sink) -> Operator:
-    """The operator of a deployed mailserver."""
-    _deploy(operator)
-    return operator
+def ingress(
+    operator: Operator, sink: Sink, lab: Lab, tmp_path_factory: pytest.TempPathFactory
+) -> Operator:
+    """The operator of a deployed mailserver that has the sink for its API."""
+    network = ipaddress.ip_network(f"{lab.hosts['mx1'].address}/24", strict=False)
+    changes = f'settings["mailserver_api_address"] = "{network[1]}"'
+    found = operator.variant(tmp_path_factory.mktemp("ingress"), changes)
+    _deploy(found)
+    return found
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -41,6 +41,12 @@ class Accepted(BaseModel):
     """The relay has taken the message for every mailbox of the alias."""
 
     status: Literal["accepted"] = "accepted"
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
 
 
 class Ready(BaseModel):
@@ -242,9 +248,9 @@ def create_app(settings: Settings) -> FastAPI:
         return _state(given)
 
     @app.get("/health/live")
-    async def live() -> Response:
+    async def live() -> Live:
         """The process answers."""
-        return Response(status_code=200)
+        return Live()
 
     @app.get("/health/ready", responses={503: {"model": Ready, "description": "Not ready."}})
     async def ready(service: ServiceHere, response: Response) -> Ready:
@@ -261,7 +267,7 @@ def create_app(settings: Settings) -> FastAPI:
         ]
         return Ready(database=told[0], redis=told[1], relay=told[2])
 
-    @app.get("/metrics", response_class=Response)
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """For Prometheus."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

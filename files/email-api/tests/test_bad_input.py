@@ -152,6 +152,11 @@ def test_the_document_is_true(world: World) -> None:
         _holds_for(operation)
 
 
+@schemathesis.serializer("message/rfc822")
+def _as_bytes(context: Any, value: Any) -> bytes:
+    return value.encode() if isinstance(value, str) else bytes(value)
+
+
 def _holds_for(operation: Any) -> None:
     token = ADMIN_TOKEN if "admin" in operation.path else PSK
 

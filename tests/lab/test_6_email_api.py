@@ -1,0 +1,85 @@
+"""The e-mail API on a host: deployed as described, it forwards what it is given."""
+
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.lab.console import Operator
+from tests.lab.hosts import Machine, until
+
+DEPLOY = "deploys/email_api.py"
+_POST = """docker exec -i email-api python -c '
+import ssl, sys, urllib.request
+context = ssl.create_default_context(cadata=open("/run/email-api/certificate.pem").read())
+request = urllib.request.Request(
+    "https://email-api/v1/email",
+    data=sys.stdin.buffer.read(),
+    headers={{
+        "Authorization": "Bearer " + open("/run/email-api/psk").read().split()[0],
+        "X-Queue-Id": "{queue_id}",
+        "X-Envelope-Sender": "author@internet.test",
+        "X-Envelope-Recipient": "{recipient}",
+    }},
+)
+print(urllib.request.urlopen(request, context=context).status)
+' <<'END'
+Subject: {queue_id}
+
+Hello.
+END"""
+
+
+@pytest.fixture(scope="module")
+def api(operator: Operator) -> Operator:
+    """The operator of a deployed API."""
+    operator.deploy(deploy=DEPLOY).ok()
+    return operator
+
+
+def _inbox(internet1: Machine, mark: str) -> list[str]:
+    return internet1.run(f"grep -lr '^Subject: {mark}' ~inbox/Maildir || true").splitlines()
+
+
+def _post(mx1: Machine, recipient: str) -> str:
+    mark = f"Q{uuid.uuid4().hex[:12]}"
+    assert mx1.run(_POST.format(queue_id=mark, recipient=recipient)) == "202"
+    return mark
+
+
+def test_a_second_run_changes_nothing(api: Operator) -> None:
+    assert api.dry("--diff", deploy=DEPLOY).ok().planned == {}
+    again = api.deploy(deploy=DEPLOY).ok()
+    assert again.changed == {}, again
+
+
+def test_it_is_healthy(api: Operator) -> None:
+    outcome = api.run("mailfleet", "health", api.inventory, "--role", "email_api").ok()
+    assert " fail " not in outcome.screen, outcome
+
+
+def test_a_message_is_forwarded(api: Operator, mx1: Machine, internet1: Machine) -> None:
+    mark = _post(mx1, "sales@in.lab.test")
+    (file,) = until(lambda: _inbox(internet1, mark), "the message at internet1")
+    message = internet1.run(f"cat {file}")
+    assert message.startswith("Return-Path: <SRS0=")
+    assert "X-Forwarded-To: inbox@internet.test" in message
+
+
+def test_aliases_follow_the_settings(api: Operator, mx1: Machine, tmp_path: Path) -> None:
+    more = 'settings["email_api_aliases"]["new@in.lab.test"] = ["inbox@internet.test"]'
+    changed = api.variant(tmp_path, more)
+    assert changed.dry(deploy=DEPLOY).ok().planned == {"mx1": {"email_api | aliases"}}
+    assert changed.deploy(deploy=DEPLOY).ok().changed == {"mx1": {"email_api | aliases"}}
+    _post(mx1, "new@in.lab.test")
+    api.deploy(deploy=DEPLOY).ok()
+    refused = mx1.ask(_POST.format(queue_id="Q404", recipient="new@in.lab.test"))
+    assert "HTTP Error 404" in refused.error
+
+
+def test_it_runs_without_rights(api: Operator, mx1: Machine) -> None:
+    assert mx1.run("docker exec email-api id -u") == "10001"
+    assert mx1.ask("docker exec email-api touch /srv/x").code != 0
+    secrets = mx1.run("find /opt/email-api/secrets -type f -perm /077")
+    assert secrets == ""
+    assert "Bearer" not in mx1.run("docker logs email-api 2>&1")
