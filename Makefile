@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check lab down docs lock clean
+.PHONY: setup demo test test-email-api check lab down docs lock clean
 
 setup: .venv/ready
 
@@ -13,9 +13,13 @@ demo: .venv/ready
 	$(BIN)/mailfleet health inventories/lab.py --role postal
 	$(BIN)/mailfleet lab guide
 
-test: .venv/ready check
+test: .venv/ready check test-email-api
 	$(BIN)/mailfleet lab up --install-engine
 	$(BIN)/pytest
+
+# The e-mail API is a package of its own, with its own dependencies, on a real MariaDB and Redis.
+test-email-api: files/email-api/.venv/ready
+	cd files/email-api && $(BIN)/mypy && $(BIN)/pytest
 
 check: .venv/ready
 	$(BIN)/ruff check .
@@ -43,10 +47,23 @@ down:
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+files/email-api/.venv/ready: files/email-api/requirements.lock files/email-api/pyproject.toml
+	@{ command -v mariadbd || command -v /usr/sbin/mariadbd; } >/dev/null && command -v redis-server >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] || { echo "install mariadb-server and redis-server, or run make as root" >&2; exit 1; }; \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends mariadb-server redis-server; }
+	$(PYTHON) -m venv files/email-api/.venv
+	cd files/email-api && $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	cd files/email-api && $(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
 # Pins every dependency by hash; needs uv.
 lock:
+	cd files/email-api && uv pip compile -q pyproject.toml --group dev --generate-hashes \
+		--no-emit-index-url --no-header --python-version 3.11 -o requirements.lock
+	cd files/email-api && uv pip compile -q pyproject.toml --generate-hashes \
+		--no-emit-index-url --no-header --python-version 3.13 -o requirements-image.lock
 	uv pip compile -q pyproject.toml --all-extras --group dev --generate-hashes \
 		--no-emit-index-url --no-header --python-version 3.11 -o requirements.lock
 
 clean:
-	rm -rf .venv
+	rm -rf .venv files/email-api/.venv

@@ -1,0 +1,201 @@
+"""The e-mail API as settings describe it: aliases, certificate, image, and what is refused."""
+
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from mailfleet.cli import main
+from mailfleet.components.email_api import bundle
+from mailfleet.components.email_api.aliases import digest
+from mailfleet.components.email_api.certificate import certificate
+from mailfleet.secrets import Secret
+from mailfleet.secrets.generate import certificate_authority, ec_key
+from mailfleet.settings.errors import SettingsError
+from tests.unit.conftest import Write
+
+ROOT = Path(__file__).parents[2]
+INVENTORY = """
+_host = ("mx1", {"host_fqdn": "mx1.example.com", "host_private_ipv4": "10.0.0.2"})
+email_api = [_host]
+"""
+SETTINGS = """
+email_api_relay_host = "relay.example.net"
+email_api_srs_domain = "example.com"
+email_api_aliases = {"sales@example.com": ["anna@example.net"]}
+"""
+
+
+def _api(fleet_from: Write, more: str = "", inventory: str = INVENTORY):  # type: ignore[no-untyped-def]
+    import dataclasses
+
+    fleet = fleet_from("", inventory, all=SETTINGS + more)
+    return dataclasses.replace(fleet, masked=True)
+
+
+@pytest.fixture(autouse=True)
+def _without_postal(fleet_from: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.unit.conftest.POSTAL", "")
+
+
+def _compose(fleet) -> str:  # type: ignore[no-untyped-def]
+    wanted = bundle(fleet, fleet.hosts["mx1"])
+    return wanted.file("/opt/email-api/compose.yaml").content.decode()
+
+
+def test_the_certificate_is_the_same_each_time_and_the_authority_s() -> None:
+    authority = Secret(certificate_authority("test")())
+    key = Secret(ec_key()())
+    pem = certificate(authority, key)
+    assert pem == certificate(authority, key)
+    leaf, issuer = x509.load_pem_x509_certificates(pem.encode())
+    leaf.verify_directly_issued_by(issuer)
+    assert isinstance(leaf.public_key(), ec.EllipticCurvePublicKey)
+    # What curl, Postfix and Python take for granted of a server's certificate.
+    context = ssl.create_default_context(cadata=authority.reveal().partition("-----BEGIN PR")[0])
+    assert context.get_ca_certs()
+
+
+def test_an_image_built_on_the_host_is_named_by_its_source(fleet_from: Write) -> None:
+    fleet = _api(fleet_from)
+    wanted = bundle(fleet, fleet.hosts["mx1"])
+    paths = {item.path for item in wanted.files}
+    assert "/opt/email-api/build/email_api/app.py" in paths
+    assert any("docker build" in check.command for check in wanted.checks)
+    assert "pull_policy: never" in _compose(fleet)
+
+
+def test_a_named_image_is_pulled(fleet_from: Write) -> None:
+    fleet = _api(fleet_from, 'email_api_image = "registry.example.com/email-api"\n')
+    wanted = bundle(fleet, fleet.hosts["mx1"])
+    assert not any("/build/" in item.path for item in wanted.files)
+    assert 'image: "registry.example.com/email-api:0.1.0"' in _compose(fleet)
+
+
+def test_secrets_are_files_that_only_the_api_can_read(fleet_from: Write) -> None:
+    fleet = _api(fleet_from)
+    secrets = [item for item in bundle(fleet, fleet.hosts["mx1"]).files if "/secrets/" in item.path]
+    assert {item.path.rpartition("/")[2] for item in secrets} == {
+        "psk",
+        "admin_token",
+        "database_password",
+        "database_url",
+        "certificate.pem",
+        "key.pem",
+        "srs_secret",
+    }
+    assert {(item.mode, item.uid, item.secret) for item in secrets} == {(0o400, 10001, True)}
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("email_api_relay_host = None\n", "email_api_relay_host: is required"),
+        ("email_api_srs_domain = None\n", "email_api_forward_sender"),
+        ('email_api_forward_sender = "b@example.com"\n', "email_api_forward_sender"),
+        ('email_api_aliases = {"a@example.com": ["a@example.com"]}\n', "leads to itself"),
+        ('email_api_aliases = {"A@example.com": ["a@example.net"]}\n', "lower case"),
+        ('email_api_relay_ca_file = "none.pem"\n', "none.pem: no such file"),
+    ],
+)
+def test_what_cannot_work_is_refused(fleet_from: Write, more: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        _api(fleet_from, more)
+
+
+class TestAliasFile:
+    def test_it_adds_to_the_settings(self, fleet_from: Write, tmp_path: Path) -> None:
+        (tmp_path / "aliases.yaml").write_text(
+            "info@example.com: [anna@example.net]\n"
+            "off@example.com: {mailboxes: [anna@example.net], enabled: false}\n"
+        )
+        aliases = _api(fleet_from).hosts["mx1"].email_api.aliases
+        assert set(aliases) == {"sales@example.com", "info@example.com"}
+
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            ("sales@example.com: [anna@example.net]\n", "in aliases.yaml and in group_data"),
+            ("a@example.com: [x]\n", "not an e-mail address"),
+            ("a@example.com: anna@example.net\n", "a@example.com: write"),
+            ("a@example.com: [\n", "aliases.yaml:"),
+            ("a@b.test: [x@b.test]\na@b.test: [y@b.test]\n", "aliases.yaml:2: .* is there twice"),
+        ],
+    )
+    def test_mistakes_name_the_file(
+        self, fleet_from: Write, tmp_path: Path, content: str, told: str
+    ) -> None:
+        (tmp_path / "aliases.yaml").write_text(content)
+        with pytest.raises(SettingsError, match=told):
+            _api(fleet_from)
+
+
+class TestCommand:
+    @pytest.fixture(autouse=True)
+    def _here(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+
+    def _run(self, *arguments: str, code: int = 0, text: str = "") -> str:
+        outcome = CliRunner().invoke(main, ["alias", *arguments], input=text)
+        assert outcome.exit_code == code, outcome.output
+        return outcome.output
+
+    def test_comments_and_other_lines_stay(self) -> None:
+        file = Path("aliases.yaml")
+        file.write_text(
+            "# Sales\nsales@example.com: [a@example.net]  # Anna\nx@b.test: [y@b.test]\n"
+        )
+        self._run("add", "sales@example.com", "b@example.net", "c@example.net")
+        self._run("add", "@catch.example.com", "a@example.net")
+        self._run("disable", "x@b.test")
+        assert file.read_text() == (
+            "# Sales\n"
+            "sales@example.com: [b@example.net, c@example.net]  # Anna\n"
+            "x@b.test: {mailboxes: [y@b.test], enabled: false}\n"
+            '"@catch.example.com": [a@example.net]\n'
+        )
+        assert "x@b.test: y@b.test  (disabled)" in self._run("list")
+        self._run("add", "x@b.test", "y@b.test")
+        assert "disabled" not in self._run("list")
+
+    def test_import_is_all_or_nothing(self) -> None:
+        good = "Info@Example.com  a@example.net, b@example.net  # two\n\n@x.test: c@example.net\n"
+        self._run("import", "-", text=good)
+        assert self._run("list").splitlines() == [
+            "info@example.com: a@example.net, b@example.net",
+            "@x.test: c@example.net",
+        ]
+        before = Path("aliases.yaml").read_bytes()
+        told = self._run("import", "-", text="new@x.test a@b.test\nbad\n", code=1)
+        assert "line 2: bad has no mailbox" in told
+        assert Path("aliases.yaml").read_bytes() == before
+
+    def test_an_entry_of_several_lines_is_left_to_the_operator(self) -> None:
+        Path("aliases.yaml").write_text("a@b.test:\n  - x@b.test\n")
+        told = self._run("add", "a@b.test", "y@b.test", code=1)
+        assert "make this change in an editor" in told
+        assert Path("aliases.yaml").read_text() == "a@b.test:\n  - x@b.test\n"
+
+    @pytest.mark.parametrize("address", ["A@example.com", "x", "a b@example.com", "x@"])
+    def test_what_is_no_alias_is_refused(self, address: str) -> None:
+        assert "Error" in self._run("add", address, "a@example.net", code=1)
+        assert not Path("aliases.yaml").exists()
+
+
+def test_both_sides_make_the_same_digest() -> None:
+    """The API's own code, where its dependencies are installed."""
+    python = ROOT / "files/email-api/.venv/bin/python"
+    if not python.exists():
+        pytest.skip("`make test-email-api` installs the API's dependencies")
+    code = (
+        "from email_api.store import Alias, digest; "
+        "two = Alias('ü@b.test', ('y@b.test', 'x@b.test')), Alias('@b.test', ('z@c.test',)); "
+        "print(digest(two))"
+    )
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    ours = digest({"@b.test": ["z@c.test"], "ü@b.test": ["x@b.test", "y@b.test"]})
+    assert done.stdout.strip() == ours
