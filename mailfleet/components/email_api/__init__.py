@@ -13,13 +13,14 @@ from mailfleet.converge.compose import compose_checks
 from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here, fleet_here
 from mailfleet.converge.services import services
+from mailfleet.dns.record import Record
 from mailfleet.health.probe import Probe
 from mailfleet.secrets import Secret
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.ports import EMAIL_API_NETWORK, email_api_clients
 from mailfleet.templates import ROOT, render
 
-__all__ = ["NAME", "ROLES", "bundle", "deploy", "probes"]
+__all__ = ["NAME", "ROLES", "bundle", "deploy", "probes", "records"]
 
 NAME = "email_api"
 ROLES = ("email_api",)
@@ -151,6 +152,11 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             "rotate email_api/authority, then deploy the API and the mailserver",
         ),
     )
+
+
+def records(fleet: Fleet) -> list[Record]:
+    """Needs no DNS record of its own: the mailserver takes its mail in."""
+    return []
 
 
 @pyinfra_deploy("email_api")
