@@ -8,9 +8,9 @@ import pytest
 from mailfleet.components.mariadb import (
     CLIENT,
     _facts,
-    _grants,
     _user_is_right,
     _user_sql,
+    grants,
     native_password_hash,
 )
 from mailfleet.secrets import Secret
@@ -98,7 +98,7 @@ def test_a_console_is_no_pending_change(deployed: Operator, postal1: Machine) ->
 def test_rights_on_a_name_with_an_underscore_are_for_that_name_only(
     deployed: Operator, postal1: Machine
 ) -> None:
-    stored, scopes = native_password_hash(Secret("scratch")), _grants("my_db", "my_db")
+    stored, scopes = native_password_hash(Secret("scratch")), grants("my_db", "my_db")
     postal1.run(f"{CLIENT} <<'END'\n{_user_sql('scratch', stored, scopes)}\nEND")
     as_scratch = "docker exec -e MYSQL_PWD=scratch mariadb mariadb -h 127.0.0.1 -u scratch -e"
     try:

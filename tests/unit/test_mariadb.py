@@ -8,8 +8,8 @@ import pytest
 from pyinfra.api.exceptions import OperationError
 
 from mailfleet.components.mariadb import (
-    _grants,
     bundle,
+    grants,
     native_password_hash,
     refuse_other_version,
     user_fingerprint,
@@ -74,7 +74,7 @@ def test_the_data_itself_says_whether_a_version_fits(
 
 
 def test_an_underscore_in_a_database_name_is_no_wildcard() -> None:
-    assert _grants("my_db", "my_db") == (r"`my\_db`.*", r"`my\_db-%`.*")
+    assert grants("my_db", "my_db") == (r"`my\_db`.*", r"`my\_db-%`.*")
 
 
 def test_the_kept_fingerprint_follows_every_input() -> None:
