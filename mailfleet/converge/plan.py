@@ -88,6 +88,10 @@ def scope_of(deploy: str) -> Scope:
         runpy.run_path(deploy)
     except _OnlyAsked as asked:
         return asked.scope
+    except Exception as error:
+        # The operator's Python, outside of a run.
+        told = f"{type(error).__name__}: {error}"
+        raise Refused(f"{deploy}: does something before it calls plan(): {told}") from None
     finally:
         _asking.reset(token)
     raise Refused(f"{deploy}: calls no plan(): name a deploy such as deploys/postal.py")

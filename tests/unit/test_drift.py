@@ -7,12 +7,15 @@ import pytest
 
 from mailfleet.converge.bundle import File
 from mailfleet.converge.observe import Observation
+from mailfleet.converge.plan import scope_of
+from mailfleet.converge.run import Refused
 from mailfleet.drift.contents import unified
 from mailfleet.drift.finding import REPORT, Difference, Finding, HostReport, Kind, Report
 from mailfleet.drift.look import Look, as_bundle
 from mailfleet.drift.looks import certificates, containers, database, host, in_force, logins, ports
 from mailfleet.drift.page import page
 from mailfleet.settings.ports import ANYWHERE, LOOPBACK, PortUse
+from mailfleet.templates import ROOT
 
 
 def _finding(**changes: str) -> Finding:
@@ -185,3 +188,18 @@ def test_logins_and_keys_that_nobody_described() -> None:
         (Kind.LOGIN, "bob"): ("can log in", "cannot"),
         (Kind.KEY, "root"): ("no such key", "ssh-ed25519 ...AAAAeve eve"),
     }
+
+
+def test_a_deploy_tells_what_it_goes_through() -> None:
+    scope = scope_of(str(ROOT / "deploys/postal.py"))
+    assert {"base", "postal"} <= scope.components
+    assert "database" in scope.roles
+    assert "server" not in scope.roles
+
+
+@pytest.mark.parametrize("content", ["", "1 / 0", "from mailfleet.nowhere import plan"])
+def test_a_file_that_plans_nothing_is_refused(tmp_path: Path, content: str) -> None:
+    deploy = tmp_path / "mine.py"
+    deploy.write_text(content)
+    with pytest.raises(Refused, match=r"mine\.py: .*plan\(\)"):
+        scope_of(str(deploy))
