@@ -193,8 +193,7 @@ def test_logins_and_keys_that_nobody_described() -> None:
 def test_a_deploy_tells_what_it_goes_through() -> None:
     scope = scope_of(str(ROOT / "deploys/postal.py"))
     assert {"base", "postal"} <= scope.components
-    assert "database" in scope.roles
-    assert "server" not in scope.roles
+    assert "mailserver" not in scope.components
 
 
 @pytest.mark.parametrize("content", ["", "1 / 0", "from mailfleet.nowhere import plan"])

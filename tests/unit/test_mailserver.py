@@ -291,6 +291,7 @@ def test_caddy_beside_the_mailserver_serves_its_name_only(mailserver: MakeFleet)
     assert [probe.name for probe in caddy.probes(fleet, fleet.hosts["mx1"])] == [
         "redirect",
         "certificate of mx1.example.com",
+        "chain of mx1.example.com from here",
     ]
 
 
