@@ -94,7 +94,9 @@ class Store:
             pool_size=CONNECTIONS,
             max_overflow=0,
             pool_timeout=_LOCK_SECONDS,
-            pool_pre_ping=True,
+            # No ping before each use: what a dead connection breaks is its first statement, before
+            # anything is sent, and with it go all others of the pool.
+            pool_recycle=1800,
             pool_reset_on_return=None,
             connect_args={"connect_timeout": _LOCK_SECONDS, "charset": "utf8mb4"},
         )
