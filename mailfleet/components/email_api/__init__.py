@@ -28,6 +28,8 @@ ROLES = ("email_api",)
 DIRECTORY = "/opt/email-api"
 API_UID = 10001
 """User of the image (files/email-api/Dockerfile)."""
+DATABASE_UID = 999
+"""User `mysql` of the mariadb image, as which its entrypoint reads the password."""
 
 _COMPOSE = f"{DIRECTORY}/compose.yaml"
 _SECRETS = f"{DIRECTORY}/secrets"
@@ -105,7 +107,8 @@ def _secrets(fleet: Fleet, host: Host) -> list[File]:
 
 def _secret_file(name: str, content: Secret) -> File:
     text = content.reveal().encode()
-    return File(f"{_SECRETS}/{name}", text, mode=0o400, uid=API_UID, gid=API_UID, secret=True)
+    owner = DATABASE_UID if name == "database_password" else API_UID
+    return File(f"{_SECRETS}/{name}", text, mode=0o400, uid=owner, gid=owner, secret=True)
 
 
 def _source() -> list[File]:
