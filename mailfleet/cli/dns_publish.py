@@ -82,6 +82,8 @@ def publish(
             if not publication.plan.empty:
                 apply(publication, part)
                 click.echo(f"{publication.plan.zone}: done")
+        # RFC 2308: who asked too early remembers that there was nothing.
+        click.echo(f"see what the world sees: mailfleet dns check {inventory} --watch 60")
     except (ProviderError, SecretsError, NotAsPlanned) as error:
         click.echo(f"mailfleet: {error}", err=True)
         sys.exit(1)

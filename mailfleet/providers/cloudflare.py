@@ -148,7 +148,7 @@ def _complaint(status: int, body: Any) -> str:
     text = "; ".join(f"{one.get('message')} ({one.get('code')})" for one in errors or [])
     remedy = (
         ": the token is not accepted, or may not edit DNS of this zone"
-        if status in (400, 401, 403) and "uthenti" in text + "uthenti" * (status != 400)
+        if status in (401, 403)
         else ""
     )
     return f"the Cloudflare API answers {status}: {text or 'no reason'}{remedy}"

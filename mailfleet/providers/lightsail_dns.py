@@ -28,9 +28,9 @@ class LightsailZone:
     label = "Lightsail"
 
     def __init__(self, zone: str, profile: str | None) -> None:
+        session, _ = session_of(profile)
         from botocore.config import Config
 
-        session, _ = session_of(profile)
         config = Config(connect_timeout=5, read_timeout=30, retries={"max_attempts": 2})
         self._zone = zone
         with _explained(zone):
