@@ -18,6 +18,7 @@ from mailfleet.dns.publish import (
     sort_by_zone,
 )
 from mailfleet.dns.record import Record
+from mailfleet.dns.rrset import UnreadableValue
 from mailfleet.providers.hetzner_dns import HetznerReverse
 from mailfleet.providers.servers import ProviderError
 from mailfleet.providers.zones import served_zone
@@ -84,7 +85,7 @@ def publish(
                 click.echo(f"{publication.plan.zone}: done")
         # RFC 2308: who asked too early remembers that there was nothing.
         click.echo(f"see what the world sees: mailfleet dns check {inventory} --watch 60")
-    except (ProviderError, SecretsError, NotAsPlanned) as error:
+    except (ProviderError, SecretsError, NotAsPlanned, UnreadableValue) as error:
         click.echo(f"mailfleet: {error}", err=True)
         sys.exit(1)
     sys.exit(2 if _blocked(publications) else 0)

@@ -141,13 +141,15 @@ def test_an_own_record_that_someone_changed_is_set_back(
     match fake:
         case FakeCloudflare():
             rows = fake.records.values()
-            record = next(one for one in rows if one["name"] == "postal.example.com")
+            name_and_type = "postal.example.com", "A"
+            record = next(one for one in rows if (one["name"], one["type"]) == name_and_type)
             record["content"] = "192.0.2.99"
         case FakeHetzner():
             fake.rrsets["postal", "A"]["records"] = [{"value": "192.0.2.99", "comment": ""}]
         case FakeLightsail():
             entries = fake.entries.values()
-            entry = next(one for one in entries if one["name"] == "postal.example.com")
+            name_and_type = "postal.example.com", "A"
+            entry = next(one for one in entries if (one["name"], one["type"]) == name_and_type)
             entry["target"] = "192.0.2.99"
     changed = publish("--yes")
     assert changed.exit_code == 0, changed.output
@@ -205,3 +207,14 @@ def test_a_reverse_name_that_someone_chose_must_be_taken_over(
     assert hetzner.ips[0]["dns_ptr"][0]["dns_ptr"] == "old.example.com"
     assert publish("--yes", "--take", "192.0.2.10").exit_code == 0
     assert hetzner.ips[0]["dns_ptr"][0]["dns_ptr"] == "postal1.example.com"
+
+
+def test_a_value_that_nobody_can_read_is_told(
+    cloudflare: FakeCloudflare, postal_fleet: MakeFleet
+) -> None:
+    cloudflare.add(name="a.example.com", type="CAA", content="no flags")
+    postal_fleet(settings("cloudflare"))
+    done = publish("--yes")
+    assert done.exit_code == 1
+    assert done.output.startswith("mailfleet: CAA no flags: ")
+    assert not cloudflare.written
