@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from mailfleet.converge.bundle import Bundle, Project, Unit
+from mailfleet.converge.manifest import DIRECTORY as MANIFESTS
 from mailfleet.converge.observe import Container, Observation
 from mailfleet.converge.plan import FileChanges, file_changes, services_fed_by
 from mailfleet.drift.finding import DEPLOY, Difference, Kind
@@ -35,7 +36,9 @@ def differences(bundle: Bundle, seen: Observation) -> Iterator[Difference]:
 
 
 def _paths(changes: FileChanges, seen: Observation) -> Iterator[Difference]:
-    for item in changes.files:
+    # The list of what is described becomes another with each file: one finding is enough.
+    others = [item for item in changes.files if not item.path.startswith(f"{MANIFESTS}/")]
+    for item in others or changes.files:
         known = seen.paths.get(item.path)
         wanted = f"as described, mode {item.mode:o}, owner {item.uid}:{item.gid}"
         if known is None:

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.converge.bundle import File
+from mailfleet.converge.bundle import Bundle, File
+from mailfleet.converge.manifest import with_manifest
 from mailfleet.converge.observe import Observation
+from mailfleet.converge.observe import Path as Path_
 from mailfleet.converge.plan import scope_of
 from mailfleet.converge.run import Refused
 from mailfleet.drift.contents import unified
+from mailfleet.drift.described import differences
 from mailfleet.drift.finding import REPORT, Difference, Finding, HostReport, Kind, Report
 from mailfleet.drift.look import Look, as_bundle
 from mailfleet.drift.looks import certificates, containers, database, host, in_force, logins, ports
@@ -202,3 +205,17 @@ def test_a_file_that_plans_nothing_is_refused(tmp_path: Path, content: str) -> N
     deploy.write_text(content)
     with pytest.raises(Refused, match=r"mine\.py: .*plan\(\)"):
         scope_of(str(deploy))
+
+
+def test_the_list_of_what_is_described_is_no_second_finding() -> None:
+    bundle = with_manifest(Bundle("base", files=(File("/etc/a", b"new"),)))
+    (_, manifest) = bundle.files
+    directory = Path_("directory", 0o700, 0, 0)
+    seen = {
+        "/etc/a": Path_("regular file", 0o644, 0, 0, "other"),
+        manifest.path: Path_("regular file", 0o600, 0, 0, "other"),
+        "/etc/mailfleet/described": directory,
+    }
+    assert [it.name for it in differences(bundle, Observation(paths=seen))] == ["/etc/a"]
+    seen["/etc/a"] = Path_("regular file", 0o644, 0, 0, bundle.file("/etc/a").sha256)
+    assert [it.name for it in differences(bundle, Observation(paths=seen))] == [manifest.path]
