@@ -13,7 +13,7 @@ demo: .venv/ready
 	$(BIN)/mailfleet health inventories/lab.py --role postal
 	$(BIN)/mailfleet lab guide
 
-test: .venv/ready check test-email-api
+test: .venv/ready .venv/test-tools check test-email-api
 	$(BIN)/mailfleet lab up --install-engine
 	$(BIN)/pytest
 
@@ -47,10 +47,15 @@ down:
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-files/email-api/.venv/ready: files/email-api/requirements.lock files/email-api/pyproject.toml
-	@{ command -v mariadbd || command -v /usr/sbin/mariadbd; } >/dev/null && command -v redis-server >/dev/null \
-		|| { [ "$$(id -u)" = 0 ] || { echo "install mariadb-server and redis-server, or run make as root" >&2; exit 1; }; \
-		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends mariadb-server redis-server; }
+# Programs that tests run on files and ports of their own. Where systemd runs, Debian also starts
+# MariaDB, Redis and Knot as services.
+.venv/test-tools: .venv/ready
+	@for tool in mariadbd redis-server knotd named-checkzone; do command -v $$tool || command -v /usr/sbin/$$tool || missing=1; done >/dev/null; \
+		[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] || { echo "install mariadb-server, redis-server, knot and bind9-utils, or run make as root" >&2; exit 1; }; \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends mariadb-server redis-server knot bind9-utils; }
+	@touch $@
+
+files/email-api/.venv/ready: .venv/test-tools files/email-api/requirements.lock files/email-api/pyproject.toml
 	$(PYTHON) -m venv files/email-api/.venv
 	cd files/email-api && $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	cd files/email-api && $(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .

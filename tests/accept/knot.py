@@ -75,7 +75,7 @@ def knot(
     """Serve zones, each with these further lines, for as long as the block runs."""
     program = shutil.which("knotd", path="/usr/sbin:/usr/bin:/sbin:/bin")
     if program is None:
-        pytest.skip("needs Debian's package knot")
+        pytest.fail("`make .venv/test-tools` installs Debian's package knot")
     if not port:
         with socket.create_server((address, 0)) as free:
             port = free.getsockname()[1]
