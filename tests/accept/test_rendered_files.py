@@ -3,6 +3,7 @@ for each host of a variant."""
 
 import base64
 import io
+import os
 import shlex
 import subprocess
 import tarfile
@@ -159,6 +160,9 @@ def load(
             monkeypatch.setenv(name, value)
         monkeypatch.chdir(ROOT)
         fleet = load_fleet(deployed.variant(tmp_path, store + changes).inventory)
+        for use in fleet.secret_uses:
+            if use.ref.generate and variable(use.ref.name) not in os.environ:
+                monkeypatch.setenv(variable(use.ref.name), use.ref.generate())
         fleet.require_secrets()
         return fleet
 
