@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from mailfleet.components.mariadb import native_password_hash
 from mailfleet.secrets import Secret
 from mailfleet.secrets.environment import variable
+from mailfleet.settings.load import load_fleet
 from tests.lab.console import ROOT, Operator
 from tests.lab.hosts import Machine
 
@@ -137,7 +138,14 @@ settings["docker_registries"] = [
     for one in settings["docker_registries"]
 ]
 """
-    return deployed.variant(tmp_path_factory.mktemp("canary"), changes, **canary.environment)
+    environment = _values_of_others(deployed) | canary.environment
+    return deployed.variant(tmp_path_factory.mktemp("canary"), changes, **environment)
+
+
+def _values_of_others(operator: Operator) -> dict[str, str]:
+    """Fresh values of every generated secret: the fleet has hosts that this deploy leaves alone."""
+    uses = load_fleet(operator.inventory).secret_uses
+    return {variable(use.ref.name): use.ref.generate() for use in uses if use.ref.generate}
 
 
 @pytest.fixture(scope="module")

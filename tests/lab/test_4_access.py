@@ -108,7 +108,7 @@ def test_containers_reach_the_world_and_the_hosts_names(
     )
 
 
-_FIREWALL = f"{RULES_IN_FORCE}; cat /etc/mailfleet/*"
+_FIREWALL = f"{RULES_IN_FORCE}; cat /etc/mailfleet/*.nft"
 
 
 def test_a_firewall_that_would_lock_the_operator_out_is_taken_back(
