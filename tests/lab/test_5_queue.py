@@ -5,6 +5,7 @@ import json
 import smtplib
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,14 +18,15 @@ from tests.lab.store import secret_values
 
 
 @pytest.fixture
-def refusing(lab: Lab, operator: Operator) -> Iterator[Sink]:
+def refusing(lab: Lab, operator: Operator, tmp_path: Path) -> Iterator[Sink]:
     """An API that is down for now, behind a deployed mailserver."""
     network = ipaddress.ip_network(f"{lab.hosts['mx1'].address}/24", strict=False)
     secrets = secret_values()
     authority, psk = secrets["email_api/authority"], secrets["email_api/psk"]
+    there = operator.variant(tmp_path, f'settings["mailserver_api_address"] = "{network[1]}"')
     with sinks.running(str(network[1]), authority, psk) as sink:
         sink.status = 503
-        operator.deploy("--limit", "mx1", deploy="deploys/mailserver.py").ok()
+        there.deploy("--limit", "mx1", deploy="deploys/mailserver.py").ok()
         yield sink
 
 

@@ -11,8 +11,9 @@ from tests.lab.hosts import Machine, until
 
 # Postal on the empty host.
 _MOVED = """
-for role in ("postal", "database", "caddy"):
+for role in ("postal", "database"):
     groups[role] = ["postal2"]
+groups["caddy"] = ["postal2", "mx1"]
 groups["server"] = []
 settings["postal_helo_hostname"] = "postal2.lab.test"
 """
