@@ -5,7 +5,7 @@ import stat
 import pytest
 import yaml
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailfleet.cli.postal import postal
@@ -360,7 +360,6 @@ ANYTHING = st.recursive(
 OLD_GROUPS = st.sampled_from(sorted({path.partition(".")[0] for path in [*RENAMED, *KEPT]}))
 
 
-@settings(deadline=None)  # The machine may be busy.
 @given(st.dictionaries(OLD_GROUPS | st.text() | st.integers(), ANYTHING))
 def test_convert_never_raises_and_its_result_can_be_checked_and_written(old):
     config = convert(old).config

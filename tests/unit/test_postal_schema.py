@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailfleet.secrets import MASK, Secret, secret
@@ -396,7 +396,6 @@ NEARLY = st.sampled_from(
 )
 
 
-@settings(deadline=None)  # The machine may be busy.
 @given(
     st.dictionaries(st.sampled_from([*SCHEMA, "version", "web"]) | st.text(), ANYTHING), st.text()
 )
@@ -408,7 +407,6 @@ def test_problems_never_raises(config, version):
 KEYS = st.sampled_from([(group, name) for group, keys in SCHEMA.items() for name in keys])
 
 
-@settings(deadline=None)  # The machine may be busy.
 @given(st.dictionaries(KEYS, ANYTHING | NEARLY | st.lists(NEARLY | st.text()), max_size=4))
 def test_problems_never_raises_on_real_keys(values):
     config: dict[str, dict[str, object]] = {}
@@ -472,7 +470,6 @@ GROUPS = st.sampled_from([*SCHEMA]) | TEXTS.filter(lambda name: name != "version
 FILES = st.dictionaries(GROUPS, st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS), min_size=1))
 
 
-@settings(deadline=None)  # The machine may be busy.
 @given(FILES)
 def test_every_text_survives(config):
     assert yaml.safe_load(render(config)) == {"version": 2} | config

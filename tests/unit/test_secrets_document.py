@@ -3,7 +3,7 @@
 import traceback
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailfleet.secrets import Secret
@@ -16,7 +16,6 @@ NAMES = st.sampled_from(["a", "0", "-", "postal/signing_key", "dkim/example.com"
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 
-@settings(deadline=None)  # The machine may be busy.
 @given(st.dictionaries(NAMES, TEXTS))
 def test_every_text_round_trips(plain):
     values = {name: Secret(text) for name, text in plain.items()}

@@ -290,7 +290,7 @@ def some_records() -> list[Record]:
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_whatever_dns_says_there_are_findings(
     some_records: list[Record], data: st.DataObject
