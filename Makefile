@@ -19,7 +19,7 @@ test: .venv/ready .venv/test-tools check
 
 test-lab: .venv/test-tools
 	$(BIN)/mailfleet lab up --install-engine
-	$(BIN)/pytest tests/accept tests/lab
+	$(BIN)/pytest --durations=15 tests/accept tests/lab
 
 test-code: .venv/test-tools test-email-api
 	$(BIN)/pytest -q tests/unit
