@@ -1,14 +1,28 @@
 """DMARC: policy records, their discovery by tree walk, and alignment (RFC 9989)."""
 
+import re
 from dataclasses import dataclass
 
 from mailfleet.dns.answer import Lookups, Status, ask
-from mailfleet.dns.tags import split_tags
+from mailfleet.dns.tags import BadTags, split_tags
 
 MAX_QUERIES = 8
 POLICIES = ("none", "quarantine", "reject")
 REMOVED_TAGS = ("pct", "rf", "ri")
 """Of RFC 7489; receivers ignore them now (RFC 9989 appendix C)."""
+
+_VALUES: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("p", "sp", "np"), frozenset(POLICIES)),
+    **dict.fromkeys(("adkim", "aspf"), frozenset("rs")),
+    "psd": frozenset("ynu"),
+    "t": frozenset("yn"),
+    "fo": frozenset("01ds"),
+}
+"""What is allowed; anything else is skipped in favour of the default (section 4.8)."""
+
+_REPORT_URI = re.compile(
+    r"mailto:[^@\s,!]+@[a-z0-9_-]+(\.[a-z0-9_-]+)+(![0-9]+[kmgt]?)?\Z", re.IGNORECASE
+)
 
 
 class BadPolicyRecord(ValueError):
@@ -25,6 +39,7 @@ class PolicyRecord:
     testing: bool = False
     strict_spf: bool = False
     reports: tuple[str, ...] = ()
+    failure_reports: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     odd: tuple[str, ...] = ()
     """Parts that receivers skip, and why."""
@@ -51,38 +66,57 @@ class Discovery:
 
 
 def is_policy_record(text: str) -> bool:
-    """Records that start otherwise are discarded (section 4.7: v is case-sensitive and first)."""
-    tag, equals, rest = text.partition("=")
-    return tag.strip() == "v" and bool(equals) and rest.split(";")[0].strip() == "DMARC1"
+    """Records that start otherwise are discarded; only DMARC1 is case-sensitive (section 4.8)."""
+    return re.match(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(;|\Z)", text) is not None
 
 
 def parse_policy(text: str) -> PolicyRecord:
     """Read a policy record. Raises BadPolicyRecord."""
-    tags, odd = split_tags(text)
     if not is_policy_record(text):
         raise BadPolicyRecord("does not begin with v=DMARC1")
-    reports = tuple(uri.strip() for uri in tags.get("rua", "").split(",") if uri.strip())
-    policy = tags.get("p", "none").lower()
-    if policy not in POLICIES:
-        if not reports:
-            raise BadPolicyRecord(f"p={policy}: no such policy")
-        # With a rua, it counts as none (section 4.10.1).
-        policy = "none"
+    try:
+        tags, odd = split_tags(text)
+    except BadTags as error:
+        raise BadPolicyRecord(str(error)) from None
+    tags = {tag.lower(): value for tag, value in tags.items()}
+    reports = _uris(tags.get("rua", ""))
+    wrong = [
+        f"{tag}={tags[tag]}: no such value"
+        for tag, values in _VALUES.items()
+        if tag in tags and not _parts(tag, tags[tag].lower()) <= values
+    ]
+    wrong += [f"{tag}= is empty" for tag, value in tags.items() if not value]
+    wrong += [f"{tag}=: a tag has letters only" for tag in tags if not tag.isalpha()]
+    if not all(tags.get(tag, "none").lower() in POLICIES for tag in ("p", "sp", "np")):
+        # With a place to report to it counts as none, without it as no record (section 4.10.1).
+        if not any(map(is_report_uri, reports)):
+            raise BadPolicyRecord(wrong[0])
+        tags |= {"p": "none", "sp": "none"}
     return PolicyRecord(
-        policy,
-        _policy(tags, "sp"),
+        tags.get("p", "none").lower(),
+        tags["sp"].lower() if "sp" in tags else None,
         tags.get("psd", "u").lower(),
         tags.get("t", "n").lower() == "y",
         tags.get("aspf", "r").lower() == "s",
         reports,
+        _uris(tags.get("ruf", "")),
         tuple(tag for tag in REMOVED_TAGS if tag in tags),
-        tuple(odd),
+        (*odd, *wrong),
     )
 
 
-def _policy(tags: dict[str, str], tag: str) -> str | None:
-    value = tags.get(tag, "").lower()
-    return value if value in POLICIES else None
+def _parts(tag: str, value: str) -> set[str]:
+    """Only fo takes a list; an empty value is told otherwise."""
+    return set(value.split(":")) if tag == "fo" else {value} - {""}
+
+
+def _uris(text: str) -> tuple[str, ...]:
+    return tuple(uri.strip() for uri in text.split(",") if uri.strip())
+
+
+def is_report_uri(uri: str) -> bool:
+    """Whether reports can be sent there: a mailto: address. A size after `!` is ignored."""
+    return _REPORT_URI.match(uri) is not None
 
 
 def walk(domain: str) -> list[str]:

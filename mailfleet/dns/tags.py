@@ -5,6 +5,8 @@ import re
 
 _TAG = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*=\s*(.*?)\s*\Z", re.DOTALL)
 
+_NOT_ALLOWED = re.compile(r"[^\x20-\x7e\t\r\n]")
+
 
 class BadTags(ValueError):
     """Text that is no tag list."""
@@ -19,7 +21,8 @@ def parse_tags(text: str) -> dict[str, str]:
 
 
 def split_tags(text: str) -> tuple[dict[str, str], list[str]]:
-    """Tags in order, and what is wrong with the rest: no tag, or one that stands there twice."""
+    """Tags in order, and what is wrong with the rest. Raises BadTags for a tag that stands there
+    twice, which makes the whole list invalid (RFC 6376 section 3.2)."""
     tags: dict[str, str] = {}
     odd = []
     parts = text.split(";")
@@ -27,10 +30,10 @@ def split_tags(text: str) -> tuple[dict[str, str], list[str]]:
         parts.pop()
     for part in parts:
         found = _TAG.match(part)
-        if found is None:
+        if found is None or _NOT_ALLOWED.search(part):
             odd.append(f"not a tag: {part.strip()[:40]!r}")
         elif found[1] in tags:
-            odd.append(f"the tag {found[1]} stands there twice")
+            raise BadTags(f"the tag {found[1]} stands there twice")
         else:
             tags[found[1]] = found[2]
     return tags, odd

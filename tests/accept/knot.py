@@ -81,7 +81,8 @@ def knot(
             port = free.getsockname()[1]
     conf = _CONF.format(directory=directory, address=address, port=port, key_name=KEY_NAME, key=KEY)
     for zone, lines in zones.items():
-        (directory / f"{zone}.zone").write_text(_ZONE + lines)
+        # That of the root is `.zone`.
+        (directory / f"{zone.removesuffix('.')}.zone").write_text(_ZONE + lines)
         conf += f"  - domain: {zone}\n"
     (directory / "db").mkdir()
     (directory / "knot.conf").write_text(conf)

@@ -4,7 +4,14 @@ from urllib.parse import unquote
 
 from mailfleet.dns.answer import Lookups, Status, ask
 from mailfleet.dns.checks.wanted import Wanted
-from mailfleet.dns.dmarc import Discovery, PolicyRecord, aligned, discover, is_policy_record
+from mailfleet.dns.dmarc import (
+    Discovery,
+    PolicyRecord,
+    aligned,
+    discover,
+    is_policy_record,
+    is_report_uri,
+)
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record, Severity
 
@@ -42,25 +49,33 @@ def _remarks(record: Record, policy: str, seen: PolicyRecord) -> list[Finding]:
         and "Nobody tells you who sends in this domain's name. Add rua=mailto:ADDRESS.",
         f"{', '.join(seen.removed)}": seen.removed
         and "Receivers ignore these tags since RFC 9989; take them out.",
-        f"{'; '.join(seen.odd)}": seen.odd and "Receivers skip these parts of the record.",
     }
-    return [
+    found = [
         of_record(
             record, "dmarc.remark", Verdict.INFO, shown, effect=text, paste=(), source="RFC 9989"
         )
         for shown, text in remarks.items()
         if isinstance(text, str)
     ]
+    if seen.odd:
+        effect = "Receivers skip these parts, and some the whole record: others can send as you."
+        shown, source = "; ".join(seen.odd), "RFC 9989 sections 4.8 and 4.10.1"
+        found.append(
+            of_record(
+                record, "dmarc.syntax", Verdict.WARN, shown, effect=effect, paste=(), source=source
+            )
+        )
+    return found
 
 
 def _reports(record: Record, found: Discovery, seen: PolicyRecord) -> Lookups[list[Finding]]:
-    """A domain that is to get reports of another must agree (RFC 9990 section 4)."""
+    """A domain that is to get reports of another must agree (RFC 9990 section 4, RFC 9991)."""
     faults = []
-    for uri in seen.reports:
-        _, at, target = unquote(uri.partition("!")[0]).rpartition("@")
+    for uri in dict.fromkeys((*seen.reports, *seen.failure_reports)):
+        _, _, target = unquote(uri.partition("!")[0]).rpartition("@")
         target = target.lower().rstrip(".")
-        if not uri.lower().startswith("mailto:") or not at:
-            faults.append(_no_report(record, f"rua={uri} is not a mailto: address", ()))
+        if not is_report_uri(uri):
+            faults.append(_no_report(record, f"{uri} is not a mailto: address", ()))
             continue
         theirs = yield from discover(target)
         if aligned(found, theirs, strict=False):

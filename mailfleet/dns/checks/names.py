@@ -44,6 +44,11 @@ def check_mx(record: Record) -> Lookups[list[Finding]]:
     wanted = [value.split(" ", 1)[1] for value in record.values]
     if lacking := [host for host in wanted if host not in hosts]:
         return [of_record(record, check, Verdict.FAIL, f"{shown}; lacks {', '.join(lacking)}")]
+    if "." in hosts and len(hosts) > 1:
+        effect = "Some senders see a domain that takes no mail, and bounce; others deliver."
+        fault = f"{shown}: a null MX stands alone or not at all"
+        source = "RFC 7505 section 3"
+        return [of_record(record, "mx.null", Verdict.FAIL, fault, effect=effect, source=source)]
     found = []
     if others := [host for host in hosts if host not in wanted]:
         effect = f"Part of this mail goes to {', '.join(others)}, which is no host of the fleet."

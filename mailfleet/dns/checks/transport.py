@@ -1,17 +1,28 @@
 """Records about transport security: MTA-STS (RFC 8461) and TLS reports (RFC 8460)."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mailfleet.dns.answer import Lookups, ask
 from mailfleet.dns.checks.names import missing_or_unknown
+from mailfleet.dns.dmarc import is_report_uri
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
-from mailfleet.dns.tags import BadTags, parse_tags
 
-_Fault = Callable[[dict[str, str], dict[str, str]], str]
-"""Tags seen and wanted -> what is wrong with those seen."""
+_Fields = Sequence[tuple[str, str]]
+_Fault = Callable[[_Fields, _Fields], str]
+"""Fields seen and wanted -> what is wrong with those seen."""
 _ID = re.compile(r"[A-Za-z0-9]{1,32}\Z")
+# Both standards have the same grammar, narrower than that of DKIM and DMARC: no space around `=`.
+_FIELD = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,31})=([\x21-\x3a\x3c\x3e-\x7e]+)\Z")
+# Addresses of reports hold what extensions may not, and spaces beside commas.
+_RUA = re.compile(r"(rua)=([\x21-\x3a\x3c-\x7e]+([ \t]*,[ \t]*[\x21-\x3a\x3c-\x7e]+)*)\Z")
+
+_HTTPS = re.compile(r"https://[a-z0-9.-]+\.[a-z0-9-]+(:\d+)?([/?]\S*)?\Z", re.IGNORECASE)
+
+
+class _BadFields(ValueError):
+    pass
 
 
 def check_sts(record: Record) -> Lookups[list[Finding]]:
@@ -29,28 +40,51 @@ def _one(record: Record, check: str, version: str, fault: _Fault) -> Lookups[lis
     answer = yield from ask(record.name, "TXT")
     if failed := missing_or_unknown(record, check, answer):
         return [failed]
-    texts = [text for text in answer.values if re.match(rf"{version}\s*(;|\Z)", text)]
+    texts = [text for text in answer.values if re.match(rf"{version}[ \t]*(;|\Z)", text)]
     shown = ", ".join(answer.values)
     if len(texts) != 1:
         # Senders act as if there were none (RFC 8461 section 3.1, RFC 8460 section 3).
         seen = f"{len(texts)} records that begin with {version}: {shown}"
         return [of_record(record, check, Verdict.FAIL, seen)]
     try:
-        reason = fault(parse_tags(texts[0]), parse_tags(record.values[0]))
-    except BadTags as error:
+        reason = fault(_fields(texts[0]), _fields(record.values[0]))
+    except _BadFields as error:
         reason = str(error)
     verdict = Verdict.FAIL if reason else Verdict.OK
     return [of_record(record, check, verdict, f"{shown}: {reason}" if reason else shown)]
 
 
-def _sts_fault(seen: dict[str, str], wanted: dict[str, str]) -> str:
-    if not _ID.match(seen.get("id", "")):
-        return "id= is missing or not 1 to 32 letters and digits"
-    return "" if seen["id"] == wanted.get("id") else "another id than that of the policy we serve"
+def _fields(text: str) -> _Fields:
+    """What follows the version. Raises _BadFields."""
+    parts = [part.strip(" \t") for part in text.split(";")[1:]]
+    if parts and not parts[-1]:
+        parts.pop()
+    found = []
+    for part in parts:
+        field = _RUA.match(part) or _FIELD.match(part)
+        if field is None:
+            raise _BadFields(f"not a field: {part[:40]!r}")
+        found.append((field[1], field[2]))
+    return found
 
 
-def _reports_fault(seen: dict[str, str], wanted: dict[str, str]) -> str:
-    places = [place.strip() for place in seen.get("rua", "").split(",")]
-    if not all(place.startswith(("mailto:", "https:")) for place in places):
+def _sts_fault(seen: _Fields, wanted: _Fields) -> str:
+    ids = [value for name, value in seen if name == "id"]
+    if len(ids) != 1 or not _ID.match(ids[0]):
+        return "there is not one id= of 1 to 32 letters and digits"
+    return "" if ("id", ids[0]) in wanted else "another id than that of the policy we serve"
+
+
+def _reports_fault(seen: _Fields, wanted: _Fields) -> str:
+    # More than one rua is allowed (RFC 8460 section 3).
+    lists = [value for name, value in seen if name == "rua"]
+    places = [place.strip() for value in lists for place in value.split(",")]
+    if not places or not all(map(_is_place, places)):
         return "rua= is no list of mailto: and https: addresses"
     return ""
+
+
+def _is_place(uri: str) -> bool:
+    if is_report_uri(uri):
+        return "!" not in uri
+    return _HTTPS.match(uri) is not None

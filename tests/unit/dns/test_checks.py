@@ -128,6 +128,7 @@ def test_another_spelling_is_no_fault(wanted: list[Record]) -> None:
         ({(KEY, "TXT"): ("a", "b")}, "dkim", "fail", "2 TXT records"),
         ({(KEY, "TXT"): ("v=DKIM1; p=x",)}, "dkim", "fail", "base64"),
         ({(RP, "MX"): ("10 other.example",)}, "mx", "fail", "lacks mx.postal"),
+        ({(RP, "MX"): ("10 mx.postal.example.com", "0 .")}, "mx.null", "fail", "stands alone"),
         (
             {(RP, "MX"): ("10 mx.postal.example.com", "20 192.0.2.1")},
             "mx.host",
@@ -176,6 +177,34 @@ def test_another_spelling_is_no_fault(wanted: list[Record]) -> None:
             "dmarc.reports",
             "warn",
             "not a mailto",
+        ),
+        (
+            {("_dmarc.example.org", "TXT"): ("v=DMARC1; p=reject; ruf=mailto:a@else.example",)},
+            "dmarc.reports",
+            "warn",
+            "else.example does not agree",
+        ),
+        (
+            {
+                ("_dmarc.example.org", "TXT"): (
+                    "v=DMARC1; p=reject; sp=x; rua=mailto:a@example.org",
+                )
+            },
+            "dmarc.syntax",
+            "warn",
+            "sp=x: no such value",
+        ),
+        (
+            {("_dmarc.example.org", "TXT"): ("v=DMARC1; p=reject; sp=x",)},
+            "dmarc",
+            "fail",
+            "sp=x: no such value",
+        ),
+        (
+            {("_dmarc.example.org", "TXT"): ("v=DMARC1; p=none; p=reject",)},
+            "dmarc",
+            "fail",
+            "the tag p stands there twice",
         ),
         (
             {("_dmarc.example.org", "TXT"): ("v=DMARC1; p=reject; aspf=s",)},

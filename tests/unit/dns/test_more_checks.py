@@ -127,6 +127,14 @@ TLS = record("_smtp._tls.example.com", "TXT", "v=TLSRPTv1; rua=mailto:tls@exampl
         (TLS, ["v=TLSRPTv1; rua=https://reports.example/"], Verdict.OK),
         (TLS, ["v=TLSRPTv1; rua=ftp://reports.example/"], Verdict.FAIL),
         (TLS, ["v=TLSRPTv1"], Verdict.FAIL),
+        (TLS, ["v=TLSRPTv1; rua=Mailto:a@b.example; rua=mailto:c@b.example"], Verdict.OK),
+        (TLS, ["v=TLSRPTv1; rua=mailto:a@b.example , https://b.example/x;"], Verdict.OK),
+        (TLS, ["v=TLSRPTv1; rua=mailto:"], Verdict.FAIL),
+        (TLS, ["v=TLSRPTv1; rua=mailto:a@b..example"], Verdict.FAIL),
+        (TLS, ["v=TLSRPTv1; rua = mailto:a@b.example"], Verdict.FAIL),
+        (STS, ["v=STSv1; id = 20260101"], Verdict.FAIL),
+        (STS, ["v=STSv1; id=20260101; x=y=z"], Verdict.FAIL),
+        (STS, ["v=STSv1; id=20260101; x=y"], Verdict.OK),
     ],
 )
 def test_mta_sts_and_tls_reports(wanted: Record, texts: list[str], verdict: Verdict) -> None:
