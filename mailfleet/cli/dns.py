@@ -13,6 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from mailfleet.cli.dns_publish import publish
 from mailfleet.cli.dns_records import desired_or_exit, fleet_and_records_or_exit
+from mailfleet.dns.bulk import bulk_findings
+from mailfleet.dns.domains import sts_policy
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.history import changes_since_last, history_file
 from mailfleet.dns.octodns import octodns_zones
@@ -161,6 +163,11 @@ _LIMITS = Limits()
     metavar="MINUTES",
     help="Look again until all is well, for so long at most.",
 )
+@click.option(
+    "--bulk",
+    is_flag=True,
+    help="Tell for each domain whether Google, Yahoo and Microsoft take 5,000 messages a day.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print every finding as JSON.")
 @click.option("--strict", is_flag=True, help="Exit 2 for recommendations too.")
 @click.option("--save", type=_FILE, help="Keep what DNS answered in this file.")
@@ -173,6 +180,7 @@ def check(
     seconds: float,
     authoritative: bool,
     minutes: float | None,
+    bulk: bool,
     as_json: bool,
     strict: bool,
     save: Path | None,
@@ -202,12 +210,29 @@ def check(
     except OSError as error:
         click.echo(f"mailfleet: {error.filename}: {error.strerror}", err=True)
         sys.exit(1)
+    if bulk:
+        findings = [*findings, *bulk_findings(wanted, findings)]
     _show(findings, as_json)
     if not replay:
         # Beside the findings, which a program may read.
         for line in changes_since_last(history_file(inventory), findings):
             click.echo(line, err=True)
     sys.exit(2 if any(finding.blocks(strict) for finding in findings) else 0)
+
+
+@dns.command()
+@click.argument("inventory")
+@click.argument("domain")
+def sts(inventory: str, domain: str) -> None:
+    """Print the MTA-STS policy of a domain of dns_mta_sts.
+
+    A web server has it as https://mta-sts.DOMAIN/.well-known/mta-sts.txt, in text/plain."""
+    fleet, wanted = fleet_and_records_or_exit(inventory)
+    if domain not in fleet.dns.mta_sts:
+        known = ", ".join(fleet.dns.mta_sts) or "none"
+        click.echo(f"mailfleet: {domain} is not in dns_mta_sts, which has {known}", err=True)
+        sys.exit(1)
+    click.echo(sts_policy(fleet, wanted, domain).text, nl=False)
 
 
 dns.add_command(publish)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from mailfleet.components import COMPONENTS, postal
 from mailfleet.components.postal.records import sending_domain_records
+from mailfleet.dns.domains import bimi_records, sts_records, unused_domain_records
 from mailfleet.dns.record import ConflictingRecords, Record, merge
 from mailfleet.dns.senders import sender_records
 from mailfleet.settings.fleet import Fleet
@@ -19,4 +20,12 @@ def desired_records(fleet: Fleet, domains: Sequence[str] = ()) -> list[Record]:
         if domain not in fleet.postal.sending_domains:
             found += sending_domain_records(fleet, domain)
     # Last: of all senders of a domain our own come first in SPF, where they cost least.
-    return merge([*found, *sender_records(fleet)])
+    found += sender_records(fleet)
+    return merge(
+        [
+            *found,
+            *sts_records(fleet, merge(found)),
+            *bimi_records(fleet),
+            *unused_domain_records(fleet),
+        ]
+    )

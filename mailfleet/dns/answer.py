@@ -21,6 +21,8 @@ class Status(StrEnum):
     UNREACHABLE = "server not reachable"
     LOOP = "CNAME loop"
     BAD_NAME = "not a valid name"
+    UNTRUSTED = "certificate not trusted"
+    REJECTED = "not what was asked for"
     NOT_RECORDED = "not in the recording"
 
 
@@ -30,10 +32,13 @@ VOID = frozenset({Status.NODATA, Status.NXDOMAIN, Status.BAD_NAME})
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One name and type, such as `example.com`, `MX`."""
+    """One name and type, such as `example.com`, `MX`; or what a name leads to: a URL and `HTTPS`,
+    an SMTP server and `STARTTLS`."""
 
     name: str
     type: str
+    unchecked: bool = False
+    """Ask a validating resolver not to check signatures (RFC 4035 section 3.2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,14 @@ class Answer:
     question: Question
     status: Status
     values: tuple[str, ...] = ()
-    """As `wire.Resource.value`."""
+    """As `wire.Resource.value`. HTTPS: content type and body, one character for each byte.
+    STARTTLS: the server's certificate in base64. With UNTRUSTED and REJECTED: the reason."""
     chain: tuple[str, ...] = ()
     """Names that CNAMEs led to, the last one holding the values."""
     ttl: int = 0
     """Seconds for which the answer, or its absence, may be remembered."""
+    secure: bool = False
+    """The resolver says that it has checked signatures up to the root (RFC 4035 section 3.2.3)."""
 
     @property
     def failed(self) -> bool:
@@ -64,6 +72,18 @@ the same order."""
 def ask(name: str, kind: str) -> Lookups[Answer]:
     """One question, for `yield from`."""
     (answer,) = yield (Question(name.lower().rstrip("."), kind),)
+    return answer
+
+
+def probe(name: str, kind: str) -> Lookups[Answer]:
+    """What a URL (`HTTPS`) or an SMTP server (`STARTTLS`) shows."""
+    (answer,) = yield (Question(name, kind),)
+    return answer
+
+
+def ask_unchecked(name: str, kind: str) -> Lookups[Answer]:
+    """One question whose answer a validating resolver gives even where signatures are wrong."""
+    (answer,) = yield (Question(name.lower().rstrip("."), kind, unchecked=True),)
     return answer
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mailfleet.dns.dkim import BadKeyRecord, parse_key
-from mailfleet.dns.dmarc import BadPolicyRecord, parse_policy
+from mailfleet.dns.dmarc import POLICIES, BadPolicyRecord, parse_policy
 from mailfleet.dns.ownership import marker_name, marker_values, read_marker
 from mailfleet.dns.record import Record
 from mailfleet.dns.rrset import RRset, Slot, by_key, slot_kind
@@ -250,11 +250,14 @@ def holds(kind: str, wanted: Sequence[str], seen: Sequence[str]) -> bool:
     try:
         match kind:
             case "TXT/spf1":
-                terms = {term.lower().lstrip("+") for term in theirs.split()}
-                return {term.lower().lstrip("+") for term in _senders(ours)} <= terms
+                terms = {term.lower().lstrip("+") for term in _senders(theirs)}
+                wanted_terms = {term.lower().lstrip("+") for term in _senders(ours)}
+                # Who wants nobody to send wants nobody else's senders either.
+                return wanted_terms <= terms if wanted_terms else not terms
             case "TXT/DMARC1":
                 # Any policy that receivers can use will do, a stricter one all the more.
-                return bool(parse_policy(theirs))
+                strict = POLICIES.index
+                return strict(parse_policy(theirs).policy) >= strict(parse_policy(ours).policy)
             case "TXT/DKIM1":
                 return parse_key(ours).number == parse_key(theirs).number
     except (BadKeyRecord, BadPolicyRecord):

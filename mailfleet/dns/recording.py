@@ -9,9 +9,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mailfleet.dns.answer import Answer, Question, Status
+from mailfleet.dns.probe import PROBES
 from mailfleet.dns.wire import TYPES
 
-Type = Annotated[str, Field(pattern=f"^({'|'.join(TYPES)})$")]
+Type = Annotated[str, Field(pattern=f"^({'|'.join((*TYPES, *PROBES))})$")]
 
 
 class UnreadableRecording(Exception):
@@ -27,6 +28,8 @@ class _Entry(BaseModel):
     values: tuple[str, ...] = ()
     chain: tuple[str, ...] = ()
     ttl: Annotated[int, Field(ge=0)] = 0
+    unchecked: bool = False
+    secure: bool = False
 
 
 class _File(BaseModel):
@@ -55,6 +58,8 @@ class Recording:
                 "values": answer.values,
                 "chain": answer.chain,
                 "ttl": answer.ttl,
+                "unchecked": answer.question.unchecked,
+                "secure": answer.secure,
             }
             for answer in self._answers.values()
         ]
@@ -72,11 +77,12 @@ class Recording:
             raise UnreadableRecording(f"{file}: not a recording: {place}: {wrong['msg']}") from None
         return cls(
             Answer(
-                Question(entry.name, entry.type),
+                Question(entry.name, entry.type, entry.unchecked),
                 entry.status,
                 entry.values,
                 entry.chain,
                 entry.ttl,
+                entry.secure,
             )
             for entry in content.answers
         )

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mailfleet.dns import wire
 from mailfleet.dns.answer import Answer, Found, Lookups, Question, Status
-from mailfleet.dns.server import Address, NoAnswer, NotReachable, Server
+from mailfleet.dns.probe import PROBES, Probes
+from mailfleet.dns.server import Address, Asked, NoAnswer, NotReachable, Server
 
 _RCODES = {
     wire.NXDOMAIN: Status.NXDOMAIN,
@@ -48,8 +49,14 @@ def system_servers(file: Path = Path("/etc/resolv.conf")) -> list[Address]:
 class Resolver:
     """Asks, remembers, and never takes longer than its limits. Use it inside one event loop."""
 
-    def __init__(self, servers: Sequence[Address], limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        servers: Sequence[Address],
+        limits: Limits | None = None,
+        probes: Probes | None = None,
+    ) -> None:
         self._limits = limits or Limits()
+        self._probes = probes or Probes()
         self.servers = [Server(address, self._limits.rate) for address in servers]
         self._known: dict[Question, asyncio.Task[Answer]] = {}
         self._slots = asyncio.Semaphore(self._limits.in_flight)
@@ -84,7 +91,8 @@ class Resolver:
     def _ask(self, question: Question) -> asyncio.Task[Answer]:
         task = self._known.get(question)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._resolve(question))
+            look = self._look_there if question.type in PROBES else self._resolve
+            task = asyncio.get_running_loop().create_task(look(question))
             self._known[question] = task
         return task
 
@@ -93,16 +101,32 @@ class Resolver:
         chain: list[str] = []
         name = question.name
         ttl = 1 << 31
+        secure = True
         while len(chain) < MAX_CHAIN:
-            step = await self._settle(Question(name, question.type))
+            step = await self._settle(replace(question, name=name))
             ttl = min(ttl, step.ttl)
+            secure = secure and step.secure
             if set(step.chain) & {question.name, *chain}:
                 break
             chain += step.chain
             if step.status is not Status.OK or step.values:
-                return Answer(question, step.status, step.values, tuple(chain), ttl)
+                return Answer(question, step.status, step.values, tuple(chain), ttl, secure)
             name = chain[-1]
         return Answer(question, Status.LOOP, (), tuple(chain), 0)
+
+    async def _look_there(self, question: Question) -> Answer:
+        """What the addresses of a name show, the first one that answers."""
+        host = self._probes.host(question)
+        tasks = [self._ask(Question(host, kind)) for kind in ("A", "AAAA")]
+        found = [await task for task in tasks]
+        addresses = [value for answer in found for value in answer.values]
+        if not addresses:
+            return Answer(question, found[0].status)
+        async with self._slots:
+            return await self._probes.look(question, addresses, self._left())
+
+    def _left(self) -> float:
+        return self._ends - asyncio.get_running_loop().time()
 
     async def _settle(self, question: Question) -> Answer:
         """The answer of the first server that has one, else the last failure."""
@@ -123,17 +147,16 @@ class Resolver:
     async def _query(
         self, server: Server, question: Question, name: bytes, patience: int
     ) -> Answer:
-        left = self._ends - asyncio.get_running_loop().time()
-        seconds = min(left, self._limits.first_wait * patience)
+        seconds = min(self._left(), self._limits.first_wait * patience)
         if seconds <= 0:
             return Answer(question, Status.TIMEOUT)
         kind = wire.TYPES[question.type]
-        edns = server not in self._plain
+        asked = Asked(name, kind, server not in self._plain, question.unchecked)
         try:
-            data = await server.exchange(name, kind, edns, seconds)
-            if edns and data[3] & 15 in (wire.FORMERR, wire.NOTIMP):
+            data = await server.exchange(asked, seconds)
+            if asked.edns and data[3] & 15 in (wire.FORMERR, wire.NOTIMP):
                 self._plain.add(server)
-                data = await server.exchange(name, kind, False, seconds)
+                data = await server.exchange(replace(asked, edns=False), seconds)
             return interpret(question, wire.parse(data))
         except NotReachable:
             return Answer(question, Status.UNREACHABLE)
@@ -164,16 +187,16 @@ def interpret(question: Question, message: wire.Message) -> Answer:
         ttl = min(ttl, *(record.ttl for record in found))
         # A set has no order, and servers rotate it.
         values = tuple(sorted({record.value for record in found}))
-        return Answer(question, Status.OK, values, tuple(chain), ttl)
+        return Answer(question, Status.OK, values, tuple(chain), ttl, message.secure)
     negative = _negative_ttl(message)
     if message.rcode == wire.NXDOMAIN:
-        return Answer(question, Status.NXDOMAIN, (), tuple(chain), negative)
+        return Answer(question, Status.NXDOMAIN, (), tuple(chain), negative, message.secure)
     says_none = any(record.type == "SOA" for record in message.authority)
     if chain and not says_none:
-        return Answer(question, Status.OK, (), tuple(chain), ttl)
+        return Answer(question, Status.OK, (), tuple(chain), ttl, message.secure)
     if not (says_none or message.authoritative or message.recursion):
         return Answer(question, Status.LAME)
-    return Answer(question, Status.NODATA, (), tuple(chain), negative)
+    return Answer(question, Status.NODATA, (), tuple(chain), negative, message.secure)
 
 
 def _negative_ttl(message: wire.Message) -> int:

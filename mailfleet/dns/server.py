@@ -41,6 +41,24 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A question as it goes over the wire."""
+
+    name: bytes
+    kind: int
+    edns: bool = True
+    unchecked: bool = False
+
+    def message(self, number: int) -> bytes:
+        return wire.query(number, self.name, self.kind, self.edns, self.unchecked)
+
+    @property
+    def echo(self) -> bytes:
+        """What must come back of it, in lower case."""
+        return self.name.lower() + self.kind.to_bytes(2) + b"\0\1"
+
+
 class _Datagrams(asyncio.DatagramProtocol):
     """Sends queries from one port, and gives each its own answer: the identifier and the question
     must come back (RFC 5452 section 9.1)."""
@@ -88,16 +106,16 @@ class Server:
         self._opening = asyncio.Lock()
         self._streams = asyncio.Semaphore(16)
 
-    async def exchange(self, name: bytes, kind: int, edns: bool, seconds: float) -> bytes:
+    async def exchange(self, question: Asked, seconds: float) -> bytes:
         """The server's answer to one query, by TCP where it is truncated."""
         await self._turn()
-        data = await self._datagram(name, kind, edns, seconds)
+        data = await self._datagram(question, seconds)
         if not wire.is_truncated(data):
             return data
         await self._turn()
         try:
             async with asyncio.timeout(seconds), self._streams:
-                return await self._stream(name, kind, edns)
+                return await self._stream(question)
         except TimeoutError:
             raise NoAnswer from None
         except (OSError, EOFError) as error:
@@ -117,17 +135,16 @@ class Server:
         if (wait := self._free_at - self._interval - now) > 0:
             await asyncio.sleep(wait)
 
-    async def _datagram(self, name: bytes, kind: int, edns: bool, seconds: float) -> bytes:
+    async def _datagram(self, asked: Asked, seconds: float) -> bytes:
         protocol = await self._open()
         assert self._transport is not None
         loop = asyncio.get_running_loop()
         number = protocol.number()
         future: asyncio.Future[bytes] = loop.create_future()
-        question = name.lower() + kind.to_bytes(2) + b"\0\1"
-        protocol.waiting[number] = question, future
+        protocol.waiting[number] = asked.echo, future
         timer = loop.call_later(seconds, _give_up, future)
         try:
-            self._transport.sendto(wire.query(number, name, kind, edns))
+            self._transport.sendto(asked.message(number))
             return await future
         finally:
             timer.cancel()
@@ -148,9 +165,8 @@ class Server:
                     raise NotReachable(str(error)) from None
             return self._protocol
 
-    async def _stream(self, name: bytes, kind: int, edns: bool) -> bytes:
-        number = random.SystemRandom().getrandbits(16)
-        message = wire.query(number, name, kind, edns)
+    async def _stream(self, asked: Asked) -> bytes:
+        message = asked.message(random.SystemRandom().getrandbits(16))
         reader, writer = await asyncio.open_connection(self.address.host, self.address.port)
         try:
             # RFC 7766 section 8: length and message in one segment.
@@ -159,8 +175,7 @@ class Server:
             data = await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
         finally:
             writer.close()
-        question = name.lower() + kind.to_bytes(2) + b"\0\1"
-        if data[:2] != message[:2] or not _echoes(data, question):
+        if data[:2] != message[:2] or not _echoes(data, asked.echo):
             raise NoAnswer
         return data
 

@@ -30,6 +30,7 @@ NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = range(6)
 UDP_SIZE = 1232
 
 _RD, _TC, _AA, _QR, _RA = 0x0100, 0x0200, 0x0400, 0x8000, 0x0080
+_AD, _CD = 0x0020, 0x0010
 _HEADER = Struct("!6H")
 _FIXED = Struct("!HHIH")
 _TWO = Struct("!HH")
@@ -74,6 +75,7 @@ class Message:
     authoritative: bool
     recursion: bool
     question: tuple[str, int]
+    secure: bool = False
     answers: list[Resource] = field(default_factory=list)
     authority: list[Resource] = field(default_factory=list)
 
@@ -102,9 +104,10 @@ def _raw_label(label: str) -> bytes:
     )
 
 
-def query(number: int, name: bytes, kind: int, edns: bool = True) -> bytes:
-    """A recursive query for one encoded name."""
-    header = _HEADER.pack(number, _RD, 1, 0, 0, int(edns))
+def query(number: int, name: bytes, kind: int, edns: bool = True, unchecked: bool = False) -> bytes:
+    """A recursive query for one encoded name. AD asks to be told whether signatures were checked
+    (RFC 6840 section 5.7)."""
+    header = _HEADER.pack(number, _RD | _AD | (_CD if unchecked else 0), 1, 0, 0, int(edns))
     return header + name + _TWO.pack(kind, 1) + (_OPT if edns else b"")
 
 
@@ -127,7 +130,9 @@ def _parse(data: bytes) -> Message:
     names: _Names = {}
     asked, at = _name(data, 12, names)
     kind, _ = _TWO.unpack_from(data, at)
-    message = Message(number, flags & 15, bool(flags & _AA), bool(flags & _RA), (asked, kind))
+    message = Message(
+        number, flags & 15, bool(flags & _AA), bool(flags & _RA), (asked, kind), bool(flags & _AD)
+    )
     at = _section(data, at + 4, answers, names, message.answers)
     _section(data, at, authority, names, message.authority)
     return message

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from mailfleet.secrets import SecretRef, secret
 from mailfleet.settings.model import ComponentSettings, Item
-from mailfleet.settings.types import HostName, Port, Text
+from mailfleet.settings.types import EmailAddress, HostName, Port, Text
 
 
 def _address(value: str) -> str:
@@ -80,6 +80,20 @@ class Sender(Item):
     """Name below the domain -> target of a CNAME, such as {"pm-bounces": "pm.mtasv.net"}."""
 
 
+class MtaSts(Item):
+    """The MTA-STS policy of a domain that takes mail (RFC 8461)."""
+
+    mode: Literal["testing", "enforce", "none"] = "testing"
+    max_age: Annotated[int, Field(ge=86400, le=31557600)] = 604800
+    """Seconds for which senders remember it."""
+    more_mx: list[HostName] = Field(default=[])
+    """MX hosts besides those of the fleet."""
+    host: HostName | None = None
+    """Makes mta-sts.DOMAIN a CNAME of this name, whose web server has the policy."""
+    reports: EmailAddress | None = None
+    """Gets TLS reports (RFC 8460)."""
+
+
 class DnsSettings(ComponentSettings):
     """Zones that `mailfleet dns publish` may write to. Set it once, for all hosts."""
 
@@ -101,6 +115,22 @@ class DnsSettings(ComponentSettings):
         default={},
         description="Domain -> its DMARC policy, such as `v=DMARC1; p=reject; "
         "rua=mailto:dmarc@example.com`. Default: `v=DMARC1; p=none`, which is for the beginning.",
+    )
+    unused_domains: list[HostName] = Field(
+        default=[],
+        description="Domains of yours that neither send nor receive mail. A null MX, the SPF "
+        "policy `v=spf1 -all` and the DMARC policy `p=reject` keep others from using them.",
+    )
+    mta_sts: dict[HostName, MtaSts] = Field(
+        default={},
+        description='Domain -> its MTA-STS policy, such as `MtaSts(mode="enforce", '
+        'host="www.example.com", reports="tls@example.com")`. `mailfleet dns sts` prints the '
+        "file for the web server.",
+    )
+    bimi: dict[HostName, Annotated[str, Field(pattern=r"^v=BIMI1\s*;.*l=https://\S")]] = Field(
+        default={},
+        description="Domain -> where its logo is, such as `v=BIMI1; l=https://example.com/logo.svg;"
+        " a=https://example.com/logo.pem`.",
     )
     reverse: HetznerDns | None = Field(
         default=None,

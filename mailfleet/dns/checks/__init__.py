@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from mailfleet.dns.answer import Lookups
 from mailfleet.dns.checks.blocklist import check_blocklist
 from mailfleet.dns.checks.caa import check_caa
+from mailfleet.dns.checks.dnssec import check_dane, check_dnssec
 from mailfleet.dns.checks.names import (
     check_addresses,
     check_alias,
@@ -13,6 +14,8 @@ from mailfleet.dns.checks.names import (
     check_reverse,
     check_values,
 )
+from mailfleet.dns.checks.policy import check_policy_file
+from mailfleet.dns.checks.postmark import INCLUDE, RETURN_PATH, check_postmark
 from mailfleet.dns.checks.text import check_text
 from mailfleet.dns.checks.wanted import Wanted
 from mailfleet.dns.finding import Finding
@@ -24,13 +27,39 @@ __all__ = ["checks_of"]
 def checks_of(
     records: Sequence[Record], blocklists: Sequence[str] = ()
 ) -> list[Lookups[list[Finding]]]:
-    """One check for each desired record, and one for each sending address and blocklist, to be run
-    side by side."""
+    """One check for each desired record, and those of each mail domain and of each sending address
+    and blocklist, to be run side by side."""
     wanted = Wanted(records)
+    incoming = [one for one in records if one.type == "MX" and one.values != ("0 .",)]
     return [
         *(_check(record, wanted) for record in records),
         *(check_blocklist(sender, zone) for sender in wanted.senders for zone in blocklists),
+        *(check_dnssec(domain, kind) for domain, kind in _mail_domains(records).items()),
+        *(check(record) for record in incoming for check in (check_policy_file, check_dane)),
+        *(check_postmark(domain, wanted) for domain in _postmark_domains(records)),
     ]
+
+
+def _mail_domains(records: Sequence[Record]) -> dict[str, str]:
+    """Domains of addresses, each with the type of a record that is asked for anyway."""
+    policies = [one for one in records if one.type == "TXT" and one.values[0].startswith("v=spf1")]
+    return {
+        one.name: one.type for one in (*(one for one in records if one.type == "MX"), *policies)
+    }
+
+
+def _postmark_domains(records: Sequence[Record]) -> list[str]:
+    includes = [
+        one.name
+        for one in records
+        if one.type == "TXT" and any(f"include:{INCLUDE}" in value for value in one.values)
+    ]
+    paths = [
+        one.name.partition(".")[2]
+        for one in records
+        if one.type == "CNAME" and one.values == (RETURN_PATH,)
+    ]
+    return list(dict.fromkeys((*includes, *paths)))
 
 
 def _check(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:

@@ -5,12 +5,14 @@ from urllib.parse import unquote
 from mailfleet.dns.answer import Lookups, Status, ask
 from mailfleet.dns.checks.wanted import Wanted
 from mailfleet.dns.dmarc import (
+    POLICIES,
     Discovery,
     PolicyRecord,
     aligned,
     discover,
     is_policy_record,
     is_report_uri,
+    parse_policy,
 )
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record, Severity
@@ -31,6 +33,10 @@ def check_policy(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
         return [of_record(record, check, Verdict.FAIL, "no policy, nor one of a parent domain")]
     policy = found.record.for_domain(below=found.where != domain)
     shown = f"p={policy}" + ("" if found.where == domain else f", from {found.where}")
+    wanted_policy = parse_policy(record.values[0])
+    if POLICIES.index(policy) < POLICIES.index(wanted_policy.policy):
+        effect = "Receivers let more of what others send in this domain's name pass."
+        return [of_record(record, "dmarc.weaker", Verdict.WARN, shown, effect=effect)]
     reports = yield from _reports(record, found, found.record)
     alignment = yield from _alignment(record, found, wanted.return_paths(domain))
     return [

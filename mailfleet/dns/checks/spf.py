@@ -37,6 +37,8 @@ def check_spf(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
         policy = parse(texts[0])
     except BadPolicy as error:
         return [_fault(record, "spf", f"{texts[0]}: {error}", ours, "RFC 7208 section 4.6")]
+    if _nobody(parse(ours)) and not _nobody(policy):
+        return [_fault(record, "spf.nobody", texts[0], ours, record.source)]
     senders = wanted.senders_of(record.name)
     anyone = wanted.senders[0] if wanted.senders else _NOBODY
     *results, survey = yield from together(
@@ -51,6 +53,12 @@ def check_spf(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
             *_advice(record, policy, texts[0], answer.values),
         ]
     return found or [of_record(record, "spf", Verdict.OK, texts[0])]
+
+
+def _nobody(policy: Policy) -> bool:
+    """Whether it refuses every sender, without looking at them."""
+    kinds = [(mechanism.kind, mechanism.verdict) for mechanism in policy.mechanisms]
+    return kinds == [("all", Spf.FAIL)]
 
 
 def _evaluate(sender: Sender, domain: str, survey: bool) -> Lookups[Evaluation]:

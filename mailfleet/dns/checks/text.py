@@ -1,6 +1,7 @@
 """TXT records: SPF, DKIM, DMARC and others, each by its meaning."""
 
 from mailfleet.dns.answer import Lookups, ask
+from mailfleet.dns.checks.bimi import check_bimi
 from mailfleet.dns.checks.dkim import check_key
 from mailfleet.dns.checks.dmarc import check_policy
 from mailfleet.dns.checks.names import missing_or_unknown
@@ -18,6 +19,8 @@ def check_text(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
         return check_policy(record, wanted)
     if "._domainkey." in record.name:
         return check_key(record)
+    if "._bimi." in record.name:
+        return check_bimi(record)
     if record.name.startswith("_mta-sts."):
         return check_sts(record)
     if record.name.startswith("_smtp._tls."):

@@ -48,6 +48,22 @@ class Wanted:
         """Names below a domain that stand for a domain which takes bounces: envelope senders."""
         return self._return_paths.get(domain, [])
 
+    def aliases_of(self, domain: str, target: str) -> list[str]:
+        """Names directly below a domain that are CNAMEs of a target."""
+        return [
+            name
+            for (name, kind), values in self._values.items()
+            if kind == "CNAME" and values == (target,) and name.partition(".")[2] == domain
+        ]
+
+    def selectors_of(self, domain: str, ending: str) -> list[str]:
+        """Names of DKIM keys of a domain whose selector ends so."""
+        return [
+            name
+            for name, kind in self._values
+            if kind == "TXT" and name.endswith(f"{ending}._domainkey.{domain}")
+        ]
+
     def _by_parent(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for (name, kind), values in self._values.items():

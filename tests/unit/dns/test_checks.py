@@ -62,7 +62,7 @@ def test_a_world_as_wanted_is_clean(wanted: list[Record]) -> None:
 
 
 def test_a_bare_world_lacks_everything_and_says_what_to_paste(wanted: list[Record]) -> None:
-    found = findings(wanted, {})
+    found = [one for one in findings(wanted, {}) if one.check != "dnssec"]
     assert len(found) == len(wanted)
     for finding, record in zip(found, wanted, strict=True):
         assert (finding.verdict, finding.severity) == (Verdict.FAIL, record.severity)
@@ -298,6 +298,10 @@ VALUES = {
     "MX": st.sampled_from(["0 .", "10 b.test", "10 192.0.2.1"]),
     "PTR": st.sampled_from(["a.test", HELO, "\\000.test"]),
     "CNAME": st.sampled_from(["a.test", TRACK]),
+    "DS": st.just("1 13 2 00"),
+    "TLSA": st.sampled_from(["3 1 1 00", "3 1 0 ", "2 0 1 00", "1 9 9 00"]),
+    "STARTTLS": st.just("MAA="),
+    "HTTPS": st.sampled_from(["text/plain", "version: STSv1\nmode: none\nmax_age: 1"]),
 }
 
 
@@ -326,8 +330,10 @@ def test_whatever_dns_says_there_are_findings(
 ) -> None:
     def lookup(question: Question) -> Answer:
         status = data.draw(st.sampled_from(Status))
-        values = st.lists(VALUES[question.type], min_size=1, max_size=3)
-        return Answer(question, status, tuple(data.draw(values)) if status is Status.OK else ())
+        size = {"min_size": 2, "max_size": 2} if question.type == "HTTPS" else {"max_size": 3}
+        values = st.lists(VALUES[question.type], **{"min_size": 1, **size})
+        found = tuple(data.draw(values)) if status is Status.OK else ()
+        return Answer(question, status, found, secure=data.draw(st.booleans()))
 
-    for check in checks_of(some_records):
-        assert run(check, lookup)
+    found = [finding for check in checks_of(some_records) for finding in run(check, lookup)]
+    assert len(found) >= len(some_records)

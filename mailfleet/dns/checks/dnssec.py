@@ -1,0 +1,118 @@
+"""DNSSEC as a validating resolver sees it (RFC 4035), and DANE for the MX hosts of a signed domain
+(RFC 7672)."""
+
+import base64
+import hashlib
+from collections.abc import Callable
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import load_der_x509_certificate
+
+from mailfleet.dns.answer import Lookups, Status, ask, ask_unchecked, probe
+from mailfleet.dns.finding import Finding, Verdict
+from mailfleet.dns.record import Record, Severity
+
+_BROKEN = "Receivers that check signatures, Google among them, see no record of this domain at all."
+
+
+def check_dnssec(domain: str, kind: str) -> Lookups[list[Finding]]:
+    """Whether what the domain says is signed, and the signatures hold. One record of the domain is
+    looked at; the resolver does the checking."""
+    answer = yield from ask(domain, kind)
+    if answer.secure:
+        return [_finding(domain, kind, Verdict.OK, "signed, and the resolver checks it")]
+    if answer.status is Status.SERVFAIL:
+        unchecked = yield from ask_unchecked(domain, kind)
+        if unchecked.failed:
+            return []
+        shown = "server failure, but an answer where signatures are not checked"
+        return [_finding(domain, kind, Verdict.FAIL, shown, _BROKEN)]
+    signed = yield from ask(domain, "DS")
+    if answer.failed or signed.failed:
+        return []
+    if not signed.values:
+        return [_finding(domain, kind, Verdict.OK, "not signed")]
+    effect = "Nobody can say from here. Ask a resolver that checks signatures (--server)."
+    shown = "signed, but this server does not say whether the signatures hold"
+    return [_finding(domain, kind, Verdict.INFO, shown, effect)]
+
+
+def check_dane(record: Record) -> Lookups[list[Finding]]:
+    """TLSA records of the MX hosts of a signed domain: each host shows a certificate that one of
+    its records names. Elsewhere senders do not look for them (RFC 7672 section 2.2.1)."""
+    answer = yield from ask(record.name, "MX")
+    if not answer.secure:
+        return []
+    found = []
+    for host in dict.fromkeys(value.split(" ", 1)[1] for value in answer.values):
+        tlsa = yield from ask(f"_25._tcp.{host}", "TLSA")
+        if tlsa.secure and tlsa.values:
+            shown = yield from probe(host, "STARTTLS")
+            reason = ", ".join(shown.values) or shown.status.value
+            if shown.status is not Status.OK:
+                found.append(_dane(host, Verdict.INFO, f"port 25: {shown.status}: {reason}"))
+            else:
+                found.append(_compared(host, tlsa.values, base64.b64decode(shown.values[0])))
+    return found
+
+
+def _compared(host: str, records: tuple[str, ...], certificate: bytes) -> Finding:
+    usages = {record.split(" ", 1)[0] for record in records}
+    if not usages & {"2", "3"}:
+        # RFC 7672 section 3.1.3: such records are unusable for SMTP.
+        return _dane(host, Verdict.FAIL, f"usage {', '.join(sorted(usages))}, not 3 or 2")
+    if any(_matches(record, certificate) for record in records):
+        return _dane(host, Verdict.OK, "the certificate on port 25 is the one that is named")
+    if "2" in usages:
+        return _dane(host, Verdict.INFO, "usage 2 names an issuer, which is not looked at here")
+    return _dane(host, Verdict.FAIL, "no record names the certificate on port 25")
+
+
+_HASHES: dict[str, Callable[[bytes], bytes]] = {
+    "0": lambda data: data,
+    "1": lambda data: hashlib.sha256(data).digest(),
+    "2": lambda data: hashlib.sha512(data).digest(),
+}
+"""Matching type -> what is compared (RFC 6698 section 2.1.3)."""
+
+
+def _matches(record: str, certificate: bytes) -> bool:
+    usage, selector, matching, data = record.split(" ", 3)
+    if usage != "3" or selector not in "01" or matching not in _HASHES:
+        return False
+    compared = certificate
+    if selector == "1":
+        try:
+            key = load_der_x509_certificate(certificate).public_key()
+        except (ValueError, UnsupportedAlgorithm):
+            return False
+        compared = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return _HASHES[matching](compared).hex() == data.lower()
+
+
+def _finding(domain: str, kind: str, verdict: Verdict, seen: str, effect: str = "") -> Finding:
+    severity = Severity.REQUIRED if verdict is Verdict.FAIL else Severity.RECOMMENDED
+    wanted = "no signatures, or good ones"
+    return Finding(
+        "dnssec", domain, kind, verdict, severity, seen, wanted, "RFC 4035 section 5", effect
+    )
+
+
+def _dane(host: str, verdict: Verdict, seen: str) -> Finding:
+    failed = verdict is Verdict.FAIL
+    effect = {
+        Verdict.FAIL: "Senders that use DANE do not deliver to this host.",
+        Verdict.INFO: "Nobody can say from here.",
+    }
+    return Finding(
+        "dane",
+        f"_25._tcp.{host}",
+        "TLSA",
+        verdict,
+        Severity.REQUIRED if failed else Severity.RECOMMENDED,
+        seen,
+        "the certificate on port 25 is named",
+        "RFC 7672 section 2.2",
+        effect.get(verdict, ""),
+    )

@@ -1,0 +1,91 @@
+"""Records of domains that the settings of `dns` name: unused ones, MTA-STS policies, logos."""
+
+from collections.abc import Iterable, Iterator
+
+from mailfleet.dns.record import Record, RecordType, Severity
+from mailfleet.dns.sts import StsPolicy
+from mailfleet.settings.fleet import Fleet
+
+
+def unused_domain_records(fleet: Fleet) -> Iterator[Record]:
+    """What says that a domain neither sends nor receives mail."""
+    for domain in fleet.dns.unused_domains:
+        records: tuple[tuple[str, RecordType, str, str, str, str], ...] = (
+            (
+                domain,
+                "MX",
+                "0 .",
+                "this domain takes no mail",
+                "Senders try for days before they tell that mail to this domain goes nowhere.",
+                "RFC 7505 section 3",
+            ),
+            (
+                domain,
+                "TXT",
+                "v=spf1 -all",
+                "this domain sends no mail",
+                "Others can send in this domain's name.",
+                "RFC 7208 section 10.1.2; M3AAWG, Protecting Parked Domains",
+            ),
+            (
+                f"_dmarc.{domain}",
+                "TXT",
+                "v=DMARC1; p=reject",
+                "mail in this domain's name is forged, below it too",
+                "Others can send in this domain's name.",
+                "RFC 9989; M3AAWG, Protecting Parked Domains",
+            ),
+        )
+        for name, kind, value, why, otherwise, source in records:
+            yield Record(name, kind, (value,), why, otherwise, Severity.RECOMMENDED, source)
+
+
+def sts_policy(fleet: Fleet, records: Iterable[Record], domain: str) -> StsPolicy:
+    """The MTA-STS policy of a domain of `dns_mta_sts`: its MX hosts are those wanted."""
+    settings = fleet.dns.mta_sts[domain]
+    hosts = [
+        value.split(" ", 1)[1]
+        for record in records
+        if (record.name, record.type) == (domain, "MX")
+        for value in record.values
+    ]
+    return StsPolicy(settings.mode, settings.max_age, (*hosts, *settings.more_mx))
+
+
+def sts_records(fleet: Fleet, records: Iterable[Record]) -> Iterator[Record]:
+    """What announces the policies of `dns_mta_sts`. Reports tell when TLS fails."""
+    records = list(records)
+    for domain, settings in fleet.dns.mta_sts.items():
+        policy = sts_policy(fleet, records, domain)
+        values: list[tuple[str, RecordType, str, str]] = [
+            (f"_mta-sts.{domain}", "TXT", f"v=STSv1; id={policy.id}", "RFC 8461 section 3.1")
+        ]
+        if settings.host:
+            values.append((f"mta-sts.{domain}", "CNAME", settings.host, "RFC 8461 section 3.3"))
+        if settings.reports:
+            text = f"v=TLSRPTv1; rua=mailto:{settings.reports}"
+            values.append((f"_smtp._tls.{domain}", "TXT", text, "RFC 8460 section 3"))
+        for name, kind, value, source in values:
+            yield Record(
+                name,
+                kind,
+                (value,),
+                "senders deliver to this domain by verified TLS only",
+                "Someone on the way can read and divert mail to this domain.",
+                Severity.RECOMMENDED,
+                source,
+            )
+
+
+def bimi_records(fleet: Fleet) -> Iterator[Record]:
+    """Where the logos of `dns_bimi` are."""
+    for domain, text in fleet.dns.bimi.items():
+        yield Record(
+            f"default._bimi.{domain}",
+            "TXT",
+            (text,),
+            "a logo beside this domain's mail",
+            "Mail arrives, but without the logo.",
+            Severity.RECOMMENDED,
+            "draft-brand-indicators-for-message-identification section 4",
+        )

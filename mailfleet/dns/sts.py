@@ -1,0 +1,71 @@
+"""MTA-STS policies (RFC 8461 section 3.2)."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+_LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,31})[ \t]*:[ \t]*(\S(?:.*\S)?)[ \t]*\Z")
+MODES = ("enforce", "testing", "none")
+MAX_AGE = 31557600
+"""Seconds, a year."""
+
+
+class BadPolicy(ValueError):
+    """Text that senders cannot use."""
+
+
+@dataclass(frozen=True)
+class StsPolicy:
+    """What senders are told about the MX hosts of a domain."""
+
+    mode: str
+    max_age: int
+    """Seconds."""
+    mx: tuple[str, ...] = ()
+    """Host names; `*.` stands for one label."""
+
+    @property
+    def text(self) -> str:
+        """The file as a web server serves it."""
+        lines = ["version: STSv1", f"mode: {self.mode}"]
+        lines += [f"mx: {host}" for host in self.mx]
+        return "\r\n".join([*lines, f"max_age: {self.max_age}", ""])
+
+    @property
+    def id(self) -> str:
+        """Another one for every other policy (section 3.1)."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+    def covers(self, host: str) -> bool:
+        """Whether mail may go to this MX host (section 4.1)."""
+        parent = host.partition(".")[2]
+        return any(pattern in (host, f"*.{parent}") for pattern in self.mx)
+
+
+def url_of(domain: str) -> str:
+    return f"https://mta-sts.{domain}/.well-known/mta-sts.txt"
+
+
+def parse_policy(text: str) -> StsPolicy:
+    """Read a policy. Of keys that stand there twice the first counts. Raises BadPolicy."""
+    found: dict[str, str] = {}
+    mx = []
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    for line in (line for line in lines if line):
+        match = _LINE.match(line)
+        if match is None:
+            raise BadPolicy(f"not a line of a policy: {line[:40]!r}")
+        if match[1] == "mx":
+            mx.append(match[2].lower())
+        else:
+            found.setdefault(match[1], match[2])
+    if found.get("version") != "STSv1":
+        raise BadPolicy("there is no line `version: STSv1`")
+    if found.get("mode") not in MODES:
+        raise BadPolicy(f"mode is none of {', '.join(MODES)}")
+    age = found.get("max_age", "")
+    if not re.fullmatch(r"\d{1,10}", age, re.ASCII) or int(age) > MAX_AGE:
+        raise BadPolicy(f"max_age is no number of seconds up to {MAX_AGE}")
+    if not mx and found["mode"] != "none":
+        raise BadPolicy("no mx is named")
+    return StsPolicy(found["mode"], int(age), tuple(mx))
