@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mailfleet.cli.dns_publish import publish
 from mailfleet.cli.dns_records import desired_or_exit, fleet_and_records_or_exit
+from mailfleet.cli.dns_steps import show_steps
 from mailfleet.dns.bulk import bulk_findings
 from mailfleet.dns.domains import sts_policy
 from mailfleet.dns.finding import Finding
@@ -236,6 +237,7 @@ def sts(inventory: str, domain: str) -> None:
 
 
 dns.add_command(publish)
+dns.add_command(show_steps)
 
 
 _PAUSE = 5, 30

@@ -4,10 +4,27 @@ from collections.abc import Sequence
 
 from mailfleet.components import COMPONENTS, postal
 from mailfleet.components.postal.records import sending_domain_records
-from mailfleet.dns.domains import bimi_records, sts_records, unused_domain_records
+from mailfleet.dns.domains import (
+    bimi_records,
+    rotated_key_records,
+    sts_records,
+    unused_domain_records,
+)
 from mailfleet.dns.record import ConflictingRecords, Record, merge
 from mailfleet.dns.senders import sender_records
 from mailfleet.settings.fleet import Fleet
+
+
+def signing_selectors(fleet: Fleet, domain: str) -> set[str]:
+    """DKIM selectors with which components sign mail of a domain. Raises SettingsError and
+    SecretsError."""
+    suffix = f"._domainkey.{domain}"
+    return {
+        record.name.removesuffix(suffix)
+        for component in COMPONENTS
+        for record in component.records(fleet)
+        if record.name.endswith(suffix)
+    }
 
 
 def desired_records(fleet: Fleet, domains: Sequence[str] = ()) -> list[Record]:
@@ -24,6 +41,7 @@ def desired_records(fleet: Fleet, domains: Sequence[str] = ()) -> list[Record]:
     return merge(
         [
             *found,
+            *rotated_key_records(fleet, found),
             *sts_records(fleet, merge(found)),
             *bimi_records(fleet),
             *unused_domain_records(fleet),

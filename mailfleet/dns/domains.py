@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
+from mailfleet.dns.keys import UnusableKey, public_key
 from mailfleet.dns.record import Record, RecordType, Severity
 from mailfleet.dns.sts import StsPolicy
+from mailfleet.settings.dns import DkimKey
+from mailfleet.settings.errors import Problem, SettingsError
 from mailfleet.settings.fleet import Fleet
 
 
@@ -38,6 +41,37 @@ def unused_domain_records(fleet: Fleet) -> Iterator[Record]:
         )
         for name, kind, value, why, otherwise, source in records:
             yield Record(name, kind, (value,), why, otherwise, Severity.RECOMMENDED, source)
+
+
+def rotated_key_records(fleet: Fleet, records: Iterable[Record]) -> Iterator[Record]:
+    """Keys of `dns_dkim_keys`, except those that something signs with already. Raises
+    SettingsError."""
+    signing = {record.name for record in records}
+    for key in fleet.dns.dkim_keys:
+        name = f"{key.selector}._domainkey.{key.domain}"
+        if name not in signing:
+            yield Record(
+                name,
+                "TXT",
+                (_key_text(fleet, key),),
+                {
+                    "next": "receivers must know a key before something signs with it",
+                    "old": "mail that was signed with it is still under way",
+                    "revoked": "says that nothing is signed with this key any more",
+                }[key.stage],
+                "Signatures with this key cannot be verified, and such mail ends in spam.",
+                Severity.RECOMMENDED,
+                "RFC 6376 section 3.6.1",
+            )
+
+
+def _key_text(fleet: Fleet, key: DkimKey) -> str:
+    if key.stage == "revoked" or key.key is None:
+        return "v=DKIM1; p="
+    try:
+        return f"v=DKIM1; h=sha256; k=rsa; p={public_key(fleet.value(key.key).reveal())}"
+    except UnusableKey as error:
+        raise SettingsError([Problem("secret store", key.key.name, str(error))]) from None
 
 
 def sts_policy(fleet: Fleet, records: Iterable[Record], domain: str) -> StsPolicy:

@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from mailfleet.secrets import SecretRef, secret
 from mailfleet.settings.model import ComponentSettings, Item
@@ -78,6 +78,24 @@ class Sender(Item):
     """Selector -> the key record that it shows (with p=), or the name to make it a CNAME of."""
     aliases: dict[Label, HostName] = Field(default={})
     """Name below the domain -> target of a CNAME, such as {"pm-bounces": "pm.mtasv.net"}."""
+    stage: Literal["joining", "leaving"] | None = None
+    """While mail moves from one service to another; `mailfleet dns steps` says what is next."""
+
+
+class DkimKey(Item):
+    """A DKIM key that is published beside the one that signs, while keys are rotated."""
+
+    domain: HostName
+    selector: Label
+    stage: Literal["next", "old", "revoked"]
+    key: SecretRef | None = None
+    """Its private key; a revoked one needs none."""
+
+    @model_validator(mode="after")
+    def _key_unless_revoked(self) -> "DkimKey":
+        if self.key is None and self.stage != "revoked":
+            raise ValueError(f'a key of stage "{self.stage}" needs key=secret(...)')
+        return self
 
 
 class MtaSts(Item):
@@ -110,6 +128,12 @@ class DnsSettings(ComponentSettings):
         description="Other services that send mail of your domains, each as "
         '`Sender(domain="example.com", include="spf.mtasv.net", dkim={...}, aliases={...})`. All '
         "senders of a domain share its one SPF record.",
+    )
+    dkim_keys: list[DkimKey] = Field(
+        default=[],
+        description="DKIM keys beside the one that signs, while keys are rotated, each as "
+        '`DkimKey(domain="example.com", selector="mail2", stage="next", key=secret("dkim/mail2", '
+        'generate.rsa_key(2048)))`; see "Rotate DKIM keys".',
     )
     dmarc: dict[HostName, Annotated[str, Field(pattern=r"^v=DMARC1\s*;\s*p=\S")]] = Field(
         default={},

@@ -50,7 +50,7 @@ zone:
 _ZONE = """$TTL 300
 @ SOA ns1 hostmaster 1 3600 600 86400 60
 @ NS ns1
-ns1 A 127.0.0.1
+ns1 A {address}
 """
 
 
@@ -82,7 +82,9 @@ def knot(
     conf = _CONF.format(directory=directory, address=address, port=port, key_name=KEY_NAME, key=KEY)
     for zone, lines in zones.items():
         # That of the root is `.zone`.
-        (directory / f"{zone.removesuffix('.')}.zone").write_text(_ZONE + lines)
+        (directory / f"{zone.removesuffix('.')}.zone").write_text(
+            _ZONE.format(address=address) + lines
+        )
         conf += f"  - domain: {zone}\n"
     (directory / "db").mkdir()
     (directory / "knot.conf").write_text(conf)

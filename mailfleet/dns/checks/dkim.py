@@ -1,6 +1,8 @@
 """The published key is the one that Postal signs with."""
 
-from mailfleet.dns.answer import Lookups, ask
+import re
+
+from mailfleet.dns.answer import Answer, Lookups, ask
 from mailfleet.dns.checks.names import missing_or_unknown
 from mailfleet.dns.dkim import BadKeyRecord, KeyRecord, parse_key
 from mailfleet.dns.finding import Finding, Verdict, of_record
@@ -14,6 +16,8 @@ def check_key(record: Record) -> Lookups[list[Finding]]:
     spelling of it is no fault (RFC 6376 section 3.6)."""
     check = "dkim"
     answer = yield from ask(record.name, "TXT")
+    if re.search(r"p=\s*\Z", record.values[0]):
+        return [_revoked(record, answer)]
     if failed := missing_or_unknown(record, check, answer):
         return [failed]
     if len(answer.values) > 1:
@@ -32,6 +36,20 @@ def check_key(record: Record) -> Lookups[list[Finding]]:
     return [*_usable(record, key), *_advice(record, key)] or [
         of_record(record, check, Verdict.OK, f"{shown}, the one that is held")
     ]
+
+
+def _revoked(record: Record, answer: Answer) -> Finding:
+    """A key that must not verify any more: `p=` is empty, or nothing is there."""
+    for text in answer.values:
+        try:
+            key = parse_key(text)
+        except BadKeyRecord:
+            continue
+        shown = f"a {key.kind} key of {key.bits} bits, which is to be revoked"
+        effect = "Whoever holds the old key can go on signing mail of this domain."
+        return of_record(record, "dkim", Verdict.WARN, shown, effect=effect)
+    verdict = Verdict.UNKNOWN if answer.failed else Verdict.OK
+    return of_record(record, "dkim", verdict, answer.status.value, paste=())
 
 
 def _usable(record: Record, key: KeyRecord) -> list[Finding]:

@@ -1,0 +1,54 @@
+"""When something was first seen, kept in the operator's directory: sequences take weeks, and more
+than one person carries them on."""
+
+import json
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+
+_DATES = TypeAdapter(dict[str, AwareDatetime])
+
+
+class UnreadableDates(Exception):
+    """Not a file that `save` wrote."""
+
+
+class Dates:
+    """Event -> when it was first seen."""
+
+    def __init__(self, known: dict[str, datetime] | None = None) -> None:
+        self._known = known or {}
+        self._used: set[str] = set()
+
+    def since(self, event: str, now: datetime) -> datetime:
+        """When the event was first seen, which is now if never before."""
+        self._used.add(event)
+        return self._known.setdefault(event, now)
+
+    @classmethod
+    def load(cls, file: Path) -> "Dates":
+        """Raises OSError and UnreadableDates; a file that is not there has no dates."""
+        if not file.exists():
+            return cls()
+        try:
+            return cls(_DATES.validate_json(file.read_bytes()))
+        except ValidationError:
+            raise UnreadableDates(
+                f"{file}: not a file of dates; take it from version control, or remove it: waiting "
+                "then begins again"
+            ) from None
+
+    def save(self, file: Path) -> None:
+        """Keep the dates of events that were asked for; others are over. Raises OSError."""
+        kept = {event: self._known[event].isoformat() for event in sorted(self._used)}
+        if not kept and not file.exists():
+            return
+        new = file.with_name(f"{file.name}.new")
+        new.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        new.replace(file)
+
+    @property
+    def events(self) -> Collection[str]:
+        return self._known.keys()
