@@ -1,6 +1,6 @@
 """The e-mail API with everything below it: pyinfra INVENTORY deploys/email_api.py"""
 
-from mailfleet.components import access, base, docker, email_api, preflight
+from mailfleet.components import access, base, dns_gate, docker, email_api, preflight
 from mailfleet.converge.plan import plan
 
 # Hosts that do not carry the API are left alone.
@@ -11,3 +11,5 @@ base.deploy()
 access.deploy()
 docker.deploy()
 email_api.deploy()
+# What the world sees of it, as a report.
+dns_gate.report()

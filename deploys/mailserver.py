@@ -1,6 +1,15 @@
 """The mailserver with everything below it: pyinfra INVENTORY deploys/mailserver.py"""
 
-from mailfleet.components import access, base, caddy, docker, email_api, mailserver, preflight
+from mailfleet.components import (
+    access,
+    base,
+    caddy,
+    dns_gate,
+    docker,
+    email_api,
+    mailserver,
+    preflight,
+)
 from mailfleet.converge.plan import plan
 
 # Hosts that do not take mail in are left alone.
@@ -15,3 +24,5 @@ caddy.deploy()
 # Where it is on the same host: the mailserver joins its network.
 email_api.deploy()
 mailserver.deploy()
+# What the world sees of it, as a report.
+dns_gate.report()

@@ -1,6 +1,6 @@
 """Postal with everything below it: pyinfra INVENTORY deploys/postal.py"""
 
-from mailfleet.components import access, base, caddy, docker, mariadb, postal, preflight
+from mailfleet.components import access, base, caddy, dns_gate, docker, mariadb, postal, preflight
 from mailfleet.converge.plan import plan
 from mailfleet.settings.ports import has_part_in_postal
 
@@ -18,3 +18,5 @@ mariadb.deploy()
 # Before Postal: its SMTP server starts with the certificate that Caddy obtains.
 caddy.deploy()
 postal.deploy()
+# What the world sees of it, as a report.
+dns_gate.report()

@@ -5,6 +5,7 @@ from mailfleet.components import (
     access,
     base,
     caddy,
+    dns_gate,
     docker,
     email_api,
     mailserver,
@@ -25,3 +26,5 @@ caddy.deploy()
 postal.deploy()
 email_api.deploy()
 mailserver.deploy()
+# What the world sees of it, as a report.
+dns_gate.report()

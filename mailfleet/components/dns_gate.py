@@ -1,6 +1,6 @@
 """DNS as a gate: the check of `mailfleet dns check`, as part of a deploy."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import click
 from pyinfra import state as context_state
@@ -13,20 +13,24 @@ from mailfleet.components.records import desired_records
 from mailfleet.converge.run import Refused, current_fleet, is_dry
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import ConflictingRecords
-from mailfleet.dns.report import coloured
+from mailfleet.dns.report import coloured, printable
 from mailfleet.dns.resolver import Limits
 from mailfleet.dns.run import NothingAnswers, look_at, servers_of
 from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import Fleet
 
+_REPORT = Limits(seconds=5, first_wait=1)
+"""A report does not hold up a deploy."""
+_SHOWN = 10
 
-def findings_of(fleet: Fleet) -> list[Finding]:
+
+def findings_of(fleet: Fleet, limits: Limits = Limits()) -> list[Finding]:  # noqa: B008
     """What DNS says of every record that the fleet needs. Raises Refused."""
     try:
         records = desired_records(fleet)
         servers = servers_of(fleet.dns.resolvers)
-        live = look_at(records, servers, Limits(), fleet.dns.blocklists)
+        live = look_at(records, servers, limits, fleet.dns.blocklists)
     except (SettingsError, SecretsError, ConflictingRecords, NothingAnswers) as error:
         raise Refused(str(error)) from None
     return live.findings
@@ -50,6 +54,40 @@ def records_hold(required: bool = True) -> Generator[StringCommand, None, None]:
                 "or paste what stands above"
             )
     yield from ()
+
+
+@operation()
+def records_told() -> Generator[StringCommand, None, None]:
+    """Ask DNS for every record that the fleet needs, once for all hosts, and tell in a few lines
+    which required ones do not hold. Never ends a run."""
+    if context_state.current_stage is StateStage.Execute:
+        for line in _told(current_fleet(context_state)):
+            # Beside what a program may read.
+            click.echo(line, err=True)
+    yield from ()
+
+
+def _told(fleet: Fleet) -> Iterator[str]:
+    try:
+        found = findings_of(fleet, _REPORT)
+    except Refused as error:
+        yield f"DNS was not looked at: {str(error).splitlines()[0]}"
+        return
+    wrong = [finding for finding in found if finding.blocks(strict=False)]
+    if not wrong:
+        yield "DNS: all required records hold"
+        return
+    yield f"DNS: {len(wrong)} required records do not hold; `mailfleet dns check` says what to do"
+    for finding in wrong[:_SHOWN]:
+        yield f"  {finding.verdict:8} {finding.name} {finding.type}  {printable(finding.seen)}"
+    if wrong[_SHOWN:]:
+        yield f"  and {len(wrong) - _SHOWN} more"
+
+
+def report() -> None:
+    """The last line of a deploy: a look at DNS without SSH, for a run of the whole inventory."""
+    if current_fleet(context_state).dns.report and context_state.limit_hosts is None:
+        records_told(name="dns | report", _run_once=True, _serial=True)
 
 
 @pyinfra_deploy("dns")

@@ -31,7 +31,7 @@ def table(findings: Sequence[Finding]) -> Iterator[tuple[Verdict | None, str]]:
     for finding in sorted(bad, key=_urgency):
         yield finding.verdict, _heading(finding)
         for title, text in _details(finding):
-            yield None, f"         {title:7} {_printable(text)}"
+            yield None, f"         {title:7} {printable(text)}"
     held = len(findings) - len(bad)
     counts = [
         f"{count} {verdict}"
@@ -61,7 +61,7 @@ def _details(finding: Finding) -> Iterator[tuple[str, str]]:
         yield "paste", line
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """What others wrote into DNS, without anything that a terminal would obey."""
     return "".join(
         character if character.isprintable() else f"\\{ord(character):03}" for character in text

@@ -182,12 +182,23 @@ def test_a_wrong_key_is_one_line_that_does_not_show_it(
     assert key not in done.output
 
 
-def deploy_dns(*options: str) -> Outcome:
+REPORT = "from mailfleet.components import dns_gate; dns_gate.report()"
+"""The last line of the deploys of components."""
+
+
+def deploy_dns(*options: str, file: Path | None = None) -> Outcome:
     """The deploy file as an operator runs it, on a host that is never logged in to."""
     root = Path(__file__).parents[2]
     shutil.copy(root / "config.py", "config.py")
     done = subprocess.run(
-        [sys.executable, "-m", "pyinfra", *options, INVENTORY, str(root / "deploys/dns.py")],
+        [
+            sys.executable,
+            "-m",
+            "pyinfra",
+            *options,
+            INVENTORY,
+            str(file or root / "deploys/dns.py"),
+        ],
         check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -215,9 +226,22 @@ def test_a_deploy_fails_while_a_required_record_is_wrong(
     assert bare.exit_code != 0
     assert "required records do not hold" in bare.output
     assert "paste   rp.postal.example.com. IN MX 10 mx.postal.example.com." in bare.output
+    reporting = Path("report.py")
+    reporting.write_text(REPORT)
+    told = deploy_dns("-y", file=reporting)
+    assert told.exit_code == 0, told.output
+    assert "DNS: 15 required records do not hold" in told.output, told.output
+    assert "fail     rp.postal.example.com MX  no such name" in told.output
+    limited = deploy_dns("-y", "--limit", "@local", file=reporting)
+    assert (limited.exit_code, "DNS: " in limited.output) == (0, False), limited.output
     assert publish("--yes").exit_code == 0
     full = deploy_dns("-y")
     assert full.exit_code == 0, full.output
+    fleet('dns_resolvers = ["127.0.0.1:9"]', inventory=local)
+    silent = deploy_dns("-y", file=reporting)
+    assert silent.exit_code == 0, silent.output
+    assert silent.output.count("DNS") == 2
+    assert "DNS was not looked at: DNS: 127.0.0.1:9: server not reachable" in silent.output
 
 
 def test_watch_waits_until_the_records_are_there_and_tells_what_became_well(
