@@ -19,6 +19,7 @@ from mailfleet.dns.publish import (
 )
 from mailfleet.dns.record import Record
 from mailfleet.dns.rrset import UnreadableValue
+from mailfleet.dns.run import absence_remembered, servers_of
 from mailfleet.providers.hetzner_dns import HetznerReverse
 from mailfleet.providers.servers import ProviderError
 from mailfleet.providers.zones import served_zone
@@ -75,6 +76,7 @@ def publish(
             _show(publication)
         _show_rest(rest)
         _stop_if_unsafe(publications, force)
+        _warn_of_absence(fleet, publications)
         waiting = [one for one in publications if not one.plan.empty]
         click.echo(_summary(publications))
         if not waiting or dry or not (yes or click.confirm("Apply?")):
@@ -165,6 +167,25 @@ def _show_rest(rest: Sequence[Record]) -> None:
         for line in record.lines:
             click.echo(f"  {record.name}. IN {record.type} {line}")
     click.echo("  set these by hand; `mailfleet dns zone` prints them with their reasons")
+
+
+def _warn_of_absence(fleet: Fleet, publications: Sequence[Publication]) -> None:
+    """Before the first records of a zone: who has looked for them has to forget that first."""
+    first = [
+        one.plan.zone
+        for one in publications
+        if one.plan.owner
+        and not one.plan.owned_before
+        and any(change.action is Action.CREATE for change in one.plan.changes)
+    ]
+    if not first:
+        return
+    for zone, seconds in absence_remembered(first, servers_of(fleet.dns.resolvers)).items():
+        click.echo(
+            f"{zone}: whoever has looked for these names already, `mailfleet dns check` too, "
+            f"remembers for up to {seconds} s that they are not there (RFC 2308). Let Postal and "
+            "receivers look after that"
+        )
 
 
 def _stop_if_unsafe(publications: Sequence[Publication], force: bool) -> None:

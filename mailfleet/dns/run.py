@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mailfleet.dns.answer import Answer, run
+from mailfleet.dns.answer import Answer, ask_all, run
 from mailfleet.dns.checks import checks_of
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.propagation import propagation
@@ -86,6 +86,26 @@ async def check_live(
         return Live([finding for part in found for finding in part], answers, resolver.sent)
     finally:
         resolver.close()
+
+
+def absence_remembered(zones: Sequence[str], servers: Sequence[Address]) -> dict[str, int]:
+    """Zone -> seconds for which resolvers may remember that a name is not there (the last field of
+    its SOA record, RFC 2308 section 4). Zones whose SOA nobody tells are left out. No missing name
+    is asked for, which would be remembered."""
+    return asyncio.run(_absence(zones, servers))
+
+
+async def _absence(zones: Sequence[str], servers: Sequence[Address]) -> dict[str, int]:
+    resolver = Resolver(servers, Limits(seconds=3, first_wait=1))
+    try:
+        answers = await resolver.run(ask_all(*((zone, "SOA") for zone in zones)))
+    finally:
+        resolver.close()
+    return {
+        zone: int(answer.values[0].split()[-1])
+        for zone, answer in zip(zones, answers, strict=True)
+        if answer.values
+    }
 
 
 def check_recorded(

@@ -92,15 +92,20 @@ def check(server: Knot, *arguments: str) -> Outcome:
 def test_from_a_bare_zone_to_a_clean_check_and_nothing_left_to_do(
     fleet: Callable[..., Fleet], server: Knot
 ) -> None:
-    loaded = fleet('postal_sending_domains = ["example.org"]')
+    resolver = f'dns_resolvers = ["127.0.0.1:{server.port}"]\n'
+    loaded = fleet(resolver + 'postal_sending_domains = ["example.org"]')
     assert check(server).exit_code == 2
     done = publish("--yes")
     assert done.exit_code == 0, done.output
+    # The last field of the SOA record.
+    assert "example.com: whoever has looked for these names already" in done.output
+    assert "remembers for up to 60 s" in done.output
     for record in desired_records(loaded):
         assert server.values(record.name, record.type) >= set(record.lines), record
     clean = check(server)
     assert clean.exit_code == 0, clean.output
     again = publish("--yes")
+    assert "remembers" not in again.output
     assert (again.exit_code, again.output.splitlines()[-1]) == (
         0,
         "0 to create, 0 to update, 0 to delete, 0 blocked",
