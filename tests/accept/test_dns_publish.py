@@ -53,6 +53,7 @@ def fleet(
         lines = [
             "from mailfleet.settings.dns import Rfc2136",
             f"dns_zones = dict.fromkeys({zones}, {provider})",
+            f'dns_resolvers = ["127.0.0.1:{server.port}"]',
         ]
         return postal_fleet("\n".join([*lines, extra]), inventory)
 
@@ -92,8 +93,7 @@ def check(server: Knot, *arguments: str) -> Outcome:
 def test_from_a_bare_zone_to_a_clean_check_and_nothing_left_to_do(
     fleet: Callable[..., Fleet], server: Knot
 ) -> None:
-    resolver = f'dns_resolvers = ["127.0.0.1:{server.port}"]\n'
-    loaded = fleet(resolver + 'postal_sending_domains = ["example.org"]')
+    loaded = fleet('postal_sending_domains = ["example.org"]')
     assert check(server).exit_code == 2
     done = publish("--yes")
     assert done.exit_code == 0, done.output
@@ -218,7 +218,7 @@ def test_a_deploy_fails_while_a_required_record_is_wrong(
     fleet: Callable[..., Fleet], server: Knot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local = INVENTORY_LINES.replace('("postal1", {', '("@local", {')
-    loaded = fleet(f'dns_resolvers = ["127.0.0.1:{server.port}"]', inventory=local)
+    loaded = fleet(inventory=local)
     for use in loaded.secret_uses:
         variable = "MAILFLEET_SECRET_" + re.sub("[^A-Z0-9]", "_", use.ref.name.upper())
         if use.ref.generate and variable not in os.environ:
