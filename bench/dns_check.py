@@ -3,7 +3,6 @@
 python bench/dns_check.py [--domains N] [--without-peer]; needs Debian's package knot."""
 
 import argparse
-import asyncio
 import json
 import os
 import resource
@@ -21,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from mailfleet.dns.finding import Verdict
 from mailfleet.dns.record import Record, RecordType, Severity
 from mailfleet.dns.resolver import Limits
-from mailfleet.dns.run import Live, check_live
+from mailfleet.dns.run import Live, check_live, run_loop
 from mailfleet.dns.server import Address
 from tests.accept.knot import knot
 
@@ -85,7 +84,7 @@ def ours(domains: Sequence[str], server: Address) -> tuple[float, Live]:
     sender = "10.2.0.192.in-addr.arpa"
     wanted.append(Record(sender, "PTR", (HOST,), "", "", Severity.REQUIRED, ""))
     start = time.perf_counter()
-    live = asyncio.run(check_live(wanted, [server], Limits(seconds=600, rate=0)))
+    live = run_loop(check_live(wanted, [server], Limits(seconds=600, rate=0)))
     seconds = time.perf_counter() - start
     bad = [finding for finding in live.findings if finding.verdict is not Verdict.OK]
     if bad:

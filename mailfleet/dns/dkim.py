@@ -3,6 +3,7 @@
 import base64
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -38,6 +39,8 @@ class Revoked(BadKeyRecord):
     """A record with an empty key."""
 
 
+# Many domains publish one key, and each check reads it as wanted and as seen.
+@lru_cache(maxsize=1024)
 def parse_key(text: str) -> KeyRecord:
     """Read a key record. Raises Revoked and BadKeyRecord."""
     try:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailfleet.dns.answer import Lookups, Status, ask
 from mailfleet.dns.tags import BadTags, split_tags
@@ -70,6 +71,7 @@ def is_policy_record(text: str) -> bool:
     return re.match(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(;|\Z)", text) is not None
 
 
+@lru_cache(maxsize=1024)
 def parse_policy(text: str) -> PolicyRecord:
     """Read a policy record. Raises BadPolicyRecord."""
     if not is_policy_record(text):

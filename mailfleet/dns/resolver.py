@@ -75,6 +75,19 @@ class Resolver:
             found: Found = end.value
             return found
 
+    async def run_all(self, checks: Sequence[Lookups[Found]]) -> list[Found]:
+        """Run checks side by side, in their order, no more at once than there are questions in
+        flight: what has not begun costs nothing."""
+        found: dict[int, Found] = {}
+        waiting = iter(enumerate(checks))
+
+        async def work() -> None:
+            for number, check in waiting:
+                found[number] = await self.run(check)
+
+        await asyncio.gather(*(work() for _ in range(self._limits.in_flight)))
+        return [found[number] for number in range(len(checks))]
+
     def answers(self) -> list[Answer]:
         """Everything answered so far, in order of asking."""
         return [task.result() for task in self._known.values() if task.done()]
@@ -103,7 +116,9 @@ class Resolver:
         ttl = 1 << 31
         secure = True
         while len(chain) < MAX_CHAIN:
-            step = await self._settle(replace(question, name=name))
+            step = await self._settle(Question(name, question.type, question.unchecked))
+            if step.question == question and (step.values or not step.chain):
+                return step
             ttl = min(ttl, step.ttl)
             secure = secure and step.secure
             if set(step.chain) & {question.name, *chain}:

@@ -41,6 +41,7 @@ _NUMBERS = Struct("!5I")
 _OPT = b"\0" + Struct("!HHIH").pack(41, UDP_SIZE, 0, 0)
 
 
+_LENGTHS = [bytes((length,)) for length in range(64)]
 _Names = dict[int, tuple[str, int]]
 """Offset of a name read before -> the name and its bytes."""
 _MAX_POINTERS = 64
@@ -82,12 +83,11 @@ class Message:
 
 def encode_name(name: str) -> bytes:
     """Wire form of a name; `\\DDD` stands for any byte (RFC 1035 section 5.1). Raises BadName."""
-    wire = b""
-    for label in name.split(".") if name else ():
-        raw = _raw_label(label)
+    raws = [_raw_label(label) for label in name.split(".")] if name else []
+    for raw in raws:
         if not 0 < len(raw) < 64:
             raise BadName(f"{name}: a label has {len(raw)} bytes, 1 to 63 are allowed")
-        wire += bytes((len(raw),)) + raw
+    wire = b"".join([_LENGTHS[len(raw)] + raw for raw in raws])
     if len(wire) > 254:
         raise BadName(f"{name[:40]}...: longer than 255 bytes")
     return wire + b"\0"
