@@ -177,6 +177,9 @@ class Server:
             writer.close()
         if data[:2] != message[:2] or not _echoes(data, asked.echo):
             raise NoAnswer
+        if wire.is_truncated(data):
+            # By TCP everything fits.
+            raise NoAnswer
         return data
 
 

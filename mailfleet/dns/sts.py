@@ -4,7 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-_LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,31})[ \t]*:[ \t]*(\S(?:.*\S)?)[ \t]*\Z")
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}\Z")
 MODES = ("enforce", "testing", "none")
 MAX_AGE = 31557600
 """Seconds, a year."""
@@ -52,13 +52,13 @@ def parse_policy(text: str) -> StsPolicy:
     mx = []
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     for line in (line for line in lines if line):
-        match = _LINE.match(line)
-        if match is None:
+        key, _, value = (part.strip(" \t") for part in line.partition(":"))
+        if not value or not _KEY.match(key):
             raise BadPolicy(f"not a line of a policy: {line[:40]!r}")
-        if match[1] == "mx":
-            mx.append(match[2].lower())
+        if key == "mx":
+            mx.append(value.lower())
         else:
-            found.setdefault(match[1], match[2])
+            found.setdefault(key, value)
     if found.get("version") != "STSv1":
         raise BadPolicy("there is no line `version: STSv1`")
     if found.get("mode") not in MODES:

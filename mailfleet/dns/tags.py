@@ -3,7 +3,7 @@ RFC 9989 section 4.7)."""
 
 import re
 
-_TAG = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*=\s*(.*?)\s*\Z", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 _NOT_ALLOWED = re.compile(r"[^\x20-\x7e\t\r\n]")
 
@@ -29,11 +29,12 @@ def split_tags(text: str) -> tuple[dict[str, str], list[str]]:
     if not parts[-1].strip():
         parts.pop()
     for part in parts:
-        found = _TAG.match(part)
-        if found is None or _NOT_ALLOWED.search(part):
+        name, equals, value = part.partition("=")
+        name = name.strip()
+        if not equals or not _NAME.match(name) or _NOT_ALLOWED.search(part):
             odd.append(f"not a tag: {part.strip()[:40]!r}")
-        elif found[1] in tags:
-            raise BadTags(f"the tag {found[1]} stands there twice")
+        elif name in tags:
+            raise BadTags(f"the tag {name} stands there twice")
         else:
-            tags[found[1]] = found[2]
+            tags[name] = value.strip()
     return tags, odd

@@ -108,11 +108,30 @@ def test_what_cannot_be_asked_is_one_line_and_exit_1(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--server", "ns.example"], ["--replay", "x", "--save", "y"], ["bad_name"]],
+    [
+        ["--server", "ns.example"],
+        ["--replay", "x", "--save", "y"],
+        ["bad_name"],
+        # What an IDN looks like in DNS is its xn-- form, and the message says so.
+        ["b\u00fccher.example"],
+    ],
 )
 def test_wrong_arguments_are_refused(wanted: list[Record], arguments: list[str]) -> None:
     assert check(*arguments).exit_code == 2
     assert "Error: " in check(*arguments).output
+
+
+def test_a_domain_with_other_letters_is_checked_in_its_form_in_dns(
+    postal_fleet: Callable[..., Fleet],
+) -> None:
+    idn = "xn--bcher-kva.example"
+    records = desired_records(postal_fleet(), [idn])
+    zone = zone_of(records)
+    found = live(records, zone)
+    assert {one.verdict for one in found.findings} == {Verdict.OK, Verdict.INFO}
+    del zone[f"psrp.{idn}", "CNAME"]
+    bad = [one.name for one in live(records, zone).findings if one.verdict is Verdict.FAIL]
+    assert bad == [f"psrp.{idn}"]
 
 
 def test_nothing_answers(wanted: list[Record]) -> None:

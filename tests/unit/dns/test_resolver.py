@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import dns.flags
@@ -85,6 +85,78 @@ def test_what_does_not_fit_comes_by_tcp() -> None:
 def test_a_truncated_answer_without_tcp_ends() -> None:
     (answer,) = resolve(None, ("big.test", "TXT"), with_tcp=False)
     assert answer.status is Status.UNREACHABLE
+
+
+def truncated(query: dns.message.Message, transport: str) -> list[bytes]:
+    answer = dns.message.make_response(query)
+    answer.flags |= dns.flags.TC
+    return [answer.to_wire()]
+
+
+async def _say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(60)
+
+
+async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+async def _promise_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(2)
+    writer.write(b"\xff\xff" + b"x" * 100)
+    writer.close()
+
+
+async def _trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"\xff\xff")
+    while not writer.is_closing():
+        writer.write(b"x")
+        await asyncio.sleep(0.05)
+
+
+async def _other_number(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    query = dns.message.from_wire((await reader.read(2000))[2:])
+    (answer,) = wrong_number(query, "tcp")
+    writer.write(len(answer).to_bytes(2) + answer)
+
+
+@pytest.mark.parametrize(
+    ("serve", "expected"),
+    [
+        (_say_nothing, Status.TIMEOUT),
+        (_hang_up, Status.UNREACHABLE),
+        (_promise_more, Status.UNREACHABLE),
+        (_trickle, Status.TIMEOUT),
+        (_other_number, Status.TIMEOUT),
+    ],
+)
+def test_a_bad_server_behind_tcp_is_a_status_in_time(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    expected: Status,
+) -> None:
+    async def inside() -> Answer:
+        async with serving(truncated, with_tcp=False) as address:
+            streams = await asyncio.start_server(serve, address.host, address.port)
+            resolver = Resolver([address], Limits(seconds=0.6, first_wait=0.3, rate=0))
+            try:
+                return await resolver.run(ask("a.test", "A"))
+            finally:
+                resolver.close()
+                streams.close()
+
+    assert asyncio.run(asyncio.wait_for(inside(), _END_SECONDS)).status is expected
+
+
+def test_an_answer_that_is_truncated_by_tcp_too_is_none() -> None:
+    (answer,) = resolve(truncated, ("a.test", "A"), limits=HASTY)
+    assert answer.status is Status.TIMEOUT
+
+
+def test_an_answer_that_fills_a_message_is_read_whole() -> None:
+    """64 KiB is the most that the length before a message by TCP can say."""
+    texts = [" ".join([f'"{"z" * 255}"'] * 254)]
+    (answer,) = resolve(zone_handler({("x.test", "TXT"): texts}), ("x.test", "TXT"))
+    assert answer.values == ("z" * 255 * 254,)
 
 
 def test_loops_end() -> None:
