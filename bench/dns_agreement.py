@@ -61,7 +61,9 @@ async def _ours(domains: Sequence[Domain], server: Address) -> dict[str, Seen]:
 
 
 async def _look(domain: Domain, resolver: Resolver) -> Seen:
-    parts = await asyncio.gather(*(resolver.run(check) for check in checks_of(wanted(domain))))
+    # The first ones are those of the records; others are of whole domains.
+    checks = checks_of(wanted(domain))[: len(ASPECTS)]
+    parts = await asyncio.gather(*(resolver.run(check) for check in checks))
     found = dict(zip(ASPECTS, map(_verdict, parts), strict=True))
     sender = f"postmaster@{domain.name}"
     survey = await resolver.run(evaluate(ip_address("203.0.113.1"), sender, "x", survey=True))
