@@ -29,7 +29,7 @@ class StsPolicy:
         """The file as a web server serves it."""
         lines = ["version: STSv1", f"mode: {self.mode}"]
         lines += [f"mx: {host}" for host in self.mx]
-        return "\r\n".join([*lines, f"max_age: {self.max_age}", ""])
+        return "\n".join([*lines, f"max_age: {self.max_age}", ""])
 
     @property
     def id(self) -> str:

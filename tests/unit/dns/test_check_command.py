@@ -89,6 +89,32 @@ def test_the_output_says_what_matters_first(wanted: list[Record], tmp_path: Path
     assert [one["verdict"] for one in found].count("fail") == 1
 
 
+def test_rules_for_bulk_mail_are_told_when_asked_for(wanted: list[Record], tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    recorded(file, wanted)
+    assert "bulk.google" not in check("example.org", "--replay", str(file)).output
+    done = check("example.org", "--replay", str(file), "--bulk")
+    assert done.exit_code == 2
+    assert "example.org TXT  bulk.google  required" in done.output
+    assert "550 5.7.515" in done.output
+
+
+def test_the_policy_file_of_mta_sts_is_printed(postal_fleet: Callable[..., Fleet]) -> None:
+    postal_fleet(
+        "from mailfleet.settings.dns import MtaSts\n"
+        'dns_mta_sts = {"rp.postal.example.com": MtaSts()}\n'
+    )
+    printed = CliRunner().invoke(command, ["sts", INVENTORY, "rp.postal.example.com"])
+    assert printed.output.splitlines() == [
+        "version: STSv1",
+        "mode: testing",
+        "mx: mx.postal.example.com",
+        "max_age: 604800",
+    ]
+    other = CliRunner().invoke(command, ["sts", INVENTORY, "example.org"])
+    assert (other.exit_code, "not in dns_mta_sts" in other.output) == (1, True)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
