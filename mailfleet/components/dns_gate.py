@@ -9,28 +9,30 @@ from pyinfra.api.deploy import deploy as pyinfra_deploy
 from pyinfra.api.operation import operation
 from pyinfra.api.state import StateStage
 
-from mailfleet.components.records import desired_records
 from mailfleet.converge.run import Refused, current_fleet, is_dry
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import ConflictingRecords
 from mailfleet.dns.report import coloured, printable
-from mailfleet.dns.resolver import Limits
-from mailfleet.dns.run import NothingAnswers, look_at, servers_of
 from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import Fleet
 
-_REPORT = Limits(seconds=5, first_wait=1)
+_SECONDS = 5
 """A report does not hold up a deploy."""
 _SHOWN = 10
 
 
-def findings_of(fleet: Fleet, limits: Limits = Limits()) -> list[Finding]:  # noqa: B008
+def findings_of(fleet: Fleet, seconds: float = 60) -> list[Finding]:
     """What DNS says of every record that the fleet needs. Raises Refused."""
+    # Late: a deploy that does not look at DNS does not load what asks it.
+    from mailfleet.components.records import desired_records
+    from mailfleet.dns.resolver import Limits
+    from mailfleet.dns.run import NothingAnswers, look_at, servers_of
+
     try:
         records = desired_records(fleet)
         servers = servers_of(fleet.dns.resolvers)
-        live = look_at(records, servers, limits, fleet.dns.blocklists)
+        live = look_at(records, servers, Limits(seconds=seconds), fleet.dns.blocklists)
     except (SettingsError, SecretsError, ConflictingRecords, NothingAnswers) as error:
         raise Refused(str(error)) from None
     return live.findings
@@ -69,7 +71,7 @@ def records_told() -> Generator[StringCommand, None, None]:
 
 def _told(fleet: Fleet) -> Iterator[str]:
     try:
-        found = findings_of(fleet, _REPORT)
+        found = findings_of(fleet, _SECONDS)
     except Refused as error:
         yield f"DNS was not looked at: {str(error).splitlines()[0]}"
         return
