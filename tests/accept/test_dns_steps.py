@@ -2,6 +2,7 @@
 that is the zone's authoritative server."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,8 +19,8 @@ from tests.unit.dns.conftest import postal_fleet, signing_key
 
 __all__ = ["fleet_from", "postal_fleet", "signing_key"]
 
-# Authoritative servers are asked on port 53; this address of loopback is of this test alone.
-ADDRESS = "127.0.0.77"
+# Authoritative servers are asked on port 53; this address of loopback is of this run alone.
+ADDRESS = f"127.77.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"
 RP = "rp.postal.example.com"
 SETTINGS = f"""
 from mailfleet.secrets import secret
