@@ -14,10 +14,10 @@ demo: .venv/ready
 	$(BIN)/mailfleet lab guide
 
 # The hosts are waited for most of the time; what needs none runs meanwhile.
-test: .venv/ready .venv/test-tools check
+test: .venv/ready .venv/test-tools $(BIN)/promtool check
 	$(MAKE) --jobs=2 test-lab test-code
 
-test-lab: .venv/test-tools
+test-lab: .venv/test-tools $(BIN)/promtool
 	$(BIN)/mailfleet lab up --install-engine
 	$(BIN)/pytest --durations=15 tests/accept tests/lab
 
@@ -61,6 +61,12 @@ down:
 		[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] || { echo "install mariadb-server, redis-server, knot and bind9-utils, or run make as root" >&2; exit 1; }; \
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends mariadb-server redis-server knot bind9-utils; }
 	@touch $@
+
+# Out of Debian's package, without the Prometheus that the package would start.
+$(BIN)/promtool: .venv/ready
+	@cd .venv && { apt-get download -qq prometheus || { apt-get update -q && apt-get download -qq prometheus; }; } 2>/dev/null \
+		&& dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x -m --strip-components=3 -C bin ./usr/bin/promtool; \
+		code=$$?; rm -f prometheus_*.deb; exit $$code
 
 files/email-api/.venv/ready: .venv/test-tools files/email-api/requirements.lock files/email-api/pyproject.toml
 	$(PYTHON) -m venv files/email-api/.venv

@@ -10,6 +10,7 @@ import click
 from mailfleet.cli.alias import alias
 from mailfleet.cli.dns import dns
 from mailfleet.cli.drift import drift
+from mailfleet.cli.exporter import exporter
 from mailfleet.cli.health import health
 from mailfleet.cli.lab import lab
 from mailfleet.cli.postal import postal
@@ -24,5 +25,5 @@ def main() -> None:
     """Run your own mail infrastructure from one description."""
 
 
-for command in (alias, dns, drift, health, lab, postal, queue, render, secrets, settings):
+for command in (alias, dns, drift, exporter, health, lab, postal, queue, render, secrets, settings):
     main.add_command(command)

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import click
 
+from mailfleet.cli.refuse import refuse
 from mailfleet.converge.run import Refused
 from mailfleet.drift.finding import REPORT, Finding, Report
 from mailfleet.drift.page import page
 from mailfleet.drift.run import drift as drift_of
+from mailfleet.health import formats
 from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
 from mailfleet.templates import TemplateProblem
@@ -22,13 +24,30 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 @click.option("--sudo", is_flag=True, help="Look with sudo, like pyinfra's own --sudo.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option(
+    "--nagios",
+    "as_nagios",
+    is_flag=True,
+    help="Print one line and exit as a Nagios plugin does: 0 ok, 1 warning, 2 critical, 3 unknown.",
+)
+@click.option(
+    "--junit",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the results as JUnit XML too.",
+)
+@click.option(
     "--html",
     "html",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the report as one HTML page too.",
 )
 def drift(
-    inventory: str, deploys: tuple[str, ...], sudo: bool, as_json: bool, html: Path | None
+    inventory: str,
+    deploys: tuple[str, ...],
+    sudo: bool,
+    as_json: bool,
+    as_nagios: bool,
+    junit: Path | None,
+    html: Path | None,
 ) -> None:
     """Name every difference between the description and the hosts. Changes nothing.
 
@@ -40,12 +59,16 @@ def drift(
         report = drift_of(inventory, deploys, sudo)
         if html:
             html.write_text(page(report), encoding="utf-8")
+        if junit:
+            junit.write_text(formats.junit(f"Drift of {inventory}", report.results), "utf-8")
     except (SettingsError, SecretsError, TemplateProblem, Refused) as error:
-        click.echo(f"mailfleet: {error}", err=True)
-        sys.exit(1)
+        refuse(str(error), as_nagios)
     except OSError as error:
-        click.echo(f"mailfleet: {error.filename}: {error.strerror}", err=True)
-        sys.exit(1)
+        refuse(f"{error.filename}: {error.strerror}", as_nagios)
+    if as_nagios:
+        line, code = formats.nagios("DRIFT", report.results)
+        click.echo(line)
+        sys.exit(code)
     if as_json:
         click.echo(REPORT.dump_json(report, indent=2).decode())
     else:

@@ -4,10 +4,13 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
+from mailfleet.cli.refuse import refuse
 from mailfleet.components import COMPONENTS
+from mailfleet.health import formats
 from mailfleet.health.probe import Level, Result
 from mailfleet.health.run import SHOWN, ask_fleet, exit_code
 from mailfleet.settings.errors import SettingsError
@@ -52,16 +55,42 @@ def show(found: Sequence[Result]) -> None:
 )
 @click.option("--sudo", is_flag=True, help="Ask with sudo, like pyinfra's own --sudo.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-def health(inventory: str, roles: tuple[str, ...], level: str, sudo: bool, as_json: bool) -> None:
+@click.option(
+    "--nagios",
+    "as_nagios",
+    is_flag=True,
+    help="Print one line and exit as a Nagios plugin does: 0 ok, 1 warning, 2 critical, 3 unknown.",
+)
+@click.option(
+    "--junit",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the results as JUnit XML too.",
+)
+def health(
+    inventory: str,
+    roles: tuple[str, ...],
+    level: str,
+    sudo: bool,
+    as_json: bool,
+    as_nagios: bool,
+    junit: Path | None,
+) -> None:
     """Ask every host how its components are.
 
     Exits 0 when all is well or merely warned of, 2 when something fails, 1 when something could
     not be asked, such as a host that is off."""
     try:
         found = ask_fleet(COMPONENTS, inventory, roles or EVERY_HOST, sudo, Level(level))
+        if junit:
+            junit.write_text(formats.junit(f"Health of {inventory}", found), "utf-8")
     except SettingsError as error:
-        click.echo(f"mailfleet: {error}", err=True)
-        sys.exit(1)
+        refuse(str(error), as_nagios)
+    except OSError as error:
+        refuse(f"{error.filename}: {error.strerror}", as_nagios)
+    if as_nagios:
+        line, code = formats.nagios("HEALTH", found)
+        click.echo(line)
+        sys.exit(code)
     if as_json:
         click.echo(json.dumps([asdict(result) for result in found], indent=2))
     else:

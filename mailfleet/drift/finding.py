@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+from mailfleet.health.probe import Result, Status
+
 DEPLOY = "deploy again"
 """The remedy of whatever a deploy puts right by itself."""
 
@@ -84,6 +86,24 @@ class HostReport:
     findings: tuple[Finding, ...] = ()
     error: str | None = None
 
+    @property
+    def results(self) -> Sequence[Result]:
+        """One that fails for each finding; a single one where there is none."""
+        if self.error:
+            return [Result(self.name, "ssh", "login", Status.UNKNOWN, self.error, "")]
+        found = [
+            Result(
+                self.name,
+                one.component,
+                f"{one.kind.value} {one.name}",
+                Status.UNKNOWN if one.kind is Kind.UNKNOWN else Status.FAIL,
+                f"wanted {one.wanted}; seen {one.seen}",
+                one.remedy,
+            )
+            for one in self.findings
+        ]
+        return found or [Result(self.name, "drift", "drift", Status.OK, "as described", "")]
+
 
 @checked_dataclass(frozen=True)
 class Report:
@@ -99,6 +119,11 @@ class Report:
     @property
     def findings(self) -> Sequence[Finding]:
         return [finding for host in self.hosts for finding in host.findings]
+
+    @property
+    def results(self) -> Sequence[Result]:
+        """The same as results of a check, for the formats that other tools read."""
+        return [result for host in self.hosts for result in host.results]
 
     @property
     def exit_code(self) -> int:
