@@ -15,6 +15,7 @@ from mailfleet.cli.health import health
 from mailfleet.cli.lab import lab
 from mailfleet.cli.postal import postal
 from mailfleet.cli.queue import queue
+from mailfleet.cli.report import report
 from mailfleet.cli.secrets import secrets
 from mailfleet.cli.settings import render, settings
 
@@ -25,5 +26,18 @@ def main() -> None:
     """Run your own mail infrastructure from one description."""
 
 
-for command in (alias, dns, drift, exporter, health, lab, postal, queue, render, secrets, settings):
+for command in (
+    alias,
+    dns,
+    drift,
+    exporter,
+    health,
+    lab,
+    postal,
+    queue,
+    render,
+    report,
+    secrets,
+    settings,
+):
     main.add_command(command)

@@ -122,6 +122,16 @@ def _servers(
         raise click.BadParameter(f"{error}; write it as 192.0.2.1 or [2001:db8::1]:53") from None
 
 
+server_option = click.option(
+    "--server",
+    "servers",
+    multiple=True,
+    callback=_servers,
+    metavar="IP[:PORT]",
+    help="Ask this DNS server; may be repeated: the next one is asked when one does not answer. "
+    "Default: dns_resolvers, else those of this machine.",
+)
+
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _LIMITS = Limits()
 
@@ -129,15 +139,7 @@ _LIMITS = Limits()
 @dns.command()
 @click.argument("inventory")
 @domains_argument
-@click.option(
-    "--server",
-    "servers",
-    multiple=True,
-    callback=_servers,
-    metavar="IP[:PORT]",
-    help="Ask this server; may be repeated: the next one is asked when one does not answer. "
-    "Default: dns_resolvers, else those of this machine.",
-)
+@server_option
 @click.option(
     "--rate",
     default=_LIMITS.rate,

@@ -71,18 +71,11 @@ def _act(fleet: Fleet, host: PyinfraHost, action: Action, entries: Iterable[Wait
             _run(host, postal.act(fleet.postal, action, chosen))
 
 
-def _duration(seconds: int) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
-
-
 def _show(host: str, program: str, waiting: Sequence[Waiting]) -> None:
     total = summary(waiting)
     line = f"{total.count} waiting"
     if total.count:
-        line += f", oldest {_duration(total.oldest_seconds)}, {total.held} held"
+        line += f", oldest {total.oldest}, {total.held} held"
     click.echo(f"{host}  {program:8} {line}")
     for reason, count in total.reasons:
         click.echo(f"  {count:6}  {reason}")

@@ -41,6 +41,14 @@ class Summary:
     reasons: tuple[tuple[str, int], ...]
     """The most frequent ones first."""
 
+    @property
+    def oldest(self) -> str:
+        """How long the oldest one has waited, in the largest unit that fits."""
+        for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+            if self.oldest_seconds >= size:
+                return f"{self.oldest_seconds // size} {unit}"
+        return f"{self.oldest_seconds} s"
+
 
 def summary(waiting: Sequence[Waiting], now: float | None = None) -> Summary:
     moment = time.time() if now is None else now

@@ -1,0 +1,41 @@
+"""`mailfleet report`: one page about the whole fleet."""
+
+from pathlib import Path
+
+import click
+
+from mailfleet.cli.dns import server_option
+from mailfleet.cli.refuse import refuse
+from mailfleet.converge.run import Refused
+from mailfleet.dns.record import ConflictingRecords
+from mailfleet.dns.server import Address
+from mailfleet.report.fleet import ask
+from mailfleet.secrets import SecretsError
+from mailfleet.settings.errors import SettingsError
+from mailfleet.templates import TemplateProblem
+
+
+@click.command()
+@click.argument("inventory")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The HTML file to write.",
+)
+@server_option
+@click.option("--sudo", is_flag=True, help="Ask with sudo, like pyinfra's own --sudo.")
+def report(inventory: str, output: Path, servers: list[Address], sudo: bool) -> None:
+    """Write one page about the fleet: hosts, versions, health, drift, DNS, certificates, queues
+    and the last deploys.
+
+    The page needs no other file and loads nothing. It names hosts and addresses, and no secret.
+    Exits 0 when it was written, whatever it says."""
+    try:
+        output.write_text(ask(inventory, servers, sudo).page(), encoding="utf-8")
+    except (SettingsError, SecretsError, TemplateProblem, Refused, ConflictingRecords) as error:
+        refuse(str(error))
+    except OSError as error:
+        refuse(f"{error.filename}: {error.strerror}")
+    click.echo(output)

@@ -1,0 +1,55 @@
+"""Several questions to a host whose whole answers are wanted, in one round trip."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pyinfra.api.facts import FactBase
+from typing_extensions import override
+
+_SECONDS = 20
+_MOST_BYTES = 262_144
+
+
+@dataclass(frozen=True)
+class Section:
+    """Exit status and output of one command; its errors are part of the output."""
+
+    code: int
+    text: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+
+class Sections(FactBase[dict[str, Section]]):
+    """Commands, run side by side: name -> section. Of a long output the end is kept."""
+
+    @override
+    def command(self, commands: Mapping[str, str]) -> str:
+        lines = ["directory=$(mktemp -d)", "trap 'rm -rf $directory' EXIT"]
+        for number, command in enumerate(commands.values()):
+            lines += [
+                f"cat >$directory/{number}.sh <<'END_OF_QUESTION'",
+                command,
+                "END_OF_QUESTION",
+                f"( timeout {_SECONDS} sh $directory/{number}.sh >$directory/{number}.out 2>&1 "
+                f"</dev/null; echo $? >$directory/{number}.status ) &",
+            ]
+        lines.append("wait")
+        for number, name in enumerate(commands):
+            lines.append(
+                f"printf '%s\\t%s\\t%s\\n' '{name}' \"$(cat $directory/{number}.status)\" "
+                f'"$(tail -c {_MOST_BYTES} $directory/{number}.out | base64 -w 0)"'
+            )
+        return "\n".join(lines)
+
+    @override
+    def process(self, output: Sequence[str]) -> dict[str, Section]:
+        found = {}
+        for line in output:
+            name, code, encoded = line.split("\t")
+            text = base64.b64decode(encoded).decode(errors="replace")
+            found[name] = Section(int(code or 1), text)
+        return found

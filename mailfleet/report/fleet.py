@@ -1,0 +1,127 @@
+"""Everything that the page shows of a fleet, and how it is asked."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from pyinfra.api.host import Host as PyinfraHost
+
+from mailfleet import html
+from mailfleet.components import COMPONENTS
+from mailfleet.components.records import desired_records
+from mailfleet.converge.ask import Asking, NoAnswer
+from mailfleet.dns.finding import Finding as DnsFinding
+from mailfleet.dns.finding import Verdict
+from mailfleet.dns.resolver import Limits
+from mailfleet.dns.run import NothingAnswers, look_at, servers_of
+from mailfleet.dns.server import Address
+from mailfleet.drift.finding import Report
+from mailfleet.drift.run import drift
+from mailfleet.health.probe import Result, Status
+from mailfleet.health.run import ask_fleet
+from mailfleet.health.sections import Section, Sections
+from mailfleet.report.host import HostStatus, questions, status_of
+from mailfleet.settings.fleet import Fleet
+from mailfleet.settings.load import fleet_of, load_inventory
+from mailfleet.settings.origin import Sources
+
+_DNS_SECONDS = 30.0
+_WORST = (Status.FAIL, Status.UNKNOWN, Status.WARN, Status.OK)
+_OF_CERTIFICATES = re.compile(r"certificate|chain of |STARTTLS")
+
+
+@dataclass(frozen=True)
+class FleetStatus:
+    """A fleet at one moment."""
+
+    inventory: str
+    at: str
+    """ISO 8601, UTC."""
+    hosts: tuple[HostStatus, ...]
+    health: tuple[Result, ...]
+    drift: Report
+    dns: tuple[DnsFinding, ...]
+    dns_error: str = ""
+
+    @property
+    def unwell(self) -> list[Result]:
+        """What is not well, the worst first."""
+        found = [one for one in self.health if one.status is not Status.OK]
+        return sorted(found, key=lambda one: _WORST.index(one.status))
+
+    @property
+    def dns_unwell(self) -> list[DnsFinding]:
+        """What does not hold, the worst first; what is merely worth knowing is left out."""
+        order = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN)
+        found = [one for one in self.dns if one.verdict in order]
+        return sorted(found, key=lambda one: order.index(one.verdict))
+
+    @property
+    def certificates(self) -> list[Result]:
+        return [one for one in self.health if _OF_CERTIFICATES.match(one.probe)]
+
+    @property
+    def waiting(self) -> int:
+        """Messages in all queues that could be asked."""
+        return sum(
+            queue.summary.count for host in self.hosts for queue in host.queues if queue.summary
+        )
+
+    def components(self, host: str) -> dict[str, Status]:
+        """Component -> the worst that a probe found of it there."""
+        found: dict[str, Status] = {}
+        for one in self.health:
+            if one.host == host:
+                worst = (found.get(one.component, Status.OK), one.status)
+                found[one.component] = min(worst, key=_WORST.index)
+        return found
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Status -> how many probes have it."""
+        return Counter(one.status.value for one in self.health)
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing is left to do."""
+        return not (self.unwell or self.drift.exit_code or self.dns_unwell or self.dns_error)
+
+    def page(self) -> str:
+        return html.page("fleet", fleet=self)
+
+
+def ask(inventory: str, servers: Sequence[Address] = (), sudo: bool = False) -> FleetStatus:
+    """Ask everything: health, drift, DNS and the hosts' own story. Raises SettingsError,
+    SecretsError, TemplateProblem and ConflictingRecords before any host is asked."""
+    loaded = load_inventory(inventory)
+    fleet = fleet_of(loaded, Sources(inventory))
+    records = desired_records(fleet, ())
+    differences = drift(inventory, sudo=sudo)
+    asking = Asking(loaded, list(fleet.hosts), partial(_ask_host, fleet), sudo=sudo)
+    hosts = tuple(_status(fleet, name, answer) for name, answer in asking.answers().items())
+    health = tuple(ask_fleet(COMPONENTS, inventory, sudo=sudo))
+    try:
+        live = look_at(
+            records,
+            servers or servers_of(fleet.dns.resolvers),
+            Limits(seconds=_DNS_SECONDS),
+            fleet.dns.blocklists,
+        )
+        dns, dns_error = tuple(live.findings), ""
+    except NothingAnswers as error:
+        dns, dns_error = (), str(error)
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return FleetStatus(inventory, at, hosts, health, differences, dns, dns_error)
+
+
+def _ask_host(fleet: Fleet, host: PyinfraHost) -> Mapping[str, Section]:
+    return host.get_fact(Sections, commands=questions(fleet, fleet.hosts[host.name])) or {}
+
+
+def _status(fleet: Fleet, name: str, answer: Mapping[str, Section] | NoAnswer) -> HostStatus:
+    if isinstance(answer, NoAnswer):
+        return status_of(fleet.hosts[name], {}, f"{answer.finding}: {answer.remedy}")
+    return status_of(fleet.hosts[name], answer)

@@ -1,0 +1,132 @@
+"""What the page tells of a host besides health and drift: asked in one round trip."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mailfleet.components.mailserver import queue as postfix
+from mailfleet.components.postal import queue as postal
+from mailfleet.health.queue import Summary, summary
+from mailfleet.health.sections import Section
+from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
+
+_STEPS = 8
+
+# No question may start Docker, as any command of `docker` would through its socket.
+_DOCKER_RUNS = "systemctl is-active --quiet docker.service || exit 0; "
+_LABEL = '{{.Label "com.docker.compose.%s"}}'
+
+_QUESTIONS = {
+    "system": '. /etc/os-release; echo "system|$PRETTY_NAME"; echo "kernel|$(uname -r)"; '
+    'echo "up since|$(uptime -s)"; '
+    f"{_DOCKER_RUNS}echo \"Docker|$(docker version --format '{{{{.Server.Version}}}}')\"",
+    "containers": f"{_DOCKER_RUNS}docker ps -a --filter label=com.docker.compose.oneoff=False "
+    f"--format '{_LABEL % 'project'}|{_LABEL % 'service'}|{{{{.Image}}}}|{{{{.Status}}}}'",
+    "steps": f"tail -n {_STEPS} /var/log/mailfleet.log",
+}
+
+
+@dataclass(frozen=True)
+class Container:
+    """A service of a compose project, as it runs."""
+
+    project: str
+    service: str
+    image: str
+    status: str
+
+    @property
+    def version(self) -> str:
+        """The image's tag, or all of its name where it has none."""
+        return self.image.rpartition(":")[2]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A line of the host's own log of changes."""
+
+    at: str
+    who: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue in one line; `error` says why it could not be asked."""
+
+    program: str
+    summary: Summary | None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class HostStatus:
+    """One host; `error` says why it could not be asked."""
+
+    name: str
+    fqdn: str
+    addresses: tuple[str, ...]
+    roles: tuple[str, ...]
+    system: Mapping[str, str]
+    containers: tuple[Container, ...] = ()
+    steps: tuple[Step, ...] = ()
+    """The last one first."""
+    queues: tuple[Queue, ...] = ()
+    error: str = ""
+
+
+def questions(fleet: Fleet, host: Host) -> dict[str, str]:
+    """Name -> shell that changes nothing."""
+    found = dict(_QUESTIONS)
+    if host.has("mailserver"):
+        found["Postfix"] = postfix.LOOK
+    if host.has("database") and fleet.with_role(*POSTAL_PROCESSES):
+        found["Postal"] = postal.look(fleet.postal)
+    return found
+
+
+def status_of(host: Host, sections: Mapping[str, Section], error: str = "") -> HostStatus:
+    """A host with what it answered, which may be nothing."""
+    addresses = (host.host.public_ipv4, host.host.public_ipv6, host.host.private_ipv4)
+    return HostStatus(
+        host.name,
+        host.host.fqdn,
+        tuple(dict.fromkeys(str(address) for address in addresses if address)),
+        tuple(sorted(host.roles)),
+        dict(_columns(sections, "system", 2)),
+        tuple(sorted((Container(*row) for row in _columns(sections, "containers", 4)), key=str)),
+        tuple(_steps(sections)),
+        tuple(_queues(host.name, sections)),
+        error,
+    )
+
+
+def _columns(sections: Mapping[str, Section], name: str, count: int) -> Iterator[list[str]]:
+    for line in sections[name].lines if name in sections else ():
+        row = line.split("|")
+        if len(row) == count:
+            yield row
+
+
+def _steps(sections: Mapping[str, Section]) -> Iterator[Step]:
+    """Lines `TIME WHO: STEP of COMPONENT`, as converge/prelude.sh writes them."""
+    if "steps" not in sections or sections["steps"].code:
+        return
+    for line in reversed(sections["steps"].lines):
+        at, _, rest = line.partition(" ")
+        who, _, what = rest.partition(": ")
+        yield Step(at, who, what)
+
+
+def _queues(host: str, sections: Mapping[str, Section]) -> Iterator[Queue]:
+    for program, parse in (("Postfix", postfix.parse), ("Postal", postal.parse)):
+        if program not in sections:
+            continue
+        section = sections[program]
+        if section.code:
+            yield Queue(program, None, _last(section.lines))
+        else:
+            yield Queue(program, summary(list(parse(host, section.text))))
+
+
+def _last(lines: Sequence[str]) -> str:
+    return lines[-1] if lines else "no answer"
