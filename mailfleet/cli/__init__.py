@@ -8,6 +8,7 @@ monkey.patch_all()
 import click
 
 from mailfleet.cli.alias import alias
+from mailfleet.cli.diagnose import diagnose
 from mailfleet.cli.dns import dns
 from mailfleet.cli.drift import drift
 from mailfleet.cli.exporter import exporter
@@ -28,6 +29,7 @@ def main() -> None:
 
 for command in (
     alias,
+    diagnose,
     dns,
     drift,
     exporter,

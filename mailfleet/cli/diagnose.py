@@ -1,0 +1,111 @@
+"""`mailfleet diagnose`: why did a message not arrive?"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from pydantic import TypeAdapter, ValidationError
+
+from mailfleet.cli.dns import server_option
+from mailfleet.cli.refuse import refuse
+from mailfleet.cli.settings import fleet_or_exit
+from mailfleet.diagnose.judge import Diagnosis
+from mailfleet.diagnose.run import dns_of, why
+from mailfleet.dns.finding import Finding
+from mailfleet.dns.record import ConflictingRecords
+from mailfleet.dns.run import NothingAnswers
+from mailfleet.dns.server import Address
+from mailfleet.secrets import SecretsError
+from mailfleet.settings.errors import SettingsError
+from mailfleet.settings.types import EmailAddress
+
+_ADDRESS: TypeAdapter[str] = TypeAdapter(EmailAddress)
+
+
+def _address(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        return _ADDRESS.validate_python(value)
+    except ValidationError:
+        raise click.BadParameter(f"{value}: write it as name@example.com") from None
+
+
+@click.command()
+@click.argument("inventory")
+@click.option("--to", required=True, callback=_address, metavar="ADDRESS", help="The recipient.")
+@click.option("--message-id", metavar="ID", help="The Message-ID header of one message.")
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True),
+    help="The application's log, or the part of it that matters; `-` is standard input.",
+)
+@server_option
+@click.option("--sudo", is_flag=True, help="Ask with sudo, like pyinfra's own --sudo.")
+@click.option("--json", "as_json", is_flag=True, help="Print the diagnosis as JSON.")
+def diagnose(
+    inventory: str,
+    to: str,
+    message_id: str | None,
+    log: Path | None,
+    servers: list[Address],
+    sudo: bool,
+    as_json: bool,
+) -> None:
+    """Tell why a message did not arrive, with evidence and what to do. Changes nothing.
+
+    It looks in Postal, in the mailserver, in the e-mail API and in the logs of other containers on
+    the hosts; an application elsewhere has its log read with --log.
+
+    Exits 0 when the cause was found, 2 when it was not, 1 when nothing could be asked."""
+    fleet = fleet_or_exit(inventory)
+    try:
+        lines = _lines(log)
+        found = why(inventory, to, message_id, lines, sudo)
+    except SettingsError as error:
+        refuse(str(error))
+    except OSError as error:
+        refuse(f"{error.filename}: {error.strerror}")
+    dns: Sequence[Finding] = ()
+    try:
+        if found.cause.dns:
+            dns = dns_of(fleet, found.cause.dns, servers)
+        told = ""
+    except (NothingAnswers, SecretsError, ConflictingRecords) as error:
+        told = str(error)
+    if as_json:
+        click.echo(json.dumps({**asdict(found), "dns": [asdict(one) for one in dns]}, indent=2))
+    else:
+        _show(found, dns, told)
+    sys.exit(0 if found.cause.found else 2)
+
+
+def _lines(log: Path | None) -> list[str]:
+    if log is None:
+        return []
+    with click.open_file(str(log), errors="replace") as file:
+        return [line.rstrip("\n") for line in file]
+
+
+def _show(found: Diagnosis, dns: Sequence[Finding], dns_error: str) -> None:
+    for step in found.steps:
+        click.echo(f"{step.question:20} {_plain(step.answer)}")
+    cause = found.cause
+    click.echo(f"{'cause':20} {click.style(_plain(cause.cause), bold=True)}")
+    for line in cause.evidence:
+        click.echo(f"{'evidence':20} {_plain(line)}")
+    if cause.dns:
+        for one in dns:
+            line = (
+                f"{one.verdict.value} {one.name} {one.type}: seen {one.seen}, wanted {one.wanted}"
+            )
+            click.echo(f"{'DNS ' + cause.dns:20} {_plain(line)}")
+        if not dns:
+            click.echo(f"{'DNS ' + cause.dns:20} {_plain(dns_error) or 'nothing wrong now'}")
+    click.echo(f"{'do':20} {_plain(cause.remedy)}")
+
+
+def _plain(text: str) -> str:
+    """What others said, without anything that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

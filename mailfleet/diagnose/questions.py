@@ -1,0 +1,118 @@
+"""What hosts are asked about a message: shell that changes nothing."""
+
+import shlex
+
+from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
+from mailfleet.settings.postal import PostalSettings
+
+HOURS = 72
+"""How far logs are read back."""
+
+_CLIENT = "docker exec -i mariadb mariadb --user=root --batch --skip-column-names --raw"
+_OURS = ("caddy", "email-api", "mailserver", "mariadb", "postal")
+_MESSAGES = 10
+_LINES = 50
+
+# No question may start Docker, as any command of `docker` would through its socket.
+_DOCKER_RUNS = "systemctl is-active --quiet docker.service || exit 0; "
+_PROJECT = '{{.Label "com.docker.compose.project"}}'
+_FAILURES = (
+    "connection refused|ECONNREFUSED|timed out|ETIMEDOUT|SMTPAuthentication|535|EAUTH|"
+    "unexpectedly closed|SMTPServerDisconnected|certificate verify failed"
+)
+
+
+def questions(fleet: Fleet, host: Host, to: str, message_id: str | None) -> dict[str, str]:
+    """Name -> shell."""
+    found = {"redirects": _redirects(), "applications": _applications(to)}
+    if host.has("database") and fleet.with_role(*POSTAL_PROCESSES):
+        found["postal"] = postal(fleet.postal, to, message_id)
+    if host.has("postal_smtp"):
+        found["logins"] = _refused_logins()
+    if host.has("mailserver"):
+        found["postfix"] = (
+            "docker exec mailserver sh -c 'cat /var/log/mail/mail.log.1 /var/log/mail/mail.log' "
+            f"2>/dev/null | grep -F -i -- {shlex.quote(f'to=<{to}>')} | tail -n {_LINES}"
+        )
+    if host.has("email_api"):
+        found["api"] = (
+            f"docker logs --since {HOURS}h email-api 2>&1 | "
+            f"grep -F -i -- {shlex.quote(to)} | tail -n {_LINES}"
+        )
+    return found
+
+
+def _sql(text: str) -> str:
+    """A literal that needs no quotes, whatever is in it."""
+    return f"CONVERT(X'{text.encode().hex()}' USING utf8mb4)"
+
+
+def postal(settings: PostalSettings, to: str, message_id: str | None) -> str:
+    """Shell that prints a JSON object for each of the last messages to a recipient, and for each
+    reason to send it none."""
+    queue, prefix = f"`{settings.database_name}`.queued_messages", settings.database_prefix
+    where = f"m.rcpt_to = {_sql(to)} AND m.scope = 'outgoing'"
+    if message_id:
+        where += f" AND m.message_id = {_sql(message_id.strip().strip('<>'))}"
+    attempts = (
+        "(SELECT JSON_ARRAYAGG(JSON_OBJECT('at', d.timestamp, 'status', d.status, 'output', "
+        "d.output, 'details', d.details) ORDER BY d.id) FROM `DATABASE`.deliveries d "
+        "WHERE d.message_id = m.id)"
+    )
+    messages = (
+        "SELECT JSON_OBJECT('server', SERVER, 'id', m.id, 'at', m.timestamp, 'sender', "
+        f"m.mail_from, 'status', m.status, 'attempts', {attempts}, 'queued', q.id IS NOT NULL, "
+        "'locked', TIMESTAMPDIFF(SECOND, q.locked_at, UTC_TIMESTAMP()), 'due', "
+        "TIMESTAMPDIFF(SECOND, COALESCE(q.retry_after, q.created_at), UTC_TIMESTAMP())) "
+        f"FROM `DATABASE`.messages m LEFT JOIN {queue} q ON q.server_id = SERVER "
+        f"AND q.message_id = m.id WHERE {where} ORDER BY m.id DESC LIMIT {_MESSAGES};"
+    )
+    suppressed = (
+        "SELECT JSON_OBJECT('suppressed', reason) FROM `DATABASE`.suppressions WHERE "
+        f"type = 'recipient' AND address = {_sql(to)} AND keep_until > UNIX_TIMESTAMP();"
+    )
+    literal = f"{messages} {suppressed}".replace("'", "''")
+    make = (
+        f"SELECT REPLACE(REPLACE('{literal}', 'DATABASE', schema_name), 'SERVER', "
+        f"SUBSTRING(schema_name, {len(prefix) + len('-server-') + 1})) "
+        f"FROM information_schema.schemata WHERE schema_name LIKE '{prefix}-server-%';"
+    )
+    return f"{_CLIENT} <<'END' | {_CLIENT}\n{make}\nEND"
+
+
+def _redirects() -> str:
+    """`CONTAINER|NAME=VALUE` of settings that send all mail elsewhere."""
+    return (
+        f"{_DOCKER_RUNS}docker ps --format '{{{{.Names}}}}' | while read -r name; do "
+        "docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' \"$name\" | "
+        "grep -E '^[A-Z_]*E?MAIL_(REDIRECT|OVERRIDE)[A-Z_]*=.' | sed \"s/^/$name|/\"; done"
+    )
+
+
+def _applications(to: str) -> str:
+    """`CONTAINER|LINE` of containers that are not mailfleet's."""
+    ours = "|".join(_OURS)
+    return (
+        f"{_DOCKER_RUNS}docker ps --format '{{{{.Names}}}}|{_PROJECT}' | "
+        f"grep -v -E '[|]({ours})$' | cut -d'|' -f1 | while read -r name; do "
+        f'docker logs --since {HOURS}h "$name" 2>&1 | '
+        f"grep -i -E -e {shlex.quote(_FAILURES)} -e {shlex.quote(_escaped(to))} | "
+        f'tail -n {_LINES} | sed "s/^/$name|/"; done'
+    )
+
+
+def _escaped(text: str) -> str:
+    """For grep -E."""
+    return "".join(one if one.isalnum() or one in "@_-" else f"[{one}]" for one in text).replace(
+        "[^]", r"\^"
+    )
+
+
+def _refused_logins() -> str:
+    """`CONTAINER|LINE` of Postal's SMTP server."""
+    label = "--filter label=com.docker.compose"
+    return (
+        f"{_DOCKER_RUNS}docker ps --format '{{{{.Names}}}}' {label}.project=postal "
+        f'{label}.service=smtp | while read -r name; do docker logs --since 1h "$name" 2>&1 | '
+        "grep -F 'Authentication failure' | tail -n 5 | sed \"s/^/$name|/\"; done"
+    )

@@ -1,0 +1,115 @@
+"""The walk over a fleet: every host in one round trip, and the ports as applications see them."""
+
+import smtplib
+from collections.abc import Sequence
+from functools import partial
+
+import gevent
+from pyinfra.api.host import Host as PyinfraHost
+
+from mailfleet.components.records import desired_records
+from mailfleet.converge.ask import Asking, NoAnswer
+from mailfleet.diagnose.evidence import Evidence, Line, Way, of_host
+from mailfleet.diagnose.judge import Diagnosis, diagnose
+from mailfleet.diagnose.questions import questions
+from mailfleet.dns.finding import Finding, Verdict
+from mailfleet.dns.resolver import Limits
+from mailfleet.dns.run import look_at, servers_of
+from mailfleet.dns.server import Address
+from mailfleet.health.sections import Section, Sections
+from mailfleet.settings.fleet import Fleet, Host
+from mailfleet.settings.load import fleet_of, load_inventory
+from mailfleet.settings.origin import Sources
+
+_TCP_SECONDS = 5
+_DNS_SECONDS = 20.0
+
+
+def why(
+    inventory: str,
+    to: str,
+    message_id: str | None = None,
+    log: Sequence[str] = (),
+    sudo: bool = False,
+) -> Diagnosis:
+    """Why mail to an address did not arrive. `log` is what the application's own log says.
+    Raises SettingsError."""
+    loaded = load_inventory(inventory)
+    fleet = fleet_of(loaded, Sources(inventory))
+    jobs = [
+        gevent.spawn(_way, host, port)
+        for host in fleet.with_role("postal_smtp")
+        for port in host.postal.smtp_ports
+        if host.host.public_ipv4
+    ]
+
+    def ask(host: PyinfraHost) -> Evidence:
+        wanted = questions(fleet, fleet.hosts[host.name], to, message_id)
+        sections: dict[str, Section] = host.get_fact(Sections, commands=wanted) or {}
+        return of_host(host.name, sections)
+
+    answers = Asking(loaded, list(fleet.hosts), ask, sudo=sudo).answers()
+    gevent.joinall(jobs)
+    return diagnose(_together(to, answers, [job.value for job in jobs], log))
+
+
+def _together(
+    to: str,
+    answers: dict[str, Evidence | NoAnswer],
+    ways: Sequence[Way],
+    log: Sequence[str],
+) -> Evidence:
+    found = [one for one in answers.values() if isinstance(one, Evidence)]
+    return Evidence(
+        to=to,
+        messages=tuple(it for one in found for it in one.messages),
+        suppressed=tuple(it for one in found for it in one.suppressed),
+        redirects=tuple(it for one in found for it in one.redirects),
+        application=(
+            *(it for one in found for it in one.application),
+            *(Line("", "log", text) for text in log),
+        ),
+        refused_logins=tuple(it for one in found for it in one.refused_logins),
+        ways=tuple(ways),
+        unanswered=(
+            *(it for one in found for it in one.unanswered),
+            *(
+                f"{name}: {one.finding}: {one.remedy}"
+                for name, one in answers.items()
+                if isinstance(one, NoAnswer)
+            ),
+        ),
+    )
+
+
+def _way(host: Host, port: int) -> Way:
+    address = str(host.host.public_ipv4)
+    way = partial(Way, host.name, address, port)
+    try:
+        with smtplib.SMTP(
+            address, port, local_hostname="probe.invalid", timeout=_TCP_SECONDS
+        ) as server:
+            server.ehlo()
+    except ConnectionRefusedError:
+        return way("refused")
+    except TimeoutError:
+        return way("timeout")
+    except (OSError, smtplib.SMTPException) as error:
+        return way(" ".join(str(error).split()) or type(error).__name__)
+    return way("")
+
+
+def dns_of(fleet: Fleet, family: str, servers: Sequence[Address] = ()) -> list[Finding]:
+    """What DNS says of the rule behind a refusal: findings of one family of checks that do not
+    hold. Raises NothingAnswers, SecretsError and ConflictingRecords."""
+    live = look_at(
+        desired_records(fleet, ()),
+        servers or servers_of(fleet.dns.resolvers),
+        Limits(seconds=_DNS_SECONDS),
+        fleet.dns.blocklists if family == "blocklist" else (),
+    )
+    return [
+        one
+        for one in live.findings
+        if one.check.partition(".")[0] == family and one.verdict in (Verdict.FAIL, Verdict.WARN)
+    ]

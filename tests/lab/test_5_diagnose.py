@@ -1,0 +1,144 @@
+"""Mail that does not arrive, for each of the reasons that operators meet; the diagnosis names the
+reason with its evidence, and nothing else."""
+
+import smtplib
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lab.state import Lab
+from tests.lab.console import Operator, Outcome
+from tests.lab.hosts import Machine, until
+from tests.lab.mail import MailServer, provision, wait_for
+
+_SMTP = "$(docker ps -aq -f label=com.docker.compose.service=smtp)"
+_BLOCK = (
+    "nft 'add table inet blocked; add chain inet blocked in "
+    "{ type filter hook prerouting priority -300; }; "
+    "add rule inet blocked in tcp dport { 25, 2525 } drop'"
+)
+
+
+@pytest.fixture(scope="module")
+def server(lab: Lab, deployed: Operator, postal1: Machine) -> MailServer:
+    return provision(lab, postal1)
+
+
+def _why(operator: Operator, lab: Lab, to: str, *options: str) -> Outcome:
+    return operator.run_json(
+        "mailfleet", "diagnose", operator.inventory, "--to", to, "--json",
+        "--server", lab.resolver, *options,
+    )  # fmt: skip
+
+
+def _cause(outcome: Outcome) -> str:
+    assert outcome.code == 0, str(outcome)
+    cause = str(outcome.data["cause"]["cause"])
+    assert outcome.data["cause"]["remedy"]
+    return cause
+
+
+@contextmanager
+def _undone(machine: Machine, command: str, undo: str) -> Iterator[None]:
+    machine.run(command)
+    try:
+        yield
+    finally:
+        machine.run(undo)
+
+
+def _error(call: type[Exception], server: MailServer, key: str) -> str:
+    """What an application would log."""
+    with pytest.raises(call) as caught, server.session() as session:
+        session.login("lab-tests/lab-tests", key)
+    return f"{type(caught.value).__name__}: {caught.value}"
+
+
+def test_connection_refused(
+    lab: Lab, server: MailServer, deployed: Operator, postal1: Machine, tmp_path: Path
+) -> None:
+    healthy = f"until docker inspect --format '{{{{.State.Health.Status}}}}' {_SMTP}"
+    undo = f"docker start {_SMTP}; {healthy} | grep -q ^healthy; do sleep 0.5; done"
+    with _undone(postal1, f"docker stop {_SMTP}", undo):
+        log = tmp_path / "application.log"
+        log.write_text(_error(ConnectionRefusedError, server, server.key) + "\n")
+        outcome = _why(deployed, lab, "refused-way@internet.test", "--log", str(log))
+    assert _cause(outcome).startswith("connection refused: Postal's SMTP server does not run")
+    evidence = " ".join(outcome.data["cause"]["evidence"])
+    assert "ConnectionRefusedError" in evidence
+    assert "port 2525 from here: refused" in evidence
+
+
+def test_535(lab: Lab, server: MailServer, deployed: Operator) -> None:
+    _error(smtplib.SMTPAuthenticationError, server, "not-the-key")
+    outcome = _why(deployed, lab, "wrong-key@internet.test")
+    assert _cause(outcome).startswith("535: Postal refused a login lately")
+    assert "Authentication failure" in " ".join(outcome.data["cause"]["evidence"])
+
+
+def test_timeout(lab: Lab, server: MailServer, deployed: Operator, postal1: Machine) -> None:
+    address = lab.hosts["postal1"].address
+    with _undone(postal1, _BLOCK, "nft delete table inet blocked"):
+        with pytest.raises(TimeoutError):
+            socket.create_connection((address, 2525), timeout=1)
+        outcome = _why(deployed, lab, "dropped@internet.test")
+    assert _cause(outcome).startswith("timeout: a firewall in front of Postal")
+
+
+def test_refused_for_good_and_then_suppressed(
+    lab: Lab, server: MailServer, deployed: Operator
+) -> None:
+    server.send("refused@internet.test")
+    told = until(
+        lambda: (it := _why(deployed, lab, "refused@internet.test")).code == 0 and it,
+        "the refusal is known",
+    )
+    assert "does not know the recipient" in _cause(told)
+    assert "550 5.1.1" in " ".join(told.data["cause"]["evidence"])
+    server.send("refused@internet.test")
+    held = until(
+        lambda: (
+            (
+                (it := _why(deployed, lab, "refused@internet.test")).data["steps"][1]["answer"]
+            ).startswith("Held")
+            and it
+        ),
+        "the next one is held",
+    )
+    assert held
+    outcome = _why(deployed, lab, "refused@internet.test")
+    assert "does not send to this recipient" in _cause(outcome)
+
+
+def test_a_receiver_that_wants_reverse_dns(
+    lab: Lab, server: MailServer, deployed: Operator, internet1: Machine
+) -> None:
+    """In Gmail's words; the check of DNS behind it is asked too."""
+    answers = "/etc/postfix/answers"
+    line = "noptr@internet.test 450 4.7.25 The IP address sending this does not have a PTR record"
+    change = f"cp -p {answers} /root/; echo '{line}' >>{answers}; postfix reload"
+    with _undone(internet1, change, f"mv /root/answers {answers}; postfix reload"):
+        server.send("noptr@internet.test")
+        outcome = until(
+            lambda: (it := _why(deployed, lab, "noptr@internet.test")).code == 0 and it,
+            "the refusal is known",
+        )
+    assert "PTR record of the sending address" in _cause(outcome)
+    assert outcome.data["cause"]["dns"] == "reverse"
+    # The lab's own reverse DNS is right.
+    assert outcome.data["dns"] == []
+
+
+def test_delivered_means_look_in_the_spam_folder(
+    lab: Lab, server: MailServer, deployed: Operator, internet1: Machine
+) -> None:
+    wait_for(internet1, server.send("someone@internet.test"))
+    outcome = until(
+        lambda: (it := _why(deployed, lab, "someone@internet.test")).code == 0 and it,
+        "the delivery is known",
+    )
+    assert "the receiver took it" in _cause(outcome)
+    assert outcome.data["cause"]["dns"] == "dmarc"

@@ -1,0 +1,302 @@
+"""Why a message did not arrive: what servers answer, what logs say, and what follows from it."""
+
+import json
+import re
+import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mailfleet.cli import main
+from mailfleet.diagnose.application import Failure, last_failure
+from mailfleet.diagnose.evidence import (
+    Attempt,
+    Evidence,
+    Line,
+    Message,
+    Way,
+    of_api,
+    of_postal,
+    of_postfix,
+)
+from mailfleet.diagnose.judge import diagnose
+from mailfleet.diagnose.questions import _escaped, postal, questions
+from mailfleet.diagnose.replies import RULES, codes, meaning_of
+from tests.unit.conftest import Write
+
+CHECKS = Path(__file__).parents[2] / "mailfleet/dns/checks"
+
+
+# As receivers word them: RFCs, Gmail, Outlook, Yahoo, Postfix, Exim, Postal.
+REPLIES = {
+    "550-5.7.25 [192.0.2.1] The IP address sending this message does not have a PTR record "
+    "setup": "reverse",
+    "421 4.7.25 see the rules": "reverse",
+    "450 4.7.1 Client host rejected: cannot find your reverse hostname, [192.0.2.1]": "reverse",
+    "550 5.7.23 The message was rejected because of Sender Policy Framework violation": "spf",
+    "421-4.7.27 Your email has been rate limited because SPF authentication didn't pass": "spf",
+    "550 5.7.20 no": "dkim",
+    "421-4.7.30 Your email has been rate limited because DKIM authentication didn't pass": "dkim",
+    "550-5.7.26 This mail has been blocked because the sender is unauthenticated. Authentication "
+    "results: DKIM = did not pass SPF [a.test] with ip: [192.0.2.1] = did not pass": "dmarc",
+    "550 5.7.509 Access denied, sending domain a.test does not pass DMARC verification": "dmarc",
+    "550 5.7.515 Access denied, does not meet the required authentication level": "dmarc",
+    "554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org": "blocklist",
+    "550 5.7.606 Access denied, banned sending IP [192.0.2.1]": "blocklist",
+    "550 5.7.1 Unfortunately, messages weren't sent. part of their network is on our block list "
+    "(S3150)": "blocklist",
+    "450 4.1.8 <a@b.test>: Sender address rejected: Domain not found": "address",
+    "450 4.7.1 <a.test>: Helo command rejected: Host not found": "address",
+    "530 From/Sender name is not valid": "dkim",
+    "554 5.7.1 This message looks like spam": "dmarc",
+}
+
+CAUSES = {
+    "550 5.1.1 <a@b.test>: Recipient address rejected: User unknown": "does not know",
+    "550 No such mailbox": "does not know",
+    "452 4.2.2 The email account that you tried to reach is over quota": "full",
+    "450 4.2.1 Mailbox is busy, try again later": "busy",
+    "450 4.2.0 <a@b.test>: Recipient address rejected: Greylisted, see http://a.test": "first",
+    "552 5.3.4 Message size exceeds fixed limit": "larger",
+    "454 4.7.1 <a@b.test>: Relay access denied": "not the receiver's",
+    "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred": "limits",
+    "421 4.7.28 Gmail has detected an unusual rate of unsolicited mail": "limits",
+    "connect to mx.b.test[192.0.2.1]:25: Connection timed out": "no server",
+    "No SMTP servers were available for b.test": "no server",
+    "530 5.7.0 Must issue a STARTTLS command first": "TLS only",
+    "556 5.1.10 Recipient address has null MX": "domain of the recipient",
+    "535 5.7.8 Authentication failed": "credential",
+}
+
+
+@pytest.mark.parametrize(("reply", "family"), REPLIES.items())
+def test_a_refusal_names_the_dns_check_behind_it(reply: str, family: str) -> None:
+    meaning = meaning_of(reply)
+    assert meaning is not None
+    assert meaning.dns == family
+
+
+@pytest.mark.parametrize(("reply", "words"), CAUSES.items())
+def test_a_refusal_names_its_cause(reply: str, words: str) -> None:
+    meaning = meaning_of(reply)
+    assert meaning is not None
+    assert words in meaning.cause
+    assert meaning.remedy
+
+
+def test_what_nobody_can_explain_is_not_explained() -> None:
+    assert meaning_of("") is None
+    assert meaning_of("see the log") is None
+    assert meaning_of("250 2.0.0 ok, 5 recipients, 450 kB") is not meaning_of("550 5.7.25 no")
+
+
+def test_codes_are_found_wherever_they_stand() -> None:
+    assert codes("550-5.7.26 no") == ("550", "5.7.26")
+    assert codes("host mx.test said: 421 4.7.0 later") == ("421", "4.7.0")
+    assert codes("status 5.1.1") == ("", "5.1.1")
+
+
+def test_every_dns_check_that_a_rule_names_exists() -> None:
+    source = "".join(file.read_text() for file in CHECKS.glob("*.py"))
+    for family in {rule.meaning.dns for rule in RULES} - {""}:
+        assert re.search(rf'"{family}["."]', source), family
+
+
+@pytest.mark.parametrize(
+    ("line", "failure"),
+    [
+        ("smtplib.SMTPAuthenticationError: (535, b'5.7.8 Authentication failed')", "535"),
+        ("ConnectionRefusedError: [Errno 111] Connection refused", "connection refused"),
+        ("SMTPServerDisconnected: timed out", "timeout"),
+        ("SMTPServerDisconnected: Connection unexpectedly closed", "connection closed"),
+        ("Error: connect ECONNREFUSED 192.0.2.1:2525", "connection refused"),
+        ("ssl.SSLCertVerificationError: certificate verify failed: Hostname mismatch", "cert"),
+        ("SMTPSenderRefused: (530, b'From/Sender name is not valid')", "refused by Postal"),
+        ("mail sent to a@b.test in 535 ms", None),
+        ("nothing of the kind", None),
+    ],
+)
+def test_an_applications_log_is_understood(line: str, failure: str | None) -> None:
+    found = last_failure([line])
+    assert (found[0].value if found else None) == (
+        Failure.CERTIFICATE.value if failure == "cert" else failure
+    )
+
+
+EMPTY = Evidence(to="a@b.test")
+OPEN = Way("postal1", "192.0.2.1", 2525, "")
+SENT = Message(
+    "postal1", "Postal", "1/7", 100, "s@c.test", "Sent", (Attempt(110, "Sent", "250 2.0.0 ok"),)
+)
+
+
+def _log(*lines: str) -> tuple[Line, ...]:
+    return tuple(Line("", "log", text) for text in lines)
+
+
+def _with(reply: str, status: str, **changes: object) -> Evidence:
+    message = replace(SENT, status=status, attempts=(Attempt(110, status, reply),), **changes)  # type: ignore[arg-type]
+    return replace(EMPTY, messages=(message,))
+
+
+WALKS = {
+    "connection refused, the server is down": (
+        replace(
+            EMPTY,
+            application=_log("Connection refused"),
+            ways=(OPEN, replace(OPEN, error="refused")),
+        ),
+        "connection refused: Postal's SMTP server does not run",
+    ),
+    "connection refused, but the server is up": (
+        replace(EMPTY, application=_log("Connection refused"), ways=(OPEN,)),
+        "a host or port where nobody listens",
+    ),
+    "535": (
+        replace(EMPTY, refused_logins=_log("Authentication failure for 192.0.2.9"), ways=(OPEN,)),
+        "535:",
+    ),
+    "535 in the application's log": (
+        replace(EMPTY, application=_log("(535, b'no')"), ways=(OPEN,)),
+        "535:",
+    ),
+    "timeout, closed from here too": (
+        replace(EMPTY, ways=(replace(OPEN, error="timeout"),)),
+        "timeout: a firewall in front",
+    ),
+    "timeout, open from here": (
+        replace(EMPTY, application=_log("timed out"), ways=(OPEN,)),
+        "between the application and Postal",
+    ),
+    "sent somewhere else": (
+        replace(EMPTY, redirects=_log("EMAIL_REDIRECT_TO=ops@c.test"), application=_log("535")),
+        "all its mail to another address",
+    ),
+    "no trace": (replace(EMPTY, ways=(OPEN,)), "no trace"),
+    "the domain is not verified": (
+        replace(EMPTY, application=_log("(530, b'From/Sender name is not valid')"), ways=(OPEN,)),
+        "not a verified domain",
+    ),
+    "refused by the receiver": (_with("550 5.7.25 no PTR", "HardFail"), "reverse DNS"),
+    "deferred": (_with("450 4.2.1 Mailbox is busy", "SoftFail", queued=True), "busy"),
+    "suppressed": (
+        _with("Recipient (a@b.test) is on the suppression list (reason: x)", "Held"),
+        "does not send to this recipient",
+    ),
+    "development mode": (_with("Server is in development mode.", "Held"), "development mode"),
+    "held by hand": (_with("", "Held"), "Postal holds the message"),
+    "bounced later": (_with("250 ok", "Bounced"), "bounce later"),
+    "filtered": (replace(EMPTY, messages=(SENT,)), "the receiver took it"),
+    "a worker died": (
+        replace(
+            EMPTY,
+            messages=(
+                replace(SENT, status="Pending", attempts=(), queued=True, locked_seconds=4000),
+            ),
+        ),
+        "lock is stale",
+    ),
+    "no worker takes it": (
+        replace(
+            EMPTY,
+            messages=(replace(SENT, status="Pending", attempts=(), queued=True, due_seconds=600),),
+        ),
+        "no worker takes it",
+    ),
+    "on its way": (
+        replace(EMPTY, messages=(replace(SENT, status="Pending", attempts=(), queued=True),)),
+        "on its way",
+    ),
+    "an answer that nobody knows": (_with("see the log", "HardFail"), "not known here"),
+}
+
+
+@pytest.mark.parametrize(("evidence", "words"), WALKS.values(), ids=WALKS.keys())
+def test_the_walk_ends_at_the_cause(evidence: Evidence, words: str) -> None:
+    found = diagnose(evidence)
+    assert words in found.cause.cause
+    assert found.cause.remedy
+    assert found.cause.found == (words not in ("no trace", "on its way", "not known here"))
+
+
+def test_a_message_that_got_there_outweighs_old_errors() -> None:
+    evidence = replace(EMPTY, messages=(SENT,), application=_log("Connection refused"))
+    assert "the receiver took it" in diagnose(evidence).cause.cause
+
+
+def test_the_place_that_it_reached_last_decides() -> None:
+    handed_over = replace(SENT, program="Postfix", attempts=(Attempt(120, "SoftFail", "450 x"),))
+    found = diagnose(replace(EMPTY, messages=(handed_over, SENT)))
+    assert "Postfix on postal1" in found.steps[0].answer
+
+
+def test_postals_rows_are_read() -> None:
+    attempts = [{"at": 110.5, "status": "SoftFail", "output": "450\n x", "details": None}]
+    row = {"server": 1, "id": 7, "at": 100, "sender": None, "status": "SoftFail", "queued": 1}
+    row |= {"locked": None, "due": -300, "attempts": json.dumps(attempts)}
+    text = "\n".join(json.dumps(one) for one in (row, {"suppressed": "hard fail"}))
+    messages, suppressed = of_postal("postal1", text)
+    assert suppressed == ["hard fail"]
+    assert messages[0].attempts == (Attempt(110.5, "SoftFail", "450 x"),)
+    assert (messages[0].queued, messages[0].due_seconds) == (True, 0)
+
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+DEFERRED = (
+    "Dec 31 23:00:00 mx1 postfix/smtp[12]: 4ABC: to=<a@b.test>, relay=none, delay=1, "
+    "dsn=4.4.1, status=deferred (connect to mx.b.test[192.0.2.1]:25: Connection timed out)"
+)
+LATER = "2026-01-01T10:00:00.5+01:00 mx1 postfix/pipe[12]: 4ABC: to=<a@b.test>, status=sent (ok)"
+REFUSED = (
+    "Jan  1 10:00:00 mx1 postfix/smtpd[1]: NOQUEUE: reject: RCPT from x.test[192.0.2.1]: 550 5.1.1 "
+    "<a@b.test>: Recipient address rejected: User unknown; from=<s@c.test> to=<a@b.test> proto=SMTP"
+)
+
+
+def test_postfix_log_is_read_whatever_its_format() -> None:
+    refused, passed = of_postfix("mx1", [DEFERRED, LATER, REFUSED, "noise"], NOW)
+    assert [one.status for one in passed.attempts] == ["SoftFail", "Sent"]
+    assert passed.at == datetime(2025, 12, 31, 23, tzinfo=UTC).timestamp()
+    assert passed.last_at == datetime(2026, 1, 1, 9, 0, 0, 500000, tzinfo=UTC).timestamp()
+    assert (refused.sender, refused.status) == ("s@c.test", "HardFail")
+    assert refused.attempts[0].reply.startswith("550 5.1.1")
+
+
+def test_the_apis_log_is_read() -> None:
+    row = {"time": "2026-01-01T00:00:00+00:00", "event": "not accepted", "recipient": "a@b.test"}
+    row |= {"reason": "relay", "detail": "450 4.2.1 busy", "queue_id": "4ABC"}
+    (found,) = of_api("mx1", ["no json", json.dumps(row), '{"event": "started"}'])
+    assert (found.status, found.attempts[0].reply) == ("SoftFail", "relay 450 4.2.1 busy")
+
+
+def test_only_what_a_host_carries_is_asked(fleet_from: Write) -> None:
+    fleet = fleet_from()
+    asked = questions(fleet, fleet.hosts["postal1"], "a@b.test", None)
+    assert set(asked) == {"redirects", "applications", "postal", "logins"}
+
+
+def test_no_address_and_no_id_ends_its_quotes(fleet_from: Write) -> None:
+    settings = fleet_from().postal
+    for odd in ("o'brien@b.test", "a`b$c@d.test"):
+        shell = postal(settings, odd, "<'; DROP TABLE x; --@y>")
+        assert odd not in shell
+        assert "DROP" not in shell
+        assert odd.encode().hex() in shell
+    for odd in ("a^b+c.d@e.test", "a{1}|b@c.test"):
+        found = subprocess.run(
+            ["grep", "-E", "-e", _escaped(odd)],
+            input=f"x {odd} y",
+            text=True,
+            capture_output=True,
+            check=True,
+        )
+        assert found.stdout == f"x {odd} y\n", odd
+
+
+def test_a_wrong_address_is_told_before_any_host_is_asked() -> None:
+    result = CliRunner().invoke(main, ["diagnose", "inventories/none.py", "--to", "nobody"])
+    assert result.exit_code == 2
+    assert "name@example.com" in result.output
