@@ -13,6 +13,7 @@ from mailfleet.components import COMPONENTS
 from mailfleet.health import formats
 from mailfleet.health.probe import Level, Result
 from mailfleet.health.run import SHOWN, ask_fleet, exit_code
+from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import EVERY_HOST
 
@@ -53,6 +54,12 @@ def show(found: Sequence[Result]) -> None:
     default=Level.FULL.value,
     help="Ask everything; the default.",
 )
+@click.option(
+    "--mail",
+    "level",
+    flag_value=Level.MAIL.value,
+    help="Ask everything, and send a message through each way, to be awaited in health_mailbox.",
+)
 @click.option("--sudo", is_flag=True, help="Ask with sudo, like pyinfra's own --sudo.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @click.option(
@@ -83,7 +90,7 @@ def health(
         found = ask_fleet(COMPONENTS, inventory, roles or EVERY_HOST, sudo, Level(level))
         if junit:
             junit.write_text(formats.junit(f"Health of {inventory}", found), "utf-8")
-    except SettingsError as error:
+    except (SettingsError, SecretsError) as error:
         refuse(str(error), as_nagios)
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}", as_nagios)

@@ -17,10 +17,12 @@ class Status(StrEnum):
 
 
 class Level(StrEnum):
-    """`quick` takes a second or two; `full` also waits for other machines."""
+    """`quick` takes a second or two; `full` also waits for other machines; `mail` also sends
+    messages."""
 
     QUICK = "quick"
     FULL = "full"
+    MAIL = "mail"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pyinfra.api.host import Host as PyinfraHost
 
 from mailfleet.converge.ask import Asking, NoAnswer
 from mailfleet.converge.run import current_fleet
+from mailfleet.health.mail import ask_mail
 from mailfleet.health.probe import (
     Answer,
     Answers,
@@ -64,7 +65,7 @@ def probes_of(
         component.NAME: [
             probe
             for probe in component.probes(fleet, host)
-            if level is Level.FULL or probe.level is Level.QUICK
+            if level is not Level.QUICK or probe.level is Level.QUICK
         ]
         for component in components
         if host.has(*component.ROLES)
@@ -92,7 +93,8 @@ def ask_fleet(
     sudo: bool = False,
     level: Level = Level.FULL,
 ) -> list[Result]:
-    """Every probe on every host with one of the roles. Raises SettingsError."""
+    """Every probe on every host with one of the roles. Raises SettingsError, and SecretsError with
+    the level `mail`."""
     loaded = load_inventory(inventory)
     fleet = fleet_of(loaded, Sources(inventory))
     names = [host.name for host in fleet.hosts.values() if host.has(*roles)]
@@ -104,6 +106,7 @@ def ask_fleet(
         for probe in some
         if isinstance(probe, Outside)
     ]
+    mail = gevent.spawn(ask_mail, fleet) if level is Level.MAIL else None
     jobs = [gevent.spawn(from_here, *question) for question in outside]
     asking = Asking(
         loaded, names, partial(ask_host, probes), sudo=sudo, answer_seconds=ANSWER_SECONDS
@@ -116,12 +119,14 @@ def ask_fleet(
         for question, job in zip(outside, jobs, strict=True)
     }
     gevent.killall(jobs, block=False)
+    through = mail.get() if mail else []
     return [
         found
         for name in names
         for found in (
             *results_of(name, probes[name], answers[name]),
             *(it for (where, _, _), it in from_outside.items() if where == name),
+            *(it for it in through if it.host == name),
         )
     ]
 

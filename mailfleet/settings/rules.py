@@ -274,6 +274,26 @@ def _same_everywhere(fleet: Fleet) -> Iterator[Problem]:
                     )
 
 
+def _mail_probes(fleet: Fleet) -> Iterator[Problem]:
+    """What `mailfleet health --mail` needs goes together."""
+    for host in fleet.hosts.values():
+        settings = host.health
+        ways = {
+            "health_smtp_key": settings.smtp_key,
+            "health_api_key": settings.api_key,
+            "health_mail_alias": settings.mail_alias,
+        }
+        if settings.mailbox is None:
+            for key in (key for key, value in ways.items() if value):
+                yield problem_at(host, key, "needs health_mailbox, where the probe arrives")
+            continue
+        for key in ("imap_host", "imap_password", "mail_from"):
+            if getattr(settings, key) is None:
+                yield problem_at(host, f"health_{key}", "is required with health_mailbox")
+        if settings.mail_alias and not settings.smtp_key:
+            yield problem_at(host, "health_smtp_key", "is required with health_mail_alias")
+
+
 RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
     _one_database,
     _same_postal_settings,
@@ -288,5 +308,6 @@ RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
     _distinct_names,
     _same_everywhere,
     *mailserver_rules.RULES,
+    _mail_probes,
     *email_api_rules.RULES,
 )
