@@ -86,8 +86,9 @@ def _http_handler(sink: Sink) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")
             if self.path == "/v1/email/check":
-                status = 204
+                status = 204 if bearer == sink.psk else 401
             else:
                 headers = dict(self.headers.items())
                 handoff = Handoff(
@@ -96,7 +97,6 @@ def _http_handler(sink: Sink) -> type[BaseHTTPRequestHandler]:
                     headers,
                     body,
                 )
-                bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")
                 status = sink.take(handoff, bearer)
             self.send_response(status)
             self.send_header("Content-Length", "0")

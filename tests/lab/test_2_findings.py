@@ -153,6 +153,13 @@ ROUNDS: dict[str, list[Fault]] = {
             {("postal", "container", "postal/worker"): "docker compose logs worker"},
         ),
         Fault(
+            "printf 'services: {smtp: {environment: {BY_HAND: 1}}}\\n' >/root/by-hand.yaml; "
+            "cd /opt/postal; docker compose -f compose.yaml -f /root/by-hand.yaml up --detach "
+            "--no-deps smtp",
+            "rm /root/by-hand.yaml; docker compose --project-directory /opt/postal up --detach",
+            {("postal", "container", "postal/smtp"): "deploy again"},
+        ),
+        Fault(
             "cp -p /etc/docker/daemon.json /root/; sed -i 's/.live-restore.: true/"
             '"live-restore": false/\' /etc/docker/daemon.json; systemctl reload docker; '
             "until docker info --format '{{.LiveRestoreEnabled}}' | grep -q false; do sleep 0.2; "

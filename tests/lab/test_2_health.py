@@ -2,17 +2,28 @@
 own drift between runs."""
 
 import json
+import re
+import socket
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from tests.lab.console import Operator, Outcome
-from tests.lab.hosts import Machine
+from tests.lab.hosts import Machine, until
 
 _SQL = "docker exec -i mariadb mariadb --user=root postal -e"
+_ROOT_SQL = "docker exec -i mariadb mariadb --user=root -e"
+_HELD = "\\`postal-server-900\\`"
 _WORKER = "$(docker ps -aq -f name=postal-worker)"
 _SMTP = "$(docker ps -aq -f name=postal-smtp)"
+
+_SMTP_HEALTHY = (
+    f"until docker inspect --format '{{{{.State.Health.Status}}}}' {_SMTP} | grep -q ^healthy; "
+    "do sleep 0.5; done"
+)
 
 
 def _queued(message: int, locked: str, created: str) -> str:
@@ -34,8 +45,7 @@ class Fault:
 FAULTS = {
     "the SMTP server is stopped": Fault(
         f"docker stop {_SMTP}",
-        f"docker start {_SMTP}; until docker inspect --format '{{{{.State.Health.Status}}}}' "
-        f"{_SMTP} | grep -q ^healthy; do sleep 0.5; done",
+        f"docker start {_SMTP}; {_SMTP_HEALTHY}",
         {
             "postal: SMTP server": "fail",
             "postal: SMTP on port 25": "fail",
@@ -65,6 +75,49 @@ FAULTS = {
         "add rule inet blocked out oifname eth0 tcp dport 25 drop'",
         "nft delete table inet blocked",
         {"postal: outbound port 25": "fail"},
+    ),
+    "port 2525 is closed to the world": Fault(
+        "nft 'add table inet blocked; add chain inet blocked in "
+        "{ type filter hook prerouting priority -300; }; "
+        "add rule inet blocked in iifname eth0 tcp dport 2525 drop'",
+        "nft delete table inet blocked",
+        {
+            "postal: SMTP on port 2525 from here": "fail",
+            "postal: relay on port 2525 from here": "fail",
+        },
+    ),
+    "the disk is full": Fault(
+        # A small file system in front of /var/lib, with what is there mounted into it.
+        "mkdir /run/lib; mount --rbind /var/lib /run/lib; mount --make-rprivate /run/lib; "
+        "mount -t tmpfs -o size=256k none /var/lib; for one in /run/lib/*/; do "
+        "name=$(basename $one); mkdir /var/lib/$name; mount --rbind $one /var/lib/$name; done; "
+        "head -c 250k /dev/zero >/var/lib/full",
+        "umount -R -l /var/lib; umount -R -l /run/lib; rmdir /run/lib",
+        {"base: disk": "fail"},
+    ),
+    "the resolver is broken": Fault(
+        "cp /etc/resolv.conf /root/; "
+        "printf 'nameserver 192.0.2.1\\noptions timeout:1 attempts:1\\n' >/etc/resolv.conf",
+        "cat /root/resolv.conf >/etc/resolv.conf",
+        # By its name nothing outside can be reached.
+        {"base: resolver": "fail", "postal: outbound port 25": "fail"},
+    ),
+    "a message is held": Fault(
+        f'{_ROOT_SQL} "CREATE DATABASE {_HELD}; CREATE TABLE {_HELD}.messages (held INT); '
+        f'INSERT INTO {_HELD}.messages VALUES (1), (0)"',
+        f'{_ROOT_SQL} "DROP DATABASE {_HELD}"',
+        {"mariadb: held messages": "warn"},
+    ),
+    "the certificate of the SMTP server has expired": Fault(
+        "cd /opt/postal/config/tls; cp -p smtp.cert smtp.key /root/; "
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=by-hand "
+        "-addext subjectAltName=DNS:mx.postal.lab.test -not_before 20200101000000Z "
+        "-not_after 20200201000000Z -keyout /root/old.key -out /root/old.cert 2>/dev/null; "
+        f"cat /root/old.cert >smtp.cert; cat /root/old.key >smtp.key; docker restart {_SMTP}; "
+        f"{_SMTP_HEALTHY}",
+        "cd /opt/postal/config/tls; cat /root/smtp.cert >smtp.cert; cat /root/smtp.key >smtp.key; "
+        f"docker restart {_SMTP}; {_SMTP_HEALTHY}",
+        {"postal: STARTTLS": "fail"},
     ),
     "the web process is unreachable": Fault(
         "docker stop caddy",
@@ -140,6 +193,65 @@ def test_of_a_host_that_is_off_nothing_is_known(deployed: Operator, tmp_path: Pa
     assert outcome.code == 1
     assert of_host["postal2"] == {"fail", "unknown"}
     assert not of_host["postal1"] & {"fail", "unknown"}
+
+
+def test_a_host_that_hangs_keeps_no_other_waiting(deployed: Operator, postal2: Machine) -> None:
+    """Its kernel takes connections, and nobody ever says a word."""
+    postal2.run("true")
+    postal2.run("kill -STOP $(systemctl show -P MainPID ssh)")
+    try:
+        outcome = _health(deployed, "--role", "postal", "--role", "server", "--quick")
+    finally:
+        postal2.run("kill -CONT $(systemctl show -P MainPID ssh)")
+    hung = [one for one in outcome.data if one["host"] == "postal2"]
+    assert [one["probe"] for one in hung if one["status"] == "fail"] == ["login"]
+    assert {one["status"] for one in hung} == {"fail", "unknown"}
+    assert not [one for one in outcome.data if one not in hung and one["status"] == "fail"]
+    assert outcome.code == 1
+
+
+def test_other_tools_are_told_the_same(
+    deployed: Operator, postal1: Machine, tmp_path: Path
+) -> None:
+    file = tmp_path / "health.xml"
+    postal1.run(f"docker stop {_WORKER}")
+    try:
+        options = ("--role", "postal", "--quick", "--nagios", "--junit", str(file))
+        outcome = deployed.run("mailfleet", "health", deployed.inventory, *options)
+    finally:
+        postal1.run(FAULTS["no worker takes messages"].undo)
+    assert outcome.code == 2
+    (line,) = outcome.screen.splitlines()
+    assert "HEALTH CRITICAL - 1 of " in line
+    assert "postal1 postal: worker 9090" in line
+    assert "'postal1 base disk'=" in line
+    failures = ElementTree.parse(file).findall(".//testcase[failure]")
+    assert [one.get("name") for one in failures] == ["worker 9090"]
+
+
+def test_the_exporter_serves_what_was_found(deployed: Operator) -> None:
+    """One look at the fleet, asked for twice; then it is stopped."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    exporter = deployed.start("mailfleet", "exporter", deployed.inventory, "--port", str(port))
+    url = f"http://127.0.0.1:{port}/metrics"
+
+    def scraped() -> str:
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
+
+    try:
+        text = until(lambda: it if "mailfleet_probe_status" in (it := scraped()) else "", "metrics")
+        assert 'component="base",host="postal1",probe="disk"' in text
+        found = re.findall(r"mailfleet_health_timestamp_seconds (\S+)", text)
+        assert found == re.findall(r"mailfleet_health_timestamp_seconds (\S+)", scraped())
+    finally:
+        exporter.terminate()
+        exporter.communicate()
 
 
 def test_the_deploy_fails_while_something_is_wrong(deployed: Operator, postal1: Machine) -> None:

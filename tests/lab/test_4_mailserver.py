@@ -94,6 +94,20 @@ def test_the_mailserver_is_healthy(ingress: Operator) -> None:
     assert " fail " not in outcome.screen, outcome
 
 
+def test_a_wrong_key_is_named_and_nothing_else(ingress: Operator, sink: Sink) -> None:
+    sink.psk = "another"
+    outcome = ingress.run_json(
+        "mailfleet", "health", ingress.inventory, "--role", "mailserver", "--quick", "--json"
+    )
+    unwell = {
+        f"{one['component']}: {one['probe']}": one["finding"]
+        for one in outcome.data
+        if one["status"] == "fail"
+    }
+    assert unwell == {"mailserver: e-mail API": "answers 401"}
+    assert outcome.code == 2
+
+
 BODIES = {
     "8-bit": "Grüße aus Köln\r\n".encode() + bytes(range(128, 256)) + b"\r\n",
     "dots": b".\r\n..\r\n.text\r\n",

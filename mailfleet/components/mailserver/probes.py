@@ -83,6 +83,7 @@ def _serves(port: int, starttls: str) -> Probe:
         f'"$(openssl x509 -noout -fingerprint -sha256 -in {file})" ] || '
         f"{{ echo 'another certificate than {file} is served'; exit 1; }}; "
         f'echo "valid until $(openssl x509 -noout -enddate -in {file} | cut -d= -f2)"; '
+        f"openssl x509 -noout -checkend 0 -in {file} >/dev/null || exit 1; "
         f"openssl x509 -noout -checkend 604800 -in {file} >/dev/null || exit 2",
         "run `/opt/mailserver/bin/certificate install 60` and read what it says",
     )

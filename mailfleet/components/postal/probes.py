@@ -126,6 +126,7 @@ def _starttls(name: str, port: int, warn_seconds: int) -> Probe:
         'echo "certificate by $issuer, $(echo "$certificate" | openssl x509 -noout -enddate | '
         'sed s/notAfter=/until\\ /)"; '
         f'[ "$issuer" != {name} ] || {{ echo "a self-signed one stands in"; exit 2; }}; '
+        'echo "$certificate" | openssl x509 -noout -checkend 0 >/dev/null || exit 1; '
         f'echo "$certificate" | openssl x509 -noout -checkend {warn_seconds} >/dev/null || exit 2',
         "run `/opt/postal/bin/smtp-certificate install 60` and read what it says",
     )
