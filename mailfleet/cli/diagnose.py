@@ -89,6 +89,8 @@ def _lines(log: Path | None) -> list[str]:
 
 
 def _show(found: Diagnosis, dns: Sequence[Finding], dns_error: str) -> None:
+    for line in found.unanswered:
+        click.echo(f"mailfleet: not asked: {_plain(line)}", err=True)
     for step in found.steps:
         click.echo(f"{step.question:20} {_plain(step.answer)}")
     cause = found.cause

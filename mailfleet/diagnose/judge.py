@@ -41,20 +41,24 @@ class Diagnosis:
     to: str
     steps: tuple[Step, ...]
     cause: Cause
+    unanswered: tuple[str, ...] = ()
+    """Hosts that could not be asked, and why: they may know more."""
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Pure."""
     message = evidence.latest
     if message is None:
-        tried = Step("Was it sent?", "neither Postal nor the mailserver has seen it")
+        seen_by = "no host that answers" if evidence.unanswered else "neither Postal nor mailserver"
+        tried = Step("Was it sent?", f"{seen_by} has seen it")
         cause = next(it for it in (ask(evidence) for ask in _NOT_SEEN) if it)
-        return Diagnosis(evidence.to, (tried,), cause)
+        return Diagnosis(evidence.to, (tried,), cause, evidence.unanswered)
     steps = [
         Step("Was it sent?", f"yes: {_named(message)}"),
         Step("Was it delivered?", _state(message)),
     ]
-    return Diagnosis(evidence.to, tuple(steps), _of_message(evidence, message))
+    cause = _of_message(evidence, message)
+    return Diagnosis(evidence.to, tuple(steps), cause, evidence.unanswered)
 
 
 def _named(message: Message) -> str:
@@ -158,7 +162,7 @@ def _no_trace(evidence: Evidence) -> Cause:
     told = [f"the application's log: {one.text}" for one in evidence.application[-3:]]
     return Cause(
         "there is no trace of it: the application did not try, or sends through another server",
-        (*told, *_ways(evidence), *evidence.unanswered),
+        (*told, *_ways(evidence)),
         "see whether the job ran (its queue, its worker), and which SMTP server its settings name; "
         "give its log with --log",
         found=False,

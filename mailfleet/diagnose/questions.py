@@ -43,15 +43,15 @@ def questions(fleet: Fleet, host: Host, to: str, message_id: str | None) -> dict
 
 
 def _sql(text: str) -> str:
-    """A literal that needs no quotes, whatever is in it."""
-    return f"CONVERT(X'{text.encode().hex()}' USING utf8mb4)"
+    """A literal that needs no quotes, whatever is in it; it takes the collation of its column."""
+    return f"_utf8mb4 X'{text.encode().hex()}'"
 
 
 def postal(settings: PostalSettings, to: str, message_id: str | None) -> str:
     """Shell that prints a JSON object for each of the last messages to a recipient, and for each
     reason to send it none."""
     queue, prefix = f"`{settings.database_name}`.queued_messages", settings.database_prefix
-    where = f"m.rcpt_to = {_sql(to)} AND m.scope = 'outgoing'"
+    where = f"m.rcpt_to = {_sql(to)}"
     if message_id:
         where += f" AND m.message_id = {_sql(message_id.strip().strip('<>'))}"
     attempts = (

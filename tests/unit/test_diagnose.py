@@ -222,6 +222,12 @@ def test_the_walk_ends_at_the_cause(evidence: Evidence, words: str) -> None:
     assert found.cause.found == (words not in ("no trace", "on its way", "not known here"))
 
 
+def test_a_host_that_is_off_is_no_witness() -> None:
+    found = diagnose(replace(EMPTY, unanswered=("postal1: cannot log in",)))
+    assert found.steps[0].answer == "no host that answers has seen it"
+    assert found.unanswered == ("postal1: cannot log in",)
+
+
 def test_a_message_that_got_there_outweighs_old_errors() -> None:
     evidence = replace(EMPTY, messages=(SENT,), application=_log("Connection refused"))
     assert "the receiver took it" in diagnose(evidence).cause.cause
