@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
@@ -24,6 +24,7 @@ from mailfleet.health.probe import Result, Status
 from mailfleet.health.run import ask_fleet
 from mailfleet.health.sections import Section, Sections
 from mailfleet.report.host import HostStatus, questions, status_of
+from mailfleet.report.newer import newer_versions
 from mailfleet.settings.fleet import Fleet
 from mailfleet.settings.load import fleet_of, load_inventory
 from mailfleet.settings.origin import Sources
@@ -45,6 +46,8 @@ class FleetStatus:
     drift: Report
     dns: tuple[DnsFinding, ...]
     dns_error: str = ""
+    newer: Mapping[str, str] = field(default_factory=dict)
+    """Image -> a newer tag than its own."""
 
     @property
     def unwell(self) -> list[Result]:
@@ -113,8 +116,9 @@ def ask(inventory: str, servers: Sequence[Address] = (), sudo: bool = False) -> 
         dns, dns_error = tuple(live.findings), ""
     except NothingAnswers as error:
         dns, dns_error = (), str(error)
+    newer = newer_versions(fleet, {it.image for host in hosts for it in host.containers})
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return FleetStatus(inventory, at, hosts, health, differences, dns, dns_error)
+    return FleetStatus(inventory, at, hosts, health, differences, dns, dns_error, newer)
 
 
 def _ask_host(fleet: Fleet, host: PyinfraHost) -> Mapping[str, Section]:

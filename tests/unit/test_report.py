@@ -17,6 +17,7 @@ from mailfleet.health.queue import Summary
 from mailfleet.health.sections import Section, Sections
 from mailfleet.report.fleet import FleetStatus
 from mailfleet.report.host import questions, status_of
+from mailfleet.report.newer import Image, newest
 from tests.unit.conftest import Write
 
 POSTAL = (
@@ -159,6 +160,45 @@ def test_a_queue_is_one_line(unwell: FleetStatus) -> None:
     assert queues["Postal"].summary.reasons == (("450 <busy>", 1),)
     assert queues["Postfix"].summary is None
     assert unwell.waiting == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "image"),
+    [
+        ("caddy:2.10.2", Image("registry-1.docker.io", "library/caddy", "2.10.2")),
+        ("valkey/valkey:8.1", Image("registry-1.docker.io", "valkey/valkey", "8.1")),
+        (
+            "ghcr.io/postalserver/postal:3.3.7@sha256:0a",
+            Image("ghcr.io", "postalserver/postal", "3.3.7"),
+        ),
+        ("registry.test:5000/mariadb:11.8.3", Image("registry.test:5000", "mariadb", "11.8.3")),
+        ("registry.test:5000/mariadb", None),
+        ("sha256:0a", Image("registry-1.docker.io", "library/sha256", "0a")),
+    ],
+)
+def test_images_are_named_as_docker_names_them(text: str, image: Image | None) -> None:
+    assert Image.parse(text) == image
+
+
+@pytest.mark.parametrize(
+    ("tag", "tags", "wanted"),
+    [
+        ("3.3.7", ["3.3.6", "3.3.7", "3.3.10", "3.4", "latest", "3.3.11-rc1"], "3.3.10"),
+        ("3.3.7", ["3.3.6"], None),
+        ("11.8.3-noble", ["11.8.4", "11.8.5-noble"], "11.8.5-noble"),
+        ("2", ["3"], None),
+        ("latest", ["3.3.7"], None),
+    ],
+)
+def test_a_newer_version_is_one_of_the_same_shape(
+    tag: str, tags: list[str], wanted: str | None
+) -> None:
+    assert newest(tag, tags) == wanted
+
+
+def test_a_newer_version_shows_on_the_page(well: FleetStatus) -> None:
+    image = well.hosts[0].containers[0].image
+    assert "3.3.9 is out" in _Text(replace(well, newer={image: "3.3.9"}).page()).text
 
 
 def test_only_the_queues_that_a_host_has_are_asked(fleet_from: Write) -> None:
