@@ -53,6 +53,8 @@ class Way:
     port: int
     error: str
     """`refused`, `timeout`, another error's words, or empty when the server greets."""
+    listening: bool = True
+    """Whether the host itself says that someone listens there."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Evidence:
     """Lines of applications' logs on this recipient, or on failures of SMTP."""
     refused_logins: tuple[Line, ...] = ()
     ways: tuple[Way, ...] = ()
+    listening: frozenset[int] | None = None
+    """Ports of one host on which someone listens; None where it was not asked."""
     unanswered: tuple[str, ...] = ()
     """Hosts that could not be asked, and why."""
 
@@ -226,5 +230,12 @@ def of_host(host: str, sections: Mapping[str, Section]) -> Evidence:
         redirects=tuple(lines_of(host, sections.get("redirects"))),
         application=tuple(lines_of(host, sections.get("applications"))),
         refused_logins=tuple(lines_of(host, sections.get("logins"))),
+        listening=_ports(sections.get("listening")),
         unanswered=tuple(unanswered),
     )
+
+
+def _ports(section: Section | None) -> frozenset[int] | None:
+    if section is None or section.code:
+        return None
+    return frozenset(int(line) for line in section.lines if line.isdigit())

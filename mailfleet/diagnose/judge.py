@@ -124,9 +124,10 @@ def _failed_application(evidence: Evidence) -> Cause | None:
 def _closed_way(evidence: Evidence, told: Iterable[str] = ()) -> Cause | None:
     closed = [way for way in evidence.ways if way.error]
     shown = tuple(told) or tuple(_ways(evidence))
-    if any(way.error == "refused" for way in closed):
+    if any(way.error == "refused" or not way.listening for way in closed):
+        error = "connection refused" if any(it.error == "refused" for it in closed) else "timeout"
         return Cause(
-            "connection refused: Postal's SMTP server does not run or does not publish its port",
+            f"{error}: Postal's SMTP server does not run or does not publish its port",
             shown,
             "`mailfleet health` names what is down; deploy postal again, read `postal logs smtp`",
         )
@@ -193,6 +194,7 @@ def _logins(evidence: Evidence) -> list[str]:
 def _ways(evidence: Evidence) -> list[str]:
     return [
         f"{way.host}: {way.address} port {way.port} from here: {way.error or 'answers'}"
+        + ("" if way.listening else "; nobody listens there")
         for way in evidence.ways
     ]
 

@@ -29,6 +29,7 @@ def questions(fleet: Fleet, host: Host, to: str, message_id: str | None) -> dict
         found["postal"] = postal(fleet.postal, to, message_id)
     if host.has("postal_smtp"):
         found["logins"] = _refused_logins()
+        found["listening"] = "ss -Hltn | awk '{print $4}' | sed 's/.*://' | sort -u"
     if host.has("mailserver"):
         found["postfix"] = (
             "docker exec mailserver sh -c 'cat /var/log/mail/mail.log.1 /var/log/mail/mail.log' "

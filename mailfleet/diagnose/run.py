@@ -2,6 +2,7 @@
 
 import smtplib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import gevent
@@ -59,7 +60,8 @@ def _together(
     ways: Sequence[Way],
     log: Sequence[str],
 ) -> Evidence:
-    found = [one for one in answers.values() if isinstance(one, Evidence)]
+    answered = {name: one for name, one in answers.items() if isinstance(one, Evidence)}
+    found = list(answered.values())
     return Evidence(
         to=to,
         messages=tuple(it for one in found for it in one.messages),
@@ -70,7 +72,7 @@ def _together(
             *(Line("", "log", text) for text in log),
         ),
         refused_logins=tuple(it for one in found for it in one.refused_logins),
-        ways=tuple(ways),
+        ways=tuple(_with_its_host(way, answered.get(way.host)) for way in ways),
         unanswered=(
             *(it for one in found for it in one.unanswered),
             *(
@@ -80,6 +82,13 @@ def _together(
             ),
         ),
     )
+
+
+def _with_its_host(way: Way, evidence: Evidence | None) -> Way:
+    """A firewall can hide from here that nobody listens."""
+    if evidence is None or evidence.listening is None:
+        return way
+    return replace(way, listening=way.port in evidence.listening)
 
 
 def _way(host: Host, port: int) -> Way:

@@ -167,6 +167,10 @@ WALKS = {
         replace(EMPTY, ways=(replace(OPEN, error="timeout"),)),
         "timeout: a firewall in front",
     ),
+    "timeout, since nobody listens behind the firewall": (
+        replace(EMPTY, ways=(replace(OPEN, error="timeout", listening=False),)),
+        "timeout: Postal's SMTP server does not run",
+    ),
     "timeout, open from here": (
         replace(EMPTY, application=_log("timed out"), ways=(OPEN,)),
         "between the application and Postal",
@@ -281,7 +285,7 @@ def test_the_apis_log_is_read() -> None:
 def test_only_what_a_host_carries_is_asked(fleet_from: Write) -> None:
     fleet = fleet_from()
     asked = questions(fleet, fleet.hosts["postal1"], "a@b.test", None)
-    assert set(asked) == {"redirects", "applications", "postal", "logins"}
+    assert set(asked) == {"redirects", "applications", "postal", "logins", "listening"}
 
 
 def test_no_address_and_no_id_ends_its_quotes(fleet_from: Write) -> None:
