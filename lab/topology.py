@@ -62,7 +62,7 @@ def topology(subnet: IPv4Network, extra: int = 0, with_registry: bool = True) ->
             f"mx.{INTERNET}",
             subnet[5],
             image="internet1",
-            ports=(22, 25, ACME_PORT, ACME_MANAGEMENT_PORT),
+            ports=(22, 25, 993, ACME_PORT, ACME_MANAGEMENT_PORT),
             tls_names=(ACME_NAME, f"mx.{INTERNET}", "127.0.0.1"),
         ),
         Host("postal1", f"postal1.{DOMAIN}", subnet[11], ports=(22, 25, 80, 443), volumes=engine),

@@ -1,5 +1,6 @@
 """Ask several hosts at once without changing them; one that is off keeps no other waiting."""
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class Asking(Generic[Answer]):
 
     def answers(self) -> dict[str, Answer | NoAnswer]:
         """Host -> its answer, in the order of `hosts`. Raises what the question raises."""
+        # paramiko logs tracebacks of failed logins, which without a handler end up on the screen.
+        logging.getLogger("paramiko").addHandler(logging.NullHandler())
         # Reported host by host, so one that is off must not end the whole run.
         config = Config(FAIL_PERCENT=100, SUDO=self.sudo, CONNECT_TIMEOUT=self.connect_seconds)
         state = State(check_for_changes=False)

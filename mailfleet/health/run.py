@@ -119,7 +119,8 @@ def ask_fleet(
         for question, job in zip(outside, jobs, strict=True)
     }
     gevent.killall(jobs, block=False)
-    through = mail.get() if mail else []
+    # A greenlet that has finished is false.
+    through = [] if mail is None else mail.get()
     return [
         found
         for name in names
