@@ -27,6 +27,8 @@ def zones(fleet: Topology) -> dict[str, list[Record]]:
         (f"_dmarc.{DOMAIN}", "TXT", '"v=DMARC1; p=none"'),
         (mail, "A", mx1),
         (f"in.{DOMAIN}", "MX", f"10 mx1.{DOMAIN}."),
+        # Rewritten senders of what the e-mail API forwards.
+        (f"in.{DOMAIN}", "TXT", f'"v=spf1 a:mx1.{DOMAIN} -all"'),
         (f"mx1.{DOMAIN}", "TXT", '"v=spf1 a -all"'),
         # Postal manual, "DNS configuration".
         (postal, "A", postal1),

@@ -52,6 +52,7 @@ FIXED_POSTFIX = {
     "virtual_mailbox_domains": "the handoff owns it",
     "virtual_mailbox_maps": "the handoff owns it",
     "virtual_alias_maps": "the image owns it",
+    "smtpd_restriction_classes": "the addresses that take bounces own it",
     "smtpd_recipient_restrictions": "it keeps the host from being an open relay",
     "smtpd_relay_restrictions": "it keeps the host from being an open relay",
     "mynetworks": "whoever is in it may relay",

@@ -1,5 +1,6 @@
 """The mailserver from settings alone: what is refused, and what is rendered."""
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -177,6 +178,7 @@ ANSWERS = {
     "400": (75, "4.3.0 "),
     "401": (75, "4.3.0 "),
     "404": (75, "4.3.0 "),
+    "410": (67, "5.1.1 "),
     "413": (69, "5.3.4 "),
     "500": (75, "4.3.0 "),
     "503": (75, "4.3.0 "),
@@ -252,10 +254,38 @@ def test_no_address_makes_a_header_of_its_own(
 
 
 def test_local_names_are_closed_to_clients(mailserver: MakeFleet) -> None:
-    settings = mailserver('mailserver_handoff = "alias"\n').hosts["mx1"].mailserver
-    lines = maps.receive_access(settings).splitlines()
+    host = mailserver('mailserver_handoff = "alias"\n').hosts["mx1"]
+    lines = maps.receive_access(host.mailserver, host.email_api).splitlines()
     assert "mx1.example.com 550 5.1.1 No mailboxes here" in lines
     assert "curl_email@ 550 5.1.1 No mailbox of this name" in lines
+
+
+BOUNCES = {
+    "pipe": ("handoff/srs", "curl_email:"),
+    "lmtp": ("handoff/srs", "email_api:inet:email-api:2400"),
+    "alias": ("postfix-regexp.cf", "curl_email"),
+}
+
+
+@pytest.mark.parametrize("handoff", BOUNCES)
+def test_bounces_to_rewritten_senders_go_to_the_api(mailserver: MakeFleet, handoff: str) -> None:
+    name, target = BOUNCES[handoff]
+    more = f'mailserver_handoff = "{handoff}"\nemail_api_srs_domain = "in.example.com"\n'
+    found = wanted(mailserver(more))
+    (line,) = content(found, name).splitlines()[1:]
+    pattern, _, way = line.partition(" ")
+    assert way == target
+    rewritten = "SRS0=abcdefghij=q2=sender.test=an+author@in.example.com"
+    assert re.search(pattern.strip("/"), rewritten)
+    assert not re.search(pattern.strip("/"), f"{rewritten}.example.org")
+    assert "in.example.com rewritten_sender" in content(found, "postfix-receive-access.cf")
+    assert "rewritten_sender, bounces_only" in content(found, "postfix-main.cf")
+
+
+def test_another_host_s_rewritten_senders_are_no_recipients(mailserver: MakeFleet) -> None:
+    found = wanted(mailserver('email_api_srs_domain = "srs.example.com"\n'))
+    assert f"{CONFIG}/handoff/srs" not in {item.path for item in found.files}
+    assert "rewritten_sender" not in content(found, "postfix-main.cf")
 
 
 SECRETS = {

@@ -16,7 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from email_api import lmtp
-from email_api.errors import Loop, NoRecipient, NotAccepted, Unavailable, UnknownAlias
+from email_api.errors import Loop, NoRecipient, NotAccepted, NotIssued, Unavailable, UnknownAlias
 from email_api.handoff import Handoffs, Mail
 from email_api.journal import Journal
 from email_api.relay import Relay
@@ -28,7 +28,12 @@ logger = logging.getLogger("email_api")
 
 RETRY_SECONDS = 30
 _PRUNE_SECONDS = 3600
-_STATUS: dict[type[NotAccepted], int] = {NoRecipient: 400, UnknownAlias: 404, Loop: 508}
+_STATUS: dict[type[NotAccepted], int] = {
+    NoRecipient: 400,
+    UnknownAlias: 404,
+    NotIssued: 410,
+    Loop: 508,
+}
 
 
 class Reason(BaseModel):
@@ -187,7 +192,9 @@ def create_app(settings: Settings) -> FastAPI:
         responses={
             **_answers(_400="Neither envelope nor header names a recipient."),
             **_UNAUTHORIZED,
-            **_answers(_404="No such alias.", _413="The message is too large."),
+            **_answers(_404="No such alias."),
+            **_answers(_410="A bounce address that was never given out, or has expired."),
+            **_answers(_413="The message is too large."),
             **_answers(_508="The message has been here before."),
             **_UNAVAILABLE,
         },

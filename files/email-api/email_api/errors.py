@@ -19,6 +19,12 @@ class UnknownAlias(NotAccepted):
     reason = "unknown_alias"
 
 
+class NotIssued(NotAccepted):
+    """It looks like a rewritten sender of ours, but we never made it, or too long ago."""
+
+    reason = "not_issued"
+
+
 class Loop(NotAccepted):
     """The message has been here before."""
 

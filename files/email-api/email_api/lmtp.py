@@ -6,7 +6,7 @@ from typing import Any
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import Envelope, Session
 
-from email_api.errors import NotAccepted, UnknownAlias
+from email_api.errors import NotAccepted, NotIssued, UnknownAlias
 from email_api.handoff import Handoffs, Mail
 
 _TEMPORARY = "451 4.3.0"
@@ -63,6 +63,8 @@ class Handler:
             await self._handoffs.accept(mail)
         except UnknownAlias:
             return f"{self._unknown} unknown alias"
+        except NotIssued:
+            return "550 5.1.1 no such bounce address"
         except NotAccepted as refusal:
             return f"{_TEMPORARY} {refusal.reason}"
         return "250 2.0.0 accepted"

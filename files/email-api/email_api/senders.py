@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from urllib.parse import quote, unquote
 
+from email_api.errors import NotIssued
+
 VALID_DAYS = 21
 """Bounces come within the five days that servers keep on trying, and with a margin."""
 
@@ -59,7 +61,8 @@ class Srs:
         return f"SRS0={self._hash(self._secrets[0], rest)}={rest}@{self._domain}"
 
     def original(self, recipient: str) -> str | None:
-        """The sender that an address of ours stands for; None if it is not one of ours."""
+        """The sender that an address stands for; None if it does not look like one of ours. Raises
+        NotIssued if it only looks so."""
         local, _, domain = recipient.rpartition("@")
         found = _SRS.fullmatch(local)
         if domain.lower() != self._domain or not found:
@@ -69,10 +72,10 @@ class Srs:
         if not any(
             hmac.compare_digest(hashed, self._hash(secret, rest)) for secret in self._secrets
         ):
-            return None
+            raise NotIssued("the hash is not ours")
         day = _BASE32.index(stamp[0]) << 5 | _BASE32.index(stamp[1])
         if (self._today() - day) % 1024 > VALID_DAYS:
-            return None
+            raise NotIssued(f"older than {VALID_DAYS} days")
         return f"{unquote(found[4])}@{unquote(found[3])}"
 
     def _today(self) -> int:

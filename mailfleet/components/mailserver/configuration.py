@@ -19,8 +19,8 @@ TLS = f"{DIRECTORY}/tls"
 PROBE_LOGIN = f"{HANDOFF}/smtp-login.conf"
 
 _ENVIRONMENT = f"{DIRECTORY}/mailserver.env"
-_WATCHED = ("accounts.cf", "aliases.cf", "sasl-password.cf", "virtual.cf")
 _OPTIONAL = (
+    f"{CONFIG}/postfix-regexp.cf",
     f"{CONFIG}/postfix-sasl-password.cf",
     *(f"{CONFIG}/opendkim/{name}" for name in ("KeyTable", "SigningTable", "TrustedHosts")),
     f"{CONFIG}/opendkim/keys/mailfleet.private",
@@ -60,9 +60,9 @@ def image_files(fleet: Fleet, host: Host) -> ImageFiles:
     settings, api = host.mailserver, host.email_api
     at_creation = [
         _file(_ENVIRONMENT, _environment(settings)),
-        _file(f"{CONFIG}/postfix-main.cf", render("mailserver/postfix-main.cf", settings=settings)),
+        _file(f"{CONFIG}/postfix-main.cf", _main(settings, api)),
         File(f"{CONFIG}/postfix-master.cf", _master(settings).encode()),
-        File(f"{CONFIG}/postfix-receive-access.cf", maps.receive_access(settings).encode()),
+        File(f"{CONFIG}/postfix-receive-access.cf", maps.receive_access(settings, api).encode()),
         *(_dkim_at_creation(fleet, settings) if settings.dkim else ()),
     ]
     live = [
@@ -126,6 +126,11 @@ def _environment(settings: MailserverSettings) -> Rendered:
     return render("mailserver/mailserver.env", variables=list(variables.items()))
 
 
+def _main(settings: MailserverSettings, api: EmailApiSettings) -> Rendered:
+    domain = maps.srs_domain(settings, api)
+    return render("mailserver/postfix-main.cf", settings=settings, srs_domain=domain)
+
+
 def _master(settings: MailserverSettings) -> str:
     lines = [f"{name}={value}\n" for name, value in sorted(settings.postfix_master.items())]
     return "".join(["# Written by mailfleet.\n", *lines])
@@ -154,8 +159,11 @@ def _relay(fleet: Fleet, settings: MailserverSettings) -> Iterator[File]:
 
 
 def _handoff(fleet: Fleet, settings: MailserverSettings, api: EmailApiSettings) -> Iterator[File]:
+    yield File(f"{HANDOFF}/domains", maps.domains(settings).encode())
+    if bounces := maps.bounces(settings, api):
+        alias = settings.handoff == "alias"
+        yield File(f"{CONFIG}/postfix-regexp.cf" if alias else f"{HANDOFF}/srs", bounces.encode())
     if settings.handoff != "alias":
-        yield File(f"{HANDOFF}/domains", maps.domains(settings).encode())
         yield File(f"{HANDOFF}/recipients", maps.recipients(api).encode())
         yield File(f"{HANDOFF}/transport", maps.transport(settings, api).encode())
     if settings.handoff == "lmtp":

@@ -1,5 +1,7 @@
 """The maps of the handoff: who is a recipient, and which way mail to it goes."""
 
+import re
+
 from mailfleet.settings.email_api import EmailApiSettings
 from mailfleet.settings.mailserver import MailserverSettings
 
@@ -9,6 +11,8 @@ LOCAL_ALIAS = "curl_email"
 NEXT_HOPS = {"pipe": f"{LOCAL_ALIAS}:", "lmtp": "email_api:inet:email-api:2400"}
 
 _HEAD = "# Written by mailfleet.\n"
+_SRS = r"SRS0[=+-][a-z2-7]{10}=[a-z2-7]{2}=[^=@]+=[^@]*"
+"""Local part of a rewritten sender (files/email-api/email_api/senders.py)."""
 
 
 def _lines(lines: list[str]) -> str:
@@ -24,6 +28,21 @@ def domains(settings: MailserverSettings) -> str:
 def recipients(api: EmailApiSettings) -> str:
     """Virtual mailbox map, virtual(8): its values do not matter to whom they are handed over."""
     return _lines([f"{alias} api" for alias in sorted(api.aliases)])
+
+
+def srs_domain(settings: MailserverSettings, api: EmailApiSettings) -> str | None:
+    """The domain of rewritten senders, if this mailserver takes the bounces to them."""
+    return api.srs_domain if api.srs_domain in settings.domains else None
+
+
+def bounces(settings: MailserverSettings, api: EmailApiSettings) -> str | None:
+    """Rewritten senders and which way bounces to them go, pcre_table(5): transport and recipient
+    map in one, or for the local alias postfix-regexp.cf."""
+    domain = srs_domain(settings, api)
+    if domain is None:
+        return None
+    target = LOCAL_ALIAS if settings.handoff == "alias" else NEXT_HOPS[settings.handoff]
+    return _lines([f"/^{_SRS}@{re.escape(domain)}$/ {target}"])
 
 
 def transport(settings: MailserverSettings, api: EmailApiSettings) -> str:
@@ -59,12 +78,15 @@ def local_aliases(settings: MailserverSettings) -> str:
     return _lines(lines)
 
 
-def receive_access(settings: MailserverSettings) -> str:
-    """postfix-receive-access.cf, access(5): clients may write to no local name but the postmaster.
-    In particular the alias that hands mail over is no address of its own."""
+def receive_access(settings: MailserverSettings, api: EmailApiSettings) -> str:
+    """postfix-receive-access.cf, access(5): clients may write to no local name but the postmaster,
+    and to rewritten senders only what is a bounce. In particular the alias that hands mail over is
+    no address of its own."""
     host = settings.hostname
     lines = [f"{name}@{host} DUNNO" for name in ("postmaster", "abuse")]
     lines += [f"{name} 550 5.1.1 No mailboxes here" for name in (host, "localhost")]
     if settings.handoff == "alias":
         lines.append(f"{LOCAL_ALIAS}@ 550 5.1.1 No mailbox of this name")
+    if domain := srs_domain(settings, api):
+        lines.append(f"{domain} rewritten_sender")
     return _lines(lines)

@@ -9,6 +9,7 @@ handle() {
     if [[ $1 =~ (postfix-(accounts|virtual|aliases)|dovecot-(quotas|masters)).cf ]]; then make_accounts; fi
     if [[ $1 =~ postfix-(relaymap|sasl-password).cf ]]; then make_relay; fi
     if [[ $1 =~ postfix-virtual.cf ]]; then make_virtual; fi
+    if [[ $1 =~ postfix-regexp.cf ]]; then make_regexp; fi
     if [[ $1 =~ postfix-aliases.cf ]]; then make_aliases; fi
     age_main_cf
     postfix reload

@@ -35,6 +35,14 @@ make_virtual() {
     [ ! -f $CONFIG/postfix-virtual.cf ] || cp -f $CONFIG/postfix-virtual.cf /etc/postfix/virtual
 }
 
+make_regexp() {
+    : >/etc/postfix/regexp
+    [ -f $CONFIG/postfix-regexp.cf ] || return 0
+    cp -f $CONFIG/postfix-regexp.cf /etc/postfix/regexp
+    grep -q 'virtual_alias_maps.*pcre:/etc/postfix/regexp' /etc/postfix/main.cf ||
+        sed -i -E 's|^virtual_alias_maps(.*)|virtual_alias_maps\1 pcre:/etc/postfix/regexp|' /etc/postfix/main.cf
+}
+
 make_aliases() {
     echo "root: ${POSTMASTER_ADDRESS}" >/etc/aliases
     [ ! -f $CONFIG/postfix-aliases.cf ] || cat $CONFIG/postfix-aliases.cf >>/etc/aliases

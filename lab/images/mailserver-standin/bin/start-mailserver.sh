@@ -43,6 +43,7 @@ configure() {
     make_tls || panic "TLS is not set up"
     postconf "myhostname = $(hostname)" "mydomain = $(hostname | cut -d . -f 2-)"
     make_virtual
+    make_regexp
     make_aliases
     postconf "message_size_limit = ${POSTFIX_MESSAGE_SIZE_LIMIT:-10240000}"
     postconf "postscreen_greet_action = ${POSTSCREEN_ACTION:-enforce}" \
