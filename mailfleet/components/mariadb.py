@@ -14,6 +14,12 @@ from pyinfra.api.operation import operation
 
 from mailfleet.converge.bundle import Bundle, Check, Directory, File, Gate, Project
 from mailfleet.converge.compose import compose_checks
+from mailfleet.converge.database import (
+    ROOT_BY_SOCKET,
+    native_password_hash,
+    stored_password,
+    told_password,
+)
 from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here, fleet_here, forget, observe
 from mailfleet.converge.services import services
@@ -67,7 +73,6 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         network=DATABASE_NETWORK,
         publish=database_address(fleet) if database_is_published(fleet) else None,
     )
-    init = b"ALTER USER root@localhost IDENTIFIED VIA unix_socket;\n"
     image = f"{settings.image}:{settings.version}"
     return Bundle(
         NAME,
@@ -76,7 +81,11 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             Directory(f"{DIRECTORY}/conf.d", owned=True),
             Directory(f"{DIRECTORY}/init", owned=True),
         ),
-        files=(File(_COMPOSE, compose.content), File(_CONFIG, config.content), File(_INIT, init)),
+        files=(
+            File(_COMPOSE, compose.content),
+            File(_CONFIG, config.content),
+            File(_INIT, ROOT_BY_SOCKET),
+        ),
         checks=(
             _data_check(settings.version),
             *compose_checks(
@@ -105,13 +114,11 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
 
 
 def _facts(user: str, database: str, prefix: str) -> str:
-    """What the database server says of Postal's user and databases. The stored hash of the
-    password is compared, itself hashed: whoever has it can log in once he has listened to a login
-    (MariaDB manual, "mysql_native_password"). SHOW GRANTS tells it, so that part stays there."""
+    """What the database server says of Postal's user and databases. SHOW GRANTS tells the stored
+    hash of the password, too: that part stays there."""
     queries = (
         "SELECT CONCAT('version ', VERSION())",
-        "SELECT CONCAT('password ', SHA2(authentication_string, 256)) FROM mysql.user "
-        f"WHERE user = '{user}' AND host = '%'",
+        stored_password(user),
         f"SHOW GRANTS FOR '{user}'@'%'",
         "SELECT CONCAT('database ', schema_name) FROM information_schema.schemata "
         f"WHERE schema_name = '{database}' OR schema_name LIKE '{prefix}-server-%'",
@@ -121,12 +128,6 @@ def _facts(user: str, database: str, prefix: str) -> str:
     )
     statements = "".join(f"{query};\n" for query in queries)
     return f"{CLIENT} --raw --force 2>/dev/null <<'END' | sed 's/ IDENTIFIED .*//'\n{statements}END"
-
-
-def native_password_hash(password: Secret) -> str:
-    """As mysql_native_password stores it: `*` and the hex SHA-1 of the SHA-1."""
-    inner = hashlib.sha1(password.reveal().encode(), usedforsecurity=False).digest()
-    return "*" + hashlib.sha1(inner, usedforsecurity=False).hexdigest().upper()
 
 
 def grants(database: str, prefix: str) -> tuple[str, ...]:
@@ -187,8 +188,11 @@ def postal_user(
 
 def _user_is_right(lines: tuple[str, ...], stored: str, scopes: tuple[str, ...]) -> bool:
     granted = {line.split(" ON ")[1].split(" TO ")[0] for line in lines if " ON " in line}
-    expected = f"password {hashlib.sha256(stored.encode()).hexdigest()}"
-    return expected in lines and granted - {"*.*"} == set(scopes) and not _has_global_rights(lines)
+    return (
+        told_password(stored) in lines
+        and granted - {"*.*"} == set(scopes)
+        and not _has_global_rights(lines)
+    )
 
 
 def _has_global_rights(lines: tuple[str, ...]) -> bool:

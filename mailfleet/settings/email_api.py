@@ -121,7 +121,7 @@ class EmailApiSettings(ComponentSettings):
     )
     database_password: SecretRef = Field(
         default=secret("email_api/database_password", password(32)),
-        description="Password of the API in its database, for good.",
+        description="Password of the API in its database; the next deploy applies a rotated one.",
     )
     authority: SecretRef = Field(
         default=secret("email_api/authority", certificate_authority("mailfleet e-mail API")),

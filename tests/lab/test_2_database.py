@@ -11,8 +11,8 @@ from mailfleet.components.mariadb import (
     _user_is_right,
     _user_sql,
     grants,
-    native_password_hash,
 )
+from mailfleet.converge.database import native_password_hash
 from mailfleet.secrets import Secret
 from tests.lab.console import Operator
 from tests.lab.hosts import Machine, until

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from mailfleet.components.mariadb import native_password_hash
+from mailfleet.converge.database import native_password_hash
 from mailfleet.secrets import Secret
 from mailfleet.secrets.environment import variable
 from mailfleet.settings.load import load_fleet

@@ -79,6 +79,26 @@ def test_aliases_follow_the_settings(api: Operator, mx1: Machine, tmp_path: Path
     assert "HTTP Error 404" in refused.error
 
 
+def test_a_rotated_password_reaches_the_database(
+    api: Operator, mx1: Machine, tmp_path: Path
+) -> None:
+    """One that exists was made with the former password, and its image looks at it only once."""
+    other = """
+from mailfleet.secrets import generate, secret
+settings["email_api_database_password"] = secret(
+    "email_api/database_password_of_a_test", generate.password(32)
+)
+"""
+    changed = api.variant(tmp_path, other)
+    changed.run("mailfleet", "secrets", "init", changed.inventory).ok()
+    steps = {f"email_api | {step}" for step in ("files", "database password", "services")}
+    assert changed.dry(deploy=DEPLOY).ok().planned == {"mx1": steps}
+    for operator in (changed, api):
+        assert operator.deploy(deploy=DEPLOY).ok().changed == {"mx1": steps}
+        _post(mx1, "sales@in.lab.test")
+    assert api.dry(deploy=DEPLOY).ok().planned == {}
+
+
 def test_it_runs_without_rights(api: Operator, mx1: Machine) -> None:
     assert mx1.run("docker exec email-api id -u") == "10001"
     assert mx1.ask("docker exec email-api touch /srv/x").code != 0

@@ -4,9 +4,9 @@ import hashlib
 
 from mailfleet.components import access
 from mailfleet.components.access import _source_matches
-from mailfleet.components.mariadb import native_password_hash
 from mailfleet.components.postal.operations import orphaned_databases
 from mailfleet.converge.bundle import Bundle, Check, Directory, File, Project, Unit
+from mailfleet.converge.database import native_password_hash
 from mailfleet.converge.observe import Observation, Path, Wanted, parse
 from mailfleet.converge.plan import file_changes, stale_services
 from mailfleet.converge.services import steps_of

@@ -10,10 +10,10 @@ from pyinfra.api.exceptions import OperationError
 from mailfleet.components.mariadb import (
     bundle,
     grants,
-    native_password_hash,
     refuse_other_version,
     user_fingerprint,
 )
+from mailfleet.converge.database import native_password_hash
 from mailfleet.secrets import Secret
 from mailfleet.settings.errors import SettingsError
 from tests.unit.conftest import Write

@@ -8,8 +8,11 @@ from pyinfra.api.deploy import deploy as pyinfra_deploy
 
 from mailfleet.components.email_api.aliases import CLIENT, FACT, aliases
 from mailfleet.components.email_api.certificate import certificate
+from mailfleet.components.email_api.database import FACT as DATABASE
+from mailfleet.components.email_api.database import LOOK, database_password
 from mailfleet.converge.bundle import Bundle, Check, Directory, File, Gate, Project
 from mailfleet.converge.compose import compose_checks
+from mailfleet.converge.database import ROOT_BY_SOCKET
 from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here, fleet_here
 from mailfleet.converge.services import services
@@ -32,6 +35,7 @@ DATABASE_UID = 999
 """User `mysql` of the mariadb image, as which its entrypoint reads the password."""
 
 _COMPOSE = f"{DIRECTORY}/compose.yaml"
+_INIT = f"{DIRECTORY}/init"
 _SECRETS = f"{DIRECTORY}/secrets"
 _BUILD = f"{DIRECTORY}/build"
 _SOURCE = ROOT / "files/email-api"
@@ -62,10 +66,16 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         NAME,
         directories=(
             Directory(DIRECTORY),
+            Directory(_INIT, owned=True),
             Directory(_SECRETS, mode=0o750, gid=API_UID, owned=True),
             *(Directory(path, owned=True) for path in _directories(source)),
         ),
-        files=(File(_COMPOSE, compose.content), *secrets, *source),
+        files=(
+            File(_COMPOSE, compose.content),
+            File(f"{_INIT}/root-by-socket.sql", ROOT_BY_SOCKET),
+            *secrets,
+            *source,
+        ),
         checks=(
             *((_build_check(image),) if source else ()),
             # With the image there is nothing left to pull.
@@ -79,7 +89,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             gates=(Gate(_ASK.format(path="/health/live"), "the API does not answer"),),
             wait_seconds=240,
         ),
-        facts={FACT: f"{CLIENT} get </dev/null 2>/dev/null"},
+        facts={FACT: f"{CLIENT} get </dev/null 2>/dev/null", DATABASE: LOOK},
     )
 
 
@@ -166,7 +176,11 @@ def records(fleet: Fleet) -> list[Record]:
 def deploy() -> None:
     """Converge this component on the host at hand."""
     if wanted := bundle_here(NAME):
-        settings = fleet_here().hosts[context_host.name].email_api
+        fleet = fleet_here()
+        settings = fleet.hosts[context_host.name].email_api
+        password = fleet.value(settings.database_password)
         files(name="files", bundle=wanted)
+        # Before the API uses it.
+        database_password(name="database password", component=NAME, password=password)
         services(name="services", bundle=wanted)
         aliases(name="aliases", component=NAME, wanted=settings.aliases)

@@ -1,12 +1,12 @@
 """MariaDB's settings in force, and the rights of Postal's user, beyond what files say."""
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from mailfleet.components import mariadb
 from mailfleet.converge.bundle import Bundle
+from mailfleet.converge.database import native_password_hash, told_password
 from mailfleet.converge.observe import Observation
 from mailfleet.drift.finding import DEPLOY, Difference, Kind
 from mailfleet.drift.look import Look, container_runs
@@ -63,12 +63,12 @@ def rights(fleet: Fleet, seen: Observation) -> Iterator[Difference]:
     settings = fleet.postal
     lines = seen.facts.get(f"{mariadb.NAME}/server", ())
     user = f"{settings.database_user}@%"
-    stored = mariadb.native_password_hash(fleet.value(settings.database_password))
+    stored = native_password_hash(fleet.value(settings.database_password))
     passwords = [line for line in lines if line.startswith("password ")]
     if not passwords:
         yield Difference(Kind.GRANT, user, "a database user", "absent", DEPLOY)
         return
-    if passwords != [f"password {hashlib.sha256(stored.encode()).hexdigest()}"]:
+    if passwords != [told_password(stored)]:
         yield Difference(Kind.GRANT, user, "the described password", "another one", DEPLOY)
     granted = set(_granted(lines))
     wanted = {
