@@ -3,6 +3,7 @@
 import re
 import socketserver
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ class Relay:
     def reset(self) -> None:
         """As new."""
         self.behave: Callable[[str], str] = lambda _: "take"
+        self.answer_seconds = 0.0
+        """What each answer to the end of a message takes."""
         self.offered = 0
         self.taken: Counter[str] = Counter()
         """Number -> copies."""
@@ -73,6 +76,7 @@ class _Session(socketserver.StreamRequestHandler):
 
     def answer(self, relay: Relay, number: str) -> bool:
         """Whether a copy was taken. Raises ConnectionError to cut the connection."""
+        time.sleep(relay.answer_seconds)
         behaviour = relay.receive(number)
         if behaviour in ("late", "hang"):
             relay.release.wait(120)
