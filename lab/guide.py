@@ -26,6 +26,7 @@ What to type next
   .venv/bin/pyinfra inventories/lab.py deploys/postal.py           put it right
   .venv/bin/mailfleet health inventories/lab.py --role postal      how everything is
   .venv/bin/pyinfra inventories/lab.py deploys/site.py             every component on every host
+  .venv/bin/mailfleet lab mail                                     mail through mx1, and its way
   make down                                                        remove the lab
 """
 

@@ -84,26 +84,25 @@ def guide() -> None:
     click.echo(guide(read_lab()))
 
 
+@lab.command()
+def mail() -> None:
+    """Send a message from outside to an alias of mx1, and show how it came to the mailbox."""
+    from lab.mail import mail
+    from lab.state import read_lab
+
+    click.echo(mail(read_lab()))
+
+
 @lab.command(context_settings={"ignore_unknown_options": True})
 @click.argument("host")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def ssh(host: str, command: tuple[str, ...]) -> None:
     """Log in to HOST, or run COMMAND there."""
+    from lab.ssh import arguments
     from lab.state import LabError, read_lab
 
-    lab = read_lab()
-    if host not in lab.hosts:
-        raise LabError(f"no host {host} in the lab: there are {', '.join(lab.hosts)}")
-    target = lab.hosts[host]
-    arguments = ["ssh", "-F", "none", "-i", str(lab.key_file), "-p", str(target.ssh_port)]
-    for option in (
-        f"UserKnownHostsFile={lab.known_hosts_file}",
-        "StrictHostKeyChecking=yes",
-        "IdentitiesOnly=yes",
-    ):
-        arguments += ["-o", option]
-    arguments += [f"{target.ssh_user}@127.0.0.1", *command]
+    words = [*arguments(read_lab(), host), *command]
     try:
-        os.execvp("ssh", arguments)
+        os.execvp("ssh", words)
     except FileNotFoundError:
         raise LabError("ssh is missing: run `apt-get install openssh-client`") from None

@@ -129,3 +129,9 @@ def test_a_forged_bounce_does_not_stay_in_the_queue(
         smtp.sendmail("", [SRS], _message(mark).replace(b"\n", b"\r\n"))
     until(lambda: "victim" not in mx1.run("docker exec mailserver postqueue -j"), "no trace of it")
     assert not internet1.run(f"grep -lr {mark} ~inbox/Maildir || true")
+
+
+def test_the_lab_shows_the_way_of_a_message(handoff: str, operator: Operator) -> None:
+    shown = operator.run("mailfleet", "lab", "mail").ok().screen
+    assert "is at internet1 in /home/inbox/Maildir/new/" in shown
+    assert "X-Forwarded-To: inbox@internet.test" in shown
