@@ -75,7 +75,7 @@ def as_sent(message: bytes) -> bytes:
 
 
 def check(world: World, answer: httpx.Response, message: bytes) -> None:
-    assert answer.status_code in (202, 400, 404, 508), answer.text
+    assert answer.status_code in (202, 400, 404, 410, 508), answer.text
     if answer.status_code == 202:
         assert world.sink.received
         without_line = re.sub(rb"\AFrom [^\n]*\n", b"", message)
