@@ -28,8 +28,8 @@ class Relay:
         self.offered = 0
         self.taken: Counter[str] = Counter()
         """Number -> copies."""
-        self.unconfirmed: set[str] = set()
-        """Numbers with a copy after whose 250 nothing more came: the client may not know of it."""
+        self.unconfirmed: Counter[str] = Counter()
+        """Number -> copies after whose 250 nothing more came: the client may not know of them."""
         self.release = threading.Event()
 
     def receive(self, number: str) -> str:
@@ -42,7 +42,12 @@ class Relay:
         """A copy is here to stay."""
         with self.lock:
             self.taken[number] += 1
-            self.unconfirmed.add(number)
+            self.unconfirmed[number] += 1
+
+    def confirm(self, number: str) -> None:
+        """Whoever goes on has read the answer."""
+        with self.lock:
+            self.unconfirmed[number] -= 1
 
 
 class _Session(socketserver.StreamRequestHandler):
@@ -58,7 +63,7 @@ class _Session(socketserver.StreamRequestHandler):
             self.say("220 relay")
             while line := self.rfile.readline():
                 if latest is not None:
-                    relay.unconfirmed.discard(latest)
+                    relay.confirm(latest)
                     latest = None
                 verb = line[:4].upper()
                 if verb == b"QUIT":
