@@ -103,7 +103,7 @@ class Pipeline:
     def drain(self) -> None:
         """Until the queue is empty; what waits is tried again at once."""
         flush = "docker exec mailserver sh -c 'postqueue -f && postqueue -j'"
-        until(lambda: not self.mx1.run(flush), "an empty queue", 180)
+        until(lambda: not self.mx1.run(flush), "an empty queue", 120)
 
 
 @dataclass(frozen=True)

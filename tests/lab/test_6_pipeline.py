@@ -53,7 +53,7 @@ def _send(internet1: Machine, sender: str, recipient: str, message: bytes) -> No
 
 def _arrives(internet1: Machine, mark: str) -> bytes:
     look = f"grep -lr {mark} ~inbox/Maildir/new || true"
-    (file,) = until(internet1.run(look).splitlines, f"{mark} in the mailbox")
+    (file,) = until(lambda: internet1.run(look).splitlines(), f"{mark} in the mailbox")
     return base64.b64decode(internet1.run(f"base64 {file}"))
 
 
