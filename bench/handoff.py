@@ -110,13 +110,12 @@ def main() -> None:
                 changes += f'settings["mailserver_api_address"] = "{internet1.address}"\n'
             changed = operator.variant(Path(directory), changes)
             pipeline = Pipeline(changed, Path(directory), handoff, mx1, relay, 0)
-            pipeline.deploy("email_api", "mailserver")
+            pipeline.deploy("mailserver")
             rate, seconds = measure(pipeline, options.messages)
             print(f"| {name} | {rate:.0f} | {seconds:.3f} |", flush=True)
     for name in sinks:
         internet1.run(f"systemctl stop bench-{name}")
-    for component in ("email_api", "mailserver"):
-        operator.deploy("--limit", "mx1", deploy=f"deploys/{component}.py").ok()
+    operator.deploy("--limit", "mx1", deploy="deploys/mailserver.py").ok()
 
 
 if __name__ == "__main__":

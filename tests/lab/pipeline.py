@@ -50,12 +50,12 @@ class Pipeline:
     refusals: int = 0
     """How often a client was not served, and came again."""
 
-    def deploy(self, *components: str, changes: str = "") -> None:
+    def deploy(self, component: str, changes: str = "") -> None:
+        """The mailserver brings the API of its host along."""
         operator = self.operator.variant(self.directory, changes) if changes else self.operator
         if changes:
             operator.run("mailfleet", "secrets", "init", operator.inventory).ok()
-        for name in components:
-            operator.deploy("--limit", "mx1", deploy=f"deploys/{name}.py").ok()
+        operator.deploy("--limit", "mx1", deploy=f"deploys/{component}.py").ok()
 
     def copies(self) -> dict[str, int]:
         """Number -> copies at the relay, of the present load."""
@@ -197,12 +197,12 @@ def api_unreachable(pipeline: Pipeline) -> Iterator[None]:
 
 
 def wrong_key(pipeline: Pipeline) -> Iterator[None]:
-    """The mailserver gets another key than the API has."""
-    pipeline.deploy("mailserver", changes=_WRONG_KEY)
+    """The API gets another key than the mailserver has."""
+    pipeline.deploy("email_api", changes=_WRONG_KEY)
     yield
     _until_deferred(pipeline)
     yield
-    pipeline.deploy("mailserver")
+    pipeline.deploy("email_api")
 
 
 def database_down(pipeline: Pipeline) -> Iterator[None]:
@@ -350,5 +350,5 @@ def running(
     with relays.running(address, RELAY_PORT) as relay:
         changed = operator.variant(directory / "deployed", changes)
         pipeline = Pipeline(changed, directory / "changed", handoff, mx1, relay, outage_seconds)
-        pipeline.deploy("email_api", "mailserver")
+        pipeline.deploy("mailserver")
         yield pipeline
