@@ -2,7 +2,6 @@
 what a relay has taken without telling. bench/pipeline_faults.py does it with every handoff."""
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 
 import pytest
 
@@ -24,11 +23,10 @@ def pipeline(
     operator.deploy("--limit", "mx1", deploy="deploys/mailserver.py").ok()
 
 
-@pytest.mark.parametrize("name", FAULTS)
+# A full disk needs a file system of its own: bench/pipeline_faults.py has the time for it.
+@pytest.mark.parametrize("name", [name for name in FAULTS if name != "disk full"])
 def test_no_message_is_lost(pipeline: Pipeline, name: str) -> None:
-    disk = pipelines.small_disk(pipeline) if name == "disk full" else nullcontext()
-    with disk:
-        count = pipelines.under(FAULTS[name], pipeline, MESSAGES)
+    count = pipelines.under(FAULTS[name], pipeline, MESSAGES)
     print(f"{name}: {count}")
     assert count.lost == 0
     twice = {number for number, copies in pipeline.relay.taken.items() if copies > 1}
