@@ -21,7 +21,7 @@ class NotInTime(AssertionError):
     """What a test waited for did not come."""
 
 
-def until(look: Callable[[], Value | None], what: str, seconds: float = 60) -> Value:
+def until(look: Callable[[], Value | None], what: str, seconds: float = 180) -> Value:
     """The first true value of `look`. The deadline only ends a wait that would never end."""
     deadline = time.monotonic() + seconds
     pause = 0.1

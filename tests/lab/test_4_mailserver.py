@@ -76,7 +76,7 @@ def _queue(mx1: Machine) -> str:
     return mx1.run("docker exec mailserver postqueue -j")
 
 
-def _arrives(sink: Sink, mark: str, seconds: float = 60) -> bytes:
+def _arrives(sink: Sink, mark: str, seconds: float = 180) -> bytes:
     found = until(lambda: sink.of(mark.encode()), f"{mark} at the API", seconds)
     assert len(found) == 1
     return found[0].body
