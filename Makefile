@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-code test-lab test-email-api check lab down docs lock clean
+.PHONY: setup demo test test-code test-lab test-lab-postal1 test-lab-others test-email-api check lab down docs lock clean
 
 setup: .venv/ready
 
@@ -17,9 +17,14 @@ demo: .venv/ready
 test: .venv/ready .venv/test-tools $(BIN)/promtool check
 	$(MAKE) --jobs=2 test-lab test-code
 
-test-lab: .venv/test-tools $(BIN)/promtool
+test-lab: .venv/test-tools
 	$(BIN)/mailfleet lab up --install-engine
-	$(BIN)/pytest --durations=15 tests/accept tests/lab
+	$(BIN)/pytest --durations=10 tests/accept tests/lab/fleet
+	$(MAKE) --jobs=2 --keep-going test-lab-postal1 test-lab-others
+	$(BIN)/pytest tests/lab/test_journals.py
+
+test-lab-postal1 test-lab-others: test-lab-%:
+	$(BIN)/pytest --durations=10 tests/lab/$*
 
 test-code: .venv/test-tools test-email-api
 	$(BIN)/pytest -q tests/unit

@@ -61,7 +61,9 @@ def test_an_interrupted_run_is_finished_by_the_next(
     postal1.run(f": >{_LOCK}")
     process = renamed.start("pyinfra", "-y", renamed.inventory, "deploys/postal.py")
     # Ends when the step begins; the deadline is for a run that never comes there.
-    begun = postal1.ask(f"timeout 300 sh -c \"until grep -q '{step}' {_LOCK}; do sleep 0.02; done\"")
+    begun = postal1.ask(
+        f"timeout 300 sh -c \"until grep -q '{step}' {_LOCK}; do sleep 0.02; done\""
+    )
     if begun.code == 0:
         cut(postal1, process.pid)
     output, _ = process.communicate()

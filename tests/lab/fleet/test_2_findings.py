@@ -10,9 +10,9 @@ import pytest
 
 from mailfleet.drift.finding import REPORT
 from tests.lab.console import Operator, Outcome
+from tests.lab.fleet.test_2_drift import _SNAPSHOT
 from tests.lab.hosts import RULES_IN_FORCE, Machine
 from tests.lab.store import secret_values
-from tests.lab.test_2_drift import _SNAPSHOT
 
 DEPLOY = "deploys/postal.py"
 Key = tuple[str, str, str]

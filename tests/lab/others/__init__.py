@@ -1,0 +1,1 @@
+"""Tests that change other hosts than postal1."""

@@ -1,0 +1,1 @@
+"""Tests that change postal1 only."""
