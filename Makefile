@@ -1,6 +1,8 @@
 # Two commands for newcomers: `make demo` and `make test`. Both do all the set-up there is.
 PYTHON ?= python3
 BIN := .venv/bin
+# The one test in tests/accept that takes programs from the lab's hosts.
+ON_LAB := tests/accept/test_rendered_files.py
 
 .PHONY: setup demo test test-code test-lab test-lab-postal1 test-lab-others test-email-api check lab down docs lock clean
 
@@ -19,15 +21,15 @@ test: .venv/ready .venv/test-tools $(BIN)/promtool check
 
 test-lab: .venv/test-tools
 	$(BIN)/mailfleet lab up --install-engine
-	$(BIN)/pytest --durations=10 tests/accept tests/lab/fleet
+	$(BIN)/pytest --durations=10 $(ON_LAB) tests/lab/fleet
 	$(MAKE) --jobs=2 --keep-going test-lab-postal1 test-lab-others
 	$(BIN)/pytest tests/lab/test_journals.py
 
 test-lab-postal1 test-lab-others: test-lab-%:
 	$(BIN)/pytest --durations=10 tests/lab/$*
 
-test-code: .venv/test-tools test-email-api
-	$(BIN)/pytest -q tests/unit
+test-code: .venv/test-tools $(BIN)/promtool test-email-api
+	$(BIN)/pytest -q tests/unit $(filter-out $(ON_LAB),$(wildcard tests/accept/test_*.py))
 
 # The e-mail API is a package of its own, with its own dependencies, on a real MariaDB and Redis.
 test-email-api: files/email-api/.venv/ready
