@@ -86,13 +86,13 @@ def main() -> None:
     operator, mx1, internet1 = Operator(ROOT), Machine(lab, "mx1"), Machine(lab, "internet1")
     gateway = str(ipaddress.ip_network(f"{mx1.address}/24", strict=False)[1])
     sinks = {
-        "smtp": f"smtp-sink 0.0.0.0:{_SINK_PORT}",
-        "lmtp": f"smtp-sink -L 0.0.0.0:{_LMTP_PORT}",
+        "smtp": f"smtp-sink -u nobody 0.0.0.0:{_SINK_PORT}",
+        "lmtp": f"smtp-sink -u nobody -L 0.0.0.0:{_LMTP_PORT}",
     }
     for name, command in sinks.items():
         internet1.run(
             f"systemctl stop bench-{name} 2>/dev/null; "
-            f"systemd-run --quiet --unit bench-{name} /usr/sbin/{command} 1000"
+            f"systemd-run --quiet --collect --unit bench-{name} /usr/sbin/{command} 1000"
         )
     slow = relays.running(gateway, _SINK_PORT) if options.latency else nullcontext(Relay())
     print("| handoff | messages/s | seconds a message |\n|---|---:|---:|", flush=True)
