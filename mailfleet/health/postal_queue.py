@@ -61,7 +61,9 @@ def queue_probes(client: str, database: str, prefix: str) -> tuple[Probe, ...]:
             "scheduled tasks",
             _number(
                 client,
-                "SELECT COALESCE(MAX(TIMESTAMPDIFF(SECOND, next_run_after, UTC_TIMESTAMP())), 0) "
+                # Below zero: the next one is yet to come.
+                "SELECT GREATEST(COALESCE(MAX(TIMESTAMPDIFF(SECOND, next_run_after, "
+                "UTC_TIMESTAMP())), 0), 0) "
                 f"FROM {database}.scheduled_tasks",
                 "the latest one is $number s overdue",
             ),
