@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from mailfleet.cli.refuse import refuse
+from mailfleet.cli.results import end_as_nagios, junit_option, nagios_option
 from mailfleet.converge.run import Refused
 from mailfleet.drift.finding import REPORT, Finding, Report
 from mailfleet.drift.page import page
@@ -23,17 +24,8 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 @click.argument("deploys", nargs=-1, metavar="[DEPLOY]...")
 @click.option("--sudo", is_flag=True, help="Look with sudo, like pyinfra's own --sudo.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option(
-    "--nagios",
-    "as_nagios",
-    is_flag=True,
-    help="Print one line and exit as a Nagios plugin does: 0 ok, 1 warning, 2 critical, 3 unknown.",
-)
-@click.option(
-    "--junit",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the results as JUnit XML too.",
-)
+@nagios_option
+@junit_option
 @click.option(
     "--html",
     "html",
@@ -66,9 +58,7 @@ def drift(
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}", as_nagios)
     if as_nagios:
-        line, code = formats.nagios("DRIFT", report.results)
-        click.echo(line)
-        sys.exit(code)
+        end_as_nagios("DRIFT", report.results)
     if as_json:
         click.echo(REPORT.dump_json(report, indent=2).decode())
     else:

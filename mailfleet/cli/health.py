@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from mailfleet.cli.refuse import refuse
+from mailfleet.cli.results import end_as_nagios, junit_option, nagios_option
 from mailfleet.components import COMPONENTS
 from mailfleet.health import formats
 from mailfleet.health.probe import Level, Result
@@ -62,17 +63,8 @@ def show(found: Sequence[Result]) -> None:
 )
 @click.option("--sudo", is_flag=True, help="Ask with sudo, like pyinfra's own --sudo.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-@click.option(
-    "--nagios",
-    "as_nagios",
-    is_flag=True,
-    help="Print one line and exit as a Nagios plugin does: 0 ok, 1 warning, 2 critical, 3 unknown.",
-)
-@click.option(
-    "--junit",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the results as JUnit XML too.",
-)
+@nagios_option
+@junit_option
 def health(
     inventory: str,
     roles: tuple[str, ...],
@@ -95,9 +87,7 @@ def health(
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}", as_nagios)
     if as_nagios:
-        line, code = formats.nagios("HEALTH", found)
-        click.echo(line)
-        sys.exit(code)
+        end_as_nagios("HEALTH", found)
     if as_json:
         click.echo(json.dumps([asdict(result) for result in found], indent=2))
     else:

@@ -8,6 +8,8 @@ from enum import StrEnum
 from pyinfra.api.facts import FactBase
 from typing_extensions import override
 
+from mailfleet.health.side_by_side import side_by_side
+
 
 class Status(StrEnum):
     OK = "ok"
@@ -119,17 +121,7 @@ class Answers(FactBase[dict[str, Output]]):
 
     @override
     def command(self, commands: Mapping[str, str]) -> str:
-        lines = ["directory=$(mktemp -d)", "trap 'rm -rf $directory' EXIT"]
-        for number, command in enumerate(commands.values()):
-            # `timeout` needs a program, so the shell is one; quoting is the here-document's.
-            lines += [
-                f"cat >$directory/{number}.sh <<'END_OF_PROBE'",
-                command,
-                "END_OF_PROBE",
-                f"( timeout {_SECONDS} sh $directory/{number}.sh >$directory/{number}.out 2>&1 "
-                f"</dev/null; echo $? >$directory/{number}.status ) &",
-            ]
-        lines.append("wait")
+        lines = side_by_side(commands.values(), _SECONDS)
         for number, name in enumerate(commands):
             out = f"$directory/{number}.out"
             lines += [

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pyinfra.api.facts import FactBase
 from typing_extensions import override
 
+from mailfleet.health.side_by_side import side_by_side
+
 _SECONDS = 20
 _MOST_BYTES = 262_144
 
@@ -28,16 +30,7 @@ class Sections(FactBase[dict[str, Section]]):
 
     @override
     def command(self, commands: Mapping[str, str]) -> str:
-        lines = ["directory=$(mktemp -d)", "trap 'rm -rf $directory' EXIT"]
-        for number, command in enumerate(commands.values()):
-            lines += [
-                f"cat >$directory/{number}.sh <<'END_OF_QUESTION'",
-                command,
-                "END_OF_QUESTION",
-                f"( timeout {_SECONDS} sh $directory/{number}.sh >$directory/{number}.out 2>&1 "
-                f"</dev/null; echo $? >$directory/{number}.status ) &",
-            ]
-        lines.append("wait")
+        lines = side_by_side(commands.values(), _SECONDS)
         for number, name in enumerate(commands):
             lines.append(
                 f"printf '%s\\t%s\\t%s\\n' '{name}' \"$(cat $directory/{number}.status)\" "

@@ -1,0 +1,20 @@
+"""Several commands of a host at the same time."""
+
+from collections.abc import Iterable
+
+
+def side_by_side(commands: Iterable[str], seconds: int) -> list[str]:
+    """Lines of shell that run commands and wait for all. Of the command with number N they leave
+    output and errors in `$directory/N.out` and the exit status in `$directory/N.status`: 124 where
+    it took longer than `seconds` (timeout(1))."""
+    lines = ["directory=$(mktemp -d)", "trap 'rm -rf $directory' EXIT"]
+    for number, command in enumerate(commands):
+        # `timeout` needs a program, so the shell is one; quoting is the here-document's.
+        lines += [
+            f"cat >$directory/{number}.sh <<'END_OF_QUESTION'",
+            command,
+            "END_OF_QUESTION",
+            f"( timeout {seconds} sh $directory/{number}.sh >$directory/{number}.out 2>&1 "
+            f"</dev/null; echo $? >$directory/{number}.status ) &",
+        ]
+    return [*lines, "wait"]
