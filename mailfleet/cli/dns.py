@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from mailfleet.cli.dns_publish import publish
 from mailfleet.cli.dns_records import desired_or_exit, fleet_and_records_or_exit
 from mailfleet.cli.dns_steps import show_steps
+from mailfleet.cli.refuse import refuse
 from mailfleet.dns.bulk import bulk_findings
 from mailfleet.dns.domains import sts_policy
 from mailfleet.dns.finding import Finding
@@ -208,11 +209,9 @@ def check(
             if save:
                 Recording(live.answers).save(save)
     except (NothingAnswers, UnreadableRecording) as error:
-        click.echo(f"mailfleet: {error}", err=True)
-        sys.exit(1)
+        refuse(str(error))
     except OSError as error:
-        click.echo(f"mailfleet: {error.filename}: {error.strerror}", err=True)
-        sys.exit(1)
+        refuse(f"{error.filename}: {error.strerror}")
     if bulk:
         findings = [*findings, *bulk_findings(wanted, findings)]
     _show(findings, as_json)
@@ -233,8 +232,7 @@ def sts(inventory: str, domain: str) -> None:
     fleet, wanted = fleet_and_records_or_exit(inventory)
     if domain not in fleet.dns.mta_sts:
         known = ", ".join(fleet.dns.mta_sts) or "none"
-        click.echo(f"mailfleet: {domain} is not in dns_mta_sts, which has {known}", err=True)
-        sys.exit(1)
+        refuse(f"{domain} is not in dns_mta_sts, which has {known}")
     click.echo(sts_policy(fleet, wanted, domain).text, nl=False)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from mailfleet.cli.dns_records import fleet_and_records_or_exit
+from mailfleet.cli.refuse import refuse
 from mailfleet.components.records import signing_selectors
 from mailfleet.dns.dates import Dates, UnreadableDates
 from mailfleet.dns.record import Record
@@ -57,11 +58,9 @@ def show_steps(inventory: str) -> None:
         )
         dates.save(file)
     except (NothingAnswers, UnreadableDates) as error:
-        click.echo(f"mailfleet: {error}", err=True)
-        sys.exit(1)
+        refuse(str(error))
     except OSError as error:
-        click.echo(f"mailfleet: {error.filename}: {error.strerror}", err=True)
-        sys.exit(1)
+        refuse(f"{error.filename}: {error.strerror}")
     for step in found:
         click.echo(f"{click.style(step.state, _COLOURS[step.state])}  {step.subject}: {step.text}")
     if not found:

@@ -1,11 +1,11 @@
 """`mailfleet exporter`: health for Prometheus."""
 
-import sys
 import time
 
 import click
 from prometheus_client import CollectorRegistry, start_http_server
 
+from mailfleet.cli.refuse import refuse
 from mailfleet.components import COMPONENTS
 from mailfleet.health.exporter import HealthCollector
 from mailfleet.health.run import ask_fleet
@@ -43,8 +43,7 @@ def exporter(inventory: str, address: str, port: int, interval: int, sudo: bool)
     try:
         start_http_server(port, address, registry)
     except OSError as error:
-        click.echo(f"mailfleet: {address}:{port}: {error.strerror}", err=True)
-        sys.exit(1)
+        refuse(f"{address}:{port}: {error.strerror}")
     click.echo(f"http://{address}:{port}/metrics", err=True)
     while True:
         started = time.monotonic()
