@@ -9,6 +9,7 @@ from mailfleet.cli.refuse import refuse
 from mailfleet.components import COMPONENTS
 from mailfleet.health.exporter import HealthCollector
 from mailfleet.health.run import ask_fleet
+from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
 
 
@@ -50,6 +51,6 @@ def exporter(inventory: str, address: str, port: int, interval: int, sudo: bool)
         try:
             found = ask_fleet(COMPONENTS, inventory, sudo=sudo)
             collector.keep(found, time.monotonic() - started)
-        except SettingsError as error:
+        except (SettingsError, SecretsError) as error:
             click.echo(f"mailfleet: {error}", err=True)
         time.sleep(max(0.0, interval - (time.monotonic() - started)))
