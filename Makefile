@@ -12,7 +12,9 @@ demo: .venv/ready
 	$(BIN)/mailfleet lab up --install-engine
 	$(BIN)/mailfleet secrets init inventories/lab.py
 	$(BIN)/pyinfra -y inventories/lab.py deploys/postal.py
-	$(BIN)/mailfleet health inventories/lab.py --role postal
+	$(BIN)/pyinfra -y inventories/lab.py deploys/site.py
+	$(BIN)/mailfleet health inventories/lab.py
+	$(BIN)/mailfleet lab mail
 	$(BIN)/mailfleet lab guide
 
 # The hosts are waited for most of the time; what needs none runs meanwhile.

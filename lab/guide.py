@@ -1,11 +1,11 @@
-"""What stands where in a running lab with Postal on it, and what to type next."""
+"""What stands where in a running lab with everything deployed, and what to type next."""
 
 from lab.state import Lab
 
 _GUIDE = """
 What stands where
   postal1    {postal1}   Postal (web, SMTP, worker), MariaDB, Caddy
-  mx1        {mx1}   a server as Lightsail gives it; bare until deploys/mailserver.py
+  mx1        {mx1}   docker-mailserver, e-mail API, its database and Valkey; as Lightsail gives it
   postal2    {postal2}   an empty server
   ns1        {ns1}    authoritative DNS of lab.test and internet.test, and the resolver
   internet1  {internet1}    the rest of the world: receives mail, issues certificates (ACME)
@@ -20,14 +20,14 @@ Open Postal's page
   User admin@lab.test; its password: age -d -i .lab/identity.txt .lab/secrets.age
 
 What to type next
-  .venv/bin/pyinfra inventories/lab.py deploys/postal.py --dry     nothing is pending
-  .venv/bin/mailfleet lab ssh postal1                              change something by hand ...
-  .venv/bin/pyinfra inventories/lab.py deploys/postal.py --dry --diff      ... and see it named
-  .venv/bin/pyinfra inventories/lab.py deploys/postal.py           put it right
-  .venv/bin/mailfleet health inventories/lab.py --role postal      how everything is
-  .venv/bin/pyinfra inventories/lab.py deploys/site.py             every component on every host
-  .venv/bin/mailfleet lab mail                                     mail through mx1, and its way
-  make down                                                        remove the lab
+  .venv/bin/pyinfra inventories/lab.py deploys/site.py --dry     nothing is pending
+  .venv/bin/mailfleet lab ssh postal1                            change something by hand ...
+  .venv/bin/mailfleet drift inventories/lab.py                   ... and see it named
+  .venv/bin/pyinfra inventories/lab.py deploys/site.py           put it right
+  .venv/bin/mailfleet health inventories/lab.py                  how everything is
+  .venv/bin/mailfleet report inventories/lab.py -o report.html   all of it on one page
+  .venv/bin/mailfleet lab mail                                   mail through mx1, and its way
+  make down                                                      remove the lab
 """
 
 

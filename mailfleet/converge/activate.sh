@@ -58,11 +58,16 @@ remember() {
 # No service reads what changed: unless an earlier run was interrupted, there is nothing to wait for.
 nothing_follows() { [ -n "${interrupted:-}" ] || rm -rf "$state/pending/$component" "$state/previous/$component"; }
 
-# discard PATH...: remove files; a unit is stopped while systemd still knows how.
+# discard PATH...: remove files; a unit is stopped while systemd still knows how, and a rollback
+# starts it again.
 discard() {
     for path in "$@"; do
         case $path in
-            /etc/systemd/system/*) systemctl disable --quiet --now "${path##*/}" || true ;;
+            /etc/systemd/system/*)
+                unit=${path##*/}
+                ! systemctl is-enabled --quiet "$unit" || echo "$unit" >>"$previous/enabled"
+                systemctl disable --quiet --now "$unit" || true
+                ;;
         esac
     done
     rm -f -- "$@"

@@ -35,9 +35,17 @@ try() {
 # In the directory of a project whose gate failed: what its containers said last.
 last_lines() { docker compose logs --no-color --tail 8 >&2; return 1; }
 
+# A compose that was killed leaves new containers, never started, under the temporary name that the
+# next one gives again to the same container's successor.
+remove_half_made() {
+    docker ps --all --quiet --filter "label=com.docker.compose.project.working_dir=$1" \
+        --filter status=created --filter 'name=^/?[0-9a-f]{12}_' | xargs --no-run-if-empty docker rm >/dev/null
+}
+
 # up DIRECTORY SECONDS [--force-recreate]
 up() {
     cd "$1"
+    remove_half_made "$1"
     docker compose up ${3:-} --detach --quiet-pull --remove-orphans --wait --wait-timeout "$2" >"$state/up.log" 2>&1 && return 0
     say "the containers do not come up:"
     grep -v -E 'Creat|Start|Recreat|Running|Waiting|Pull|Healthy' "$state/up.log" | tail -n 5 >&2
@@ -72,6 +80,7 @@ restore() {
     done <"$previous/created"
     [ ! -e "$previous/files.tar" ] || tar -x -p --numeric-owner -P -f "$previous/files.tar"
     systemctl daemon-reload
+    [ ! -e "$previous/enabled" ] || xargs systemctl enable --quiet --now <"$previous/enabled"
 }
 
 # former_unit NAME restart|reload: as `unit`, unless it has gone with the files that brought it.

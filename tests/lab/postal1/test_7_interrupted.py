@@ -44,11 +44,19 @@ def _kill_script(machine: Machine, process: int) -> None:
     machine.run(f"kill -9 $({_HOLDERS})")
 
 
+def _kill_between_containers(machine: Machine, process: int) -> None:
+    """The same, while Compose has a new container beside the old one."""
+    half_made = "docker ps --all --format '{{.Names}}' | grep -qE '^[0-9a-f]{12}_'"
+    machine.run(f'timeout 120 sh -c "until {half_made}; do sleep 0.02; done"')
+    _kill_script(machine, process)
+
+
 CUTS = {
     "operator, files": ("files of postal", _kill_program),
     "operator, services": ("services of postal", _kill_program),
     "session, services": ("services of postal", _kill_session),
     "host, services": ("services of postal", _kill_script),
+    "host, containers": ("services of postal", _kill_between_containers),
 }
 
 
