@@ -1,9 +1,12 @@
 """Take the lab down: everything that carries its label, whatever state it was left in."""
 
 import shutil
+from contextlib import suppress
+from http import HTTPStatus
 
 import docker.errors
 from docker import DockerClient
+from docker.models.containers import Container
 
 from lab.engine import connect
 from lab.errors import LabError
@@ -33,11 +36,21 @@ def down(keep_images: bool = False, say: Say = print) -> None:
 def _remove_containers(client: DockerClient) -> int:
     containers = client.containers.list(all=True, filters=label_filter(), ignore_removed=True)
     for container in containers:
-        try:
-            container.remove(force=True, v=True)
-        except docker.errors.NotFound:
-            continue
+        with suppress(docker.errors.NotFound):
+            _remove_container(container)
     return len(containers)
+
+
+def _remove_container(container: Container) -> None:
+    try:
+        container.remove(force=True, v=True)
+    except docker.errors.NotFound:
+        raise
+    except docker.errors.APIError as error:
+        # The engine is at it already, as after a build that was killed.
+        if error.status_code != HTTPStatus.CONFLICT:
+            raise LabError(f"container {container.name} stays: {error.explanation}") from None
+        container.wait(condition="removed", timeout=60)
 
 
 def _remove_networks(client: DockerClient) -> int:
