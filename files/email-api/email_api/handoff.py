@@ -1,6 +1,6 @@
 """A message from Postfix: whose it is, and forwarded to each of that alias's mailboxes once.
 
-    claim      the handoff's lock in the database: two requests never send the same message
+    claim      the handoff's lock: two requests never send the same message
     look       which mailboxes have it already: database and journal
     send       to each of the others, on its own; as soon as the relay has answered 250:
     journal    in Redis, a fraction of a millisecond later
@@ -15,9 +15,10 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from email_api import metrics
 from email_api.errors import Loop, NoRecipient, NotAccepted, Unavailable, UnknownAlias
@@ -25,9 +26,11 @@ from email_api.journal import Journal
 from email_api.message import Header, forwarded, trace_lines, without_mbox_line
 from email_api.relay import Relay
 from email_api.senders import Senders
-from email_api.store import ADDRESS_LENGTH, Alias, Claim, Store
+from email_api.store import ADDRESS_LENGTH, Alias, Store
 
 logger = logging.getLogger("email_api")
+
+_CLAIM_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Handoffs:
         self._senders = senders
         self._server_name = server_name
         self._tasks: set[asyncio.Task[None]] = set()
+        # Each as long as somebody holds it or waits for it.
+        self._claims: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     async def accept(self, mail: Mail) -> None:
         """Returns when nothing more is to be done for this message. Goes on when the caller is
@@ -155,11 +160,11 @@ class Handoffs:
 
     async def _forward(self, mail: Mail, header: Header, route: _Route, sender: str) -> None:
         key = _key(mail, route)
-        async with self._store.claim(key) as claim:
+        async with self._claim(key):
             journalled = await self._journal.mailboxes(key)
-            relayed = await claim.relayed()
+            relayed = await self._store.relayed(key)
             for mailbox in journalled - relayed:
-                await claim.record(mailbox)
+                await self._store.record(key, mailbox)
             failure: Unavailable | None = None
             for mailbox in route.mailboxes:
                 if mailbox in relayed | journalled:
@@ -172,11 +177,25 @@ class Handoffs:
                     if error.reason == "relay":
                         break
                     continue
-                await self._remember(claim, key, mailbox)
+                await self._remember(key, mailbox)
             if failure:
                 raise failure
             if journalled or set(route.mailboxes) - relayed:
                 await self._forget(key)
+
+    @asynccontextmanager
+    async def _claim(self, key: bytes) -> AsyncIterator[None]:
+        """Nobody else works on this handoff meanwhile. There is one process: it has all of them."""
+        lock = self._claims.setdefault(key, asyncio.Lock())
+        try:
+            async with asyncio.timeout(_CLAIM_SECONDS):
+                await lock.acquire()
+        except TimeoutError:
+            raise Unavailable("in_flight", "another request works on this message") from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     async def _send(
         self, mail: Mail, header: Header, route: _Route, sender: str, mailbox: str
@@ -187,12 +206,12 @@ class Handoffs:
         await self._relay.send(rewritten, mailbox, forwarded(mail.message, trace))
         metrics.forwarded.inc()
 
-    async def _remember(self, claim: Claim, key: bytes, mailbox: str) -> None:
+    async def _remember(self, key: bytes, mailbox: str) -> None:
         try:
             await self._journal.add(key, mailbox)
         except Unavailable:
             logger.warning("journal does not answer, the database records all the same")
-        await claim.record(mailbox)
+        await self._store.record(key, mailbox)
 
     async def _forget(self, key: bytes) -> None:
         try:

@@ -5,10 +5,14 @@ process that is killed in between makes a duplicate. Redis alone may lose all of
 database has everything by then.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from email_api.errors import Unavailable
+from email_api.rounds import Rounds
 
 _SECONDS = 5
 KEEP_SECONDS = 7 * 86400
@@ -25,6 +29,9 @@ class Journal:
             decode_responses=True,
             encoding_errors="replace",
         )
+        self._questions = Rounds(self._mailboxes)
+        self._entries = Rounds(self._add)
+        self._recorded = Rounds(self._forget)
 
     async def close(self) -> None:
         await self._redis.aclose()
@@ -34,26 +41,43 @@ class Journal:
 
     async def mailboxes(self, key: bytes) -> set[str]:
         """Mailboxes of a handoff that were relayed and perhaps not recorded."""
-        try:
-            return {str(mailbox) for mailbox in await self._redis.smembers(_name(key))}
-        except (RedisError, OSError) as error:
-            raise Unavailable("redis", type(error).__name__) from error
+        return await self._questions.ask(key)
+
+    async def _mailboxes(self, keys: Sequence[bytes]) -> list[set[str]]:
+        with _told():
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.smembers(_name(key))
+                return [set(found) for found in await pipeline.execute()]
 
     async def add(self, key: bytes, mailbox: str) -> None:
-        try:
+        await self._entries.ask((key, mailbox))
+
+    async def _add(self, entries: Sequence[tuple[bytes, str]]) -> list[None]:
+        with _told():
             async with self._redis.pipeline(transaction=False) as pipeline:
-                pipeline.sadd(_name(key), mailbox)
-                pipeline.expire(_name(key), KEEP_SECONDS)
+                for key, mailbox in entries:
+                    pipeline.sadd(_name(key), mailbox)
+                    pipeline.expire(_name(key), KEEP_SECONDS)
                 await pipeline.execute()
-        except (RedisError, OSError) as error:
-            raise Unavailable("redis", type(error).__name__) from error
+        return [None] * len(entries)
 
     async def forget(self, key: bytes) -> None:
         """The database knows all of it."""
-        try:
-            await self._redis.delete(_name(key))
-        except (RedisError, OSError) as error:
-            raise Unavailable("redis", type(error).__name__) from error
+        await self._recorded.ask(key)
+
+    async def _forget(self, keys: Sequence[bytes]) -> list[None]:
+        with _told():
+            await self._redis.delete(*(_name(key) for key in keys))
+        return [None] * len(keys)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise Unavailable("redis", type(error).__name__) from error
 
 
 def _name(key: bytes) -> str:

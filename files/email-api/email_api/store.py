@@ -15,13 +15,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from email_api.errors import Unavailable
+from email_api.rounds import Rounds
 
 ADDRESS_LENGTH = 320
 KEEP_DAYS = 30
 """Longer than any queue keeps a message (Postfix: maximal_queue_lifetime, five days)."""
 
-CONNECTIONS = 64
-_LOCK_SECONDS = 5
+CONNECTIONS = 8
+"""Each round of questions or records has one for as long as it takes."""
+
+_CONNECT_SECONDS = 5
 _ANSWER_SECONDS = 20
 
 metadata = sa.MetaData()
@@ -43,6 +46,14 @@ relayed_table = sa.Table(
     sa.Column("relayed_at", sa.DateTime, nullable=False, index=True),
 )
 
+_FIND = sa.select(alias_table).where(
+    alias_table.c.address.in_(sa.bindparam("addresses", expanding=True)), alias_table.c.enabled
+)
+_RELAYED = sa.select(relayed_table.c.handoff, relayed_table.c.mailbox).where(
+    relayed_table.c.handoff.in_(sa.bindparam("handoffs", expanding=True))
+)
+_RECORD = insert(relayed_table).prefix_with("IGNORE")
+
 
 @dataclass(frozen=True)
 class Alias:
@@ -63,26 +74,6 @@ def utc_now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC).replace(tzinfo=None, microsecond=0)
 
 
-class Claim:
-    """One handoff, which nobody else works on as long as this exists."""
-
-    def __init__(self, connection: AsyncConnection, key: bytes) -> None:
-        self._connection = connection
-        self._key = key
-
-    async def relayed(self) -> set[str]:
-        """Mailboxes that need nothing any more."""
-        query = sa.select(relayed_table.c.mailbox).where(relayed_table.c.handoff == self._key)
-        async with _answer():
-            return set((await self._connection.execute(query)).scalars())
-
-    async def record(self, mailbox: str) -> None:
-        """Durable when it returns."""
-        row = {"handoff": self._key, "mailbox": mailbox, "relayed_at": utc_now()}
-        async with _answer():
-            await self._connection.execute(insert(relayed_table).values(row).prefix_with("IGNORE"))
-
-
 class Store:
     """Raises Unavailable whenever the database does not do its part."""
 
@@ -93,13 +84,16 @@ class Store:
             isolation_level="AUTOCOMMIT",
             pool_size=CONNECTIONS,
             max_overflow=0,
-            pool_timeout=_LOCK_SECONDS,
+            pool_timeout=_CONNECT_SECONDS,
             # No ping before each use: what a dead connection breaks is its first statement, before
             # anything is sent, and with it go all others of the pool.
             pool_recycle=1800,
             pool_reset_on_return=None,
-            connect_args={"connect_timeout": _LOCK_SECONDS, "charset": "utf8mb4"},
+            connect_args={"connect_timeout": _CONNECT_SECONDS, "charset": "utf8mb4"},
         )
+        self._finds = Rounds(self._find)
+        self._questions = Rounds(self._relayed)
+        self._records = Rounds(self._record)
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -115,15 +109,42 @@ class Store:
 
     async def find(self, addresses: Sequence[str]) -> dict[str, Alias]:
         """The enabled aliases among some addresses."""
-        found: dict[str, Alias] = {}
+        return await self._finds.ask(addresses)
+
+    async def _find(self, asked: Sequence[Sequence[str]]) -> list[dict[str, Alias]]:
+        wanted = list({address for addresses in asked for address in addresses})
+        known: dict[str, Alias] = {}
         async with self._connection() as connection, _answer():
-            for start in range(0, len(addresses), 1000):
-                query = sa.select(alias_table).where(
-                    alias_table.c.address.in_(addresses[start : start + 1000]),
-                    alias_table.c.enabled,
-                )
-                found |= {row.address: _alias(row) for row in await connection.execute(query)}
-        return found
+            for start in range(0, len(wanted), 1000):
+                some = {"addresses": wanted[start : start + 1000]}
+                rows = await connection.execute(_FIND, some)
+                known |= {row.address: _alias(row) for row in rows}
+        return [{name: known[name] for name in names if name in known} for names in asked]
+
+    async def relayed(self, handoff: bytes) -> set[str]:
+        """Mailboxes that need nothing any more."""
+        return await self._questions.ask(handoff)
+
+    async def _relayed(self, handoffs: Sequence[bytes]) -> list[set[str]]:
+        found: dict[bytes, set[str]] = {handoff: set() for handoff in handoffs}
+        async with self._connection() as connection, _answer():
+            for row in await connection.execute(_RELAYED, {"handoffs": list(found)}):
+                found[row.handoff].add(row.mailbox)
+        return [found[handoff] for handoff in handoffs]
+
+    async def record(self, handoff: bytes, mailbox: str) -> None:
+        """Durable when it returns."""
+        await self._records.ask((handoff, mailbox))
+
+    async def _record(self, relayed: Sequence[tuple[bytes, str]]) -> list[None]:
+        now = utc_now()
+        rows = [
+            {"handoff": handoff, "mailbox": mailbox, "relayed_at": now}
+            for handoff, mailbox in relayed
+        ]
+        async with self._connection() as connection, _answer():
+            await connection.execute(_RECORD, rows)
+        return [None] * len(rows)
 
     async def replace(self, aliases: Sequence[Alias]) -> None:
         """Make these the aliases, all at once."""
@@ -136,29 +157,6 @@ class Store:
             await connection.execute(sa.delete(alias_table))
             if rows:
                 await connection.execute(sa.insert(alias_table), rows)
-
-    @asynccontextmanager
-    async def claim(self, key: bytes) -> AsyncIterator[Claim]:
-        """The named lock lives as long as this connection: a process that is killed lets go."""
-        # MariaDB: at most 64 characters, and one name space for the whole server.
-        name = f"email-api {key.hex()[:40]}"
-        async with self._connection() as connection:
-            async with _answer():
-                held = await connection.scalar(sa.select(sa.func.get_lock(name, _LOCK_SECONDS)))
-            if held != 1:
-                raise Unavailable("in_flight", "another request works on this message")
-            try:
-                yield Claim(connection, key)
-            finally:
-                await self._release(connection, name)
-
-    async def _release(self, connection: AsyncConnection, name: str) -> None:
-        try:
-            async with _answer():
-                await connection.execute(sa.select(sa.func.release_lock(name)))
-        except (SQLAlchemyError, OSError, TimeoutError):
-            # Not back into the pool with the lock still held.
-            await connection.invalidate()
 
     async def prune(self) -> int:
         """Forget what was relayed long ago; returns the number of rows."""
