@@ -97,7 +97,8 @@ class EmailApiSettings(ComponentSettings):
     srs_domain: HostName | None = Field(
         default=None,
         description="Domain of rewritten envelope senders (SRS), whose SPF allows the relay. "
-        "Bounces to it come back to the API. This or email_api_forward_sender is required.",
+        "Bounces to it come back to the API if it is one of mailserver_domains. This or "
+        "email_api_forward_sender is required.",
     )
     srs_secret: SecretRef = Field(
         default=secret("email_api/srs_secret", random_hex(32)),

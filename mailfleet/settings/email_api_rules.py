@@ -43,6 +43,21 @@ def _sender(fleet: Fleet) -> Iterator[Problem]:
             )
 
 
+def _bounces_come_back(fleet: Fleet) -> Iterator[Problem]:
+    """Only our mailserver takes bounces to rewritten senders; one of another fleet is not known."""
+    mailservers = fleet.with_role("mailserver")
+    taken = {domain for host in mailservers for domain in host.mailserver.domains}
+    for host in fleet.with_role("email_api"):
+        domain = host.email_api.srs_domain
+        if mailservers and domain and domain not in taken:
+            yield problem_at(
+                host,
+                "email_api_srs_domain",
+                f"{domain} is not in mailserver_domains: bounces to rewritten senders would not "
+                "come back; add it there (its MX is the mailserver), or take one of those",
+            )
+
+
 def _loops(fleet: Fleet) -> Iterator[Problem]:
     for host in fleet.with_role("email_api"):
         aliases = host.email_api.aliases
@@ -51,4 +66,10 @@ def _loops(fleet: Fleet) -> Iterator[Problem]:
                 yield problem_at(host, "email_api_aliases", f"{alias} leads to itself")
 
 
-RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (_one_api, _relay, _sender, _loops)
+RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
+    _one_api,
+    _relay,
+    _sender,
+    _bounces_come_back,
+    _loops,
+)

@@ -110,6 +110,28 @@ def test_what_cannot_work_is_refused(fleet_from: Write, more: str, told: str) ->
         _api(fleet_from, more)
 
 
+MAILSERVER = """
+from mailfleet.secrets import secret
+mailserver_hostname = "mx1.example.com"
+mailserver_domains = ["in.example.com"]
+mailserver_postmaster = "sales@in.example.com"
+mailserver_accounts = {"app@example.com": secret("mailserver/app")}
+mailserver_tls = "given"
+email_api_aliases = {"sales@in.example.com": ["anna@example.net"]}
+"""
+BOTH = INVENTORY + "mailserver = [_host]\n"
+
+
+def test_a_domain_whose_bounces_would_not_come_back_is_refused(fleet_from: Write) -> None:
+    told = "email_api_srs_domain: example.com is not in mailserver_domains"
+    with pytest.raises(SettingsError, match=told):
+        _api(fleet_from, MAILSERVER, BOTH)
+
+
+def test_a_domain_of_the_mailserver_is_taken(fleet_from: Write) -> None:
+    _api(fleet_from, f'{MAILSERVER}email_api_srs_domain = "in.example.com"\n', BOTH)
+
+
 class TestAliasFile:
     def test_it_adds_to_the_settings(self, fleet_from: Write, tmp_path: Path) -> None:
         (tmp_path / "aliases.yaml").write_text(
