@@ -9,6 +9,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from mailfleet.secrets import SecretRef
+from mailfleet.settings.errors import Problem, SettingsError
+from mailfleet.settings.fleet import Fleet
+
 
 class UnusableKey(Exception):
     """A private key that cannot sign mail."""
@@ -25,6 +29,14 @@ def public_key(private_pem: str) -> str:
         raise UnusableKey("not an RSA key, the only kind that Postal signs with")
     der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(der).decode()
+
+
+def published_key(fleet: Fleet, reference: SecretRef) -> str:
+    """The public half of a secret, see public_key. Raises SettingsError and SecretsError."""
+    try:
+        return public_key(fleet.value(reference).reveal())
+    except UnusableKey as error:
+        raise SettingsError([Problem("secret store", reference.name, str(error))]) from None
 
 
 def postal_record(private_pem: str) -> str:

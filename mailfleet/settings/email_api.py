@@ -108,6 +108,16 @@ class EmailApiSettings(ComponentSettings):
         default=None, description="One envelope sender for all forwarded mail, in place of SRS."
     )
 
+    arc_key: SecretRef | None = Field(
+        default=None,
+        description="RSA key that seals forwarded mail (ARC, RFC 8617), such as "
+        '`secret("email_api/arc_key", generate.rsa_key(2048))`. Needs a mailserver that checks '
+        "senders: what it found is what is sealed.",
+    )
+    arc_selector: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")] = Field(
+        default="arc", description="Selector of its record, below the domain of the sender."
+    )
+
     psk: SecretRef = Field(
         default=secret("email_api/psk", random_hex(32)),
         description="Pre-shared key by which the mailserver proves itself to the API.",
@@ -148,3 +158,8 @@ class EmailApiSettings(ComponentSettings):
     def sender(self) -> str:
         """FORWARD_SENDER of the API."""
         return f"srs:{self.srs_domain}" if self.srs_domain else str(self.forward_sender)
+
+    @property
+    def sender_domain(self) -> str:
+        """Domain of the envelope sender of forwarded mail."""
+        return self.srs_domain or str(self.forward_sender).rpartition("@")[2]

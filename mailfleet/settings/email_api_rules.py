@@ -58,6 +58,26 @@ def _bounces_come_back(fleet: Fleet) -> Iterator[Problem]:
             )
 
 
+def _seal(fleet: Fleet) -> Iterator[Problem]:
+    """A mailserver that does not check passes on what a sender claims to have found."""
+    for host in fleet.with_role("email_api"):
+        if host.email_api.arc_key is None:
+            continue
+        mailservers = fleet.with_role("mailserver")
+        if len(mailservers) != 1:
+            yield problem_at(
+                host, "email_api_arc_key", "needs one mailserver, whose findings are sealed"
+            )
+        for one in mailservers:
+            if not (one.mailserver.rspamd or one.mailserver.sender_checks):
+                yield problem_at(
+                    host,
+                    "email_api_arc_key",
+                    f"{one.name} checks no senders, so there is nothing to seal: set "
+                    "mailserver_rspamd or mailserver_sender_checks",
+                )
+
+
 def _loops(fleet: Fleet) -> Iterator[Problem]:
     for host in fleet.with_role("email_api"):
         aliases = host.email_api.aliases
@@ -71,5 +91,6 @@ RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
     _relay,
     _sender,
     _bounces_come_back,
+    _seal,
     _loops,
 )

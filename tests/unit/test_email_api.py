@@ -10,12 +10,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailfleet.cli import main
-from mailfleet.components.email_api import bundle
+from mailfleet.components.email_api import bundle, records
 from mailfleet.components.email_api.aliases import digest
 from mailfleet.components.email_api.certificate import certificate
 from mailfleet.secrets import Secret
-from mailfleet.secrets.generate import certificate_authority, ec_key
+from mailfleet.secrets.generate import certificate_authority, ec_key, rsa_key
 from mailfleet.settings.errors import SettingsError
+from mailfleet.settings.fleet import Fleet
 from tests.unit.conftest import Write
 
 ROOT = Path(__file__).parents[2]
@@ -130,6 +131,35 @@ def test_a_domain_whose_bounces_would_not_come_back_is_refused(fleet_from: Write
 
 def test_a_domain_of_the_mailserver_is_taken(fleet_from: Write) -> None:
     _api(fleet_from, f'{MAILSERVER}email_api_srs_domain = "in.example.com"\n', BOTH)
+
+
+SEALED = (
+    MAILSERVER
+    + """
+from mailfleet.secrets.generate import rsa_key
+email_api_srs_domain = "in.example.com"
+email_api_arc_key = secret("email_api/arc_key", rsa_key(2048))
+"""
+)
+
+
+def test_a_seal_without_checks_is_refused(fleet_from: Write) -> None:
+    with pytest.raises(SettingsError, match="email_api_arc_key: mx1 checks no senders"):
+        _api(fleet_from, SEALED, BOTH)
+
+
+def test_a_seal_has_its_key_and_its_record(fleet_from: Write) -> None:
+    fleet = _api(fleet_from, f"{SEALED}mailserver_rspamd = True\n", BOTH)
+    compose = _compose(fleet)
+    assert "ARC_DOMAIN: in.example.com" in compose
+    assert "ARC_AUTHSERV_ID: mx1.example.com" in compose
+    assert bundle(fleet, fleet.hosts["mx1"]).file("/opt/email-api/secrets/arc_key").secret
+    with pytest.MonkeyPatch.context() as patched:
+        key = Secret(rsa_key()())
+        patched.setattr(Fleet, "value", lambda *_: key)
+        (record,) = records(fleet)
+    assert record.name == "arc._domainkey.in.example.com"
+    assert record.values[0].startswith("v=DKIM1; h=sha256; k=rsa; p=MII")
 
 
 class TestAliasFile:

@@ -16,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from email_api import lmtp
+from email_api.arc import Seal
 from email_api.errors import Loop, NoRecipient, NotAccepted, NotIssued, Unavailable, UnknownAlias
 from email_api.handoff import Handoffs, Mail
 from email_api.journal import Journal
@@ -116,7 +117,9 @@ def service_of(settings: Settings) -> Service:
     store, journal = Store(settings.database_url), Journal(settings.redis_url)
     relay = Relay(settings.relay, settings.server_name)
     sender = senders(settings.forward_sender, settings.srs_secrets)
-    handoffs = Handoffs(store, journal, relay, sender, settings.server_name)
+    arc = settings.arc
+    seal = Seal(arc.key, arc.domain, arc.selector, arc.authserv_id) if arc else None
+    handoffs = Handoffs(store, journal, relay, sender, settings.server_name, seal)
     return Service(settings, store, journal, relay, handoffs)
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from email_api import metrics
+from email_api.arc import Seal
 from email_api.errors import Loop, NoRecipient, NotAccepted, Unavailable, UnknownAlias
 from email_api.journal import Journal
 from email_api.message import Header, forwarded, trace_lines, without_mbox_line
@@ -61,13 +62,20 @@ class Handoffs:
     """Raises NotAccepted for whatever the sender has to keep."""
 
     def __init__(
-        self, store: Store, journal: Journal, relay: Relay, senders: Senders, server_name: str
+        self,
+        store: Store,
+        journal: Journal,
+        relay: Relay,
+        senders: Senders,
+        server_name: str,
+        seal: Seal | None,
     ) -> None:
         self._store = store
         self._journal = journal
         self._relay = relay
         self._senders = senders
         self._server_name = server_name
+        self._seal = seal
         self._tasks: set[asyncio.Task[None]] = set()
         # Each as long as somebody holds it or waits for it.
         self._claims: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
@@ -165,12 +173,12 @@ class Handoffs:
             relayed = await self._store.relayed(key)
             for mailbox in journalled - relayed:
                 await self._store.record(key, mailbox)
+            missing = [one for one in route.mailboxes if one not in relayed | journalled]
+            seal = await self._seal.fields(mail.message) if self._seal and missing else b""
             failure: Unavailable | None = None
-            for mailbox in route.mailboxes:
-                if mailbox in relayed | journalled:
-                    continue
+            for mailbox in missing:
                 try:
-                    await self._send(mail, header, route, sender, mailbox)
+                    await self._send(mail, header, route, sender, mailbox, seal)
                 except Unavailable as error:
                     metrics.failed.labels(error.reason).inc()
                     failure = failure or error
@@ -198,12 +206,18 @@ class Handoffs:
             lock.release()
 
     async def _send(
-        self, mail: Mail, header: Header, route: _Route, sender: str, mailbox: str
+        self,
+        mail: Mail,
+        header: Header,
+        route: _Route,
+        sender: str,
+        mailbox: str,
+        seal: bytes,
     ) -> None:
         queue_id = mail.queue_id or header.queue_id
         trace = trace_lines(self._server_name, mail.protocol, queue_id, route.alias, mailbox)
         rewritten = self._senders.rewrite(sender)
-        await self._relay.send(rewritten, mailbox, forwarded(mail.message, trace))
+        await self._relay.send(rewritten, mailbox, forwarded(mail.message, trace + seal))
         metrics.forwarded.inc()
 
     async def _remember(self, key: bytes, mailbox: str) -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
+from email_api.arc import check_key
+
 Encryption = Literal["starttls", "tls", "none", "offered"]
 _BY_PORT: dict[int, Encryption] = {25: "offered", 465: "tls"}
 
@@ -29,6 +31,17 @@ class RelaySettings:
 
 
 @dataclass(frozen=True)
+class ArcSettings:
+    """What forwarded mail is sealed with."""
+
+    key: bytes = field(repr=False)
+    domain: str
+    selector: str
+    authserv_id: str
+    """Of the mailserver, in the Authentication-Results that it writes."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything the process needs to know."""
 
@@ -42,6 +55,7 @@ class Settings:
     """An address, or `srs:DOMAIN`."""
     srs_secrets: tuple[str, ...] = field(repr=False)
     """The first one signs, all of them are accepted."""
+    arc: ArcSettings | None
     unknown_alias: Literal["defer", "bounce"]
     max_message_bytes: int
     server_name: str
@@ -72,6 +86,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         relay=_relay(read),
         forward_sender=sender,
         srs_secrets=secrets,
+        arc=_arc(read),
         unknown_alias=cast(
             Literal["defer", "bounce"], read.choice("UNKNOWN_ALIAS", ("defer", "bounce"))
         ),
@@ -97,6 +112,22 @@ def _relay(read: "_Reader") -> RelaySettings:
         password=read.secrets("SMTP_CLIENT_PASSWORD_FILE")[0] if user else None,
         ca_file=read.get("SMTP_CLIENT_CA_FILE"),
         answer_seconds=read.number("SMTP_CLIENT_ANSWER_SECONDS", 300),
+    )
+
+
+def _arc(read: "_Reader") -> ArcSettings | None:
+    if read.get("ARC_KEY_FILE") is None:
+        return None
+    key = "\n".join(read.secrets("ARC_KEY_FILE")).encode()
+    try:
+        check_key(key)
+    except ValueError as error:
+        raise SettingsError(f"ARC_KEY_FILE: {error}") from None
+    return ArcSettings(
+        key=key,
+        domain=read.text("ARC_DOMAIN"),
+        selector=read.text("ARC_SELECTOR"),
+        authserv_id=read.text("ARC_AUTHSERV_ID"),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.servers import ADMIN_TOKEN, PSK, Api, MariaDB, Redis
+from tests.servers import ADMIN_TOKEN, PSK, RSA_KEY, Api, MariaDB, Redis
 from tests.sink import Sink
 
 ALIASES = [
@@ -57,6 +57,7 @@ def _world() -> Iterator[World]:
         # Short: a socket's path has at most 107 bytes.
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="email-api-")))
         world = World(directory)
+        world.api.seal_with(RSA_KEY)
         for process in (world.mariadb, world.redis, world.api):
             stack.callback(process.stop)
         world.mariadb.initialise()

@@ -144,6 +144,9 @@ class Redis(Process):
             assert connection.recv(100).startswith(b"+OK")
 
 
+RSA_KEY = subprocess.run(
+    ["openssl", "genrsa", "-traditional", "2048"], capture_output=True, text=True, check=True
+).stdout
 PSK, OTHER_PSK, ADMIN_TOKEN = "first-psk-0123456789", "second-psk-0123456789", "admin-0123456789"
 
 
@@ -175,6 +178,15 @@ class Api(Process):
             "LISTEN_ADDRESS": "127.0.0.1",
             "LISTEN_PORT": str(self.port),
             "LMTP_PORT": str(self.lmtp_port),
+        }
+
+    def seal_with(self, key: str) -> None:
+        """Turn ARC on, from the next start."""
+        self.environment |= {
+            "ARC_KEY_FILE": self._file("arc", key),
+            "ARC_DOMAIN": "fwd.example.com",
+            "ARC_SELECTOR": "arc",
+            "ARC_AUTHSERV_ID": "mx1.example.com",
         }
 
     def _file(self, name: str, content: str) -> str:

@@ -44,12 +44,18 @@ _ADDRESSES = st.sampled_from(
 )
 _ADDRESS = st.one_of(_ADDRESSES, st.text(max_size=60))
 _NAMES = st.sampled_from(
-    b"To|Cc|Bcc|Delivered-To|X-Original-To|Return-Path|Received|X-Loop|X\x00||From x".split(b"|")
+    b"To|Cc|Bcc|Delivered-To|X-Original-To|Return-Path|Received|X-Loop|X\x00||From x|"
+    b"Authentication-Results|ARC-Seal|From|Content-Type".split(b"|")
 )
 _FIELD = st.builds(
     lambda name, value, end: name + b": " + value + end,
     _NAMES,
-    st.one_of(_ANY, _ADDRESS.map(lambda text: text.encode("utf-8", "surrogatepass"))),
+    st.one_of(
+        _ANY,
+        _ADDRESS.map(lambda text: text.encode("utf-8", "surrogatepass")),
+        _ANY.map(lambda text: b"mx1.example.com; spf=pass " + text),
+        _ANY.map(lambda text: b"i=1; cv=none; " + text),
+    ),
     st.sampled_from([b"\r\n", b"\n", b"\r", b"\n\t", b"\r\n ", b""]),
 )
 _MESSAGE = st.one_of(

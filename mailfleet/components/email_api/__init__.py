@@ -16,7 +16,8 @@ from mailfleet.converge.database import ROOT_BY_SOCKET
 from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here, fleet_here
 from mailfleet.converge.services import services
-from mailfleet.dns.record import Record
+from mailfleet.dns.keys import published_key
+from mailfleet.dns.record import Record, Severity
 from mailfleet.health.probe import Probe
 from mailfleet.secrets import Secret
 from mailfleet.settings.fleet import Fleet, Host
@@ -59,6 +60,8 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         mariadb=host.mariadb,
         image=image,
         server_name=host.host.fqdn,
+        # Where a key is given there is one mailserver (settings/email_api_rules.py).
+        mailserver=next((one.mailserver.hostname for one in fleet.with_role("mailserver")), None),
         network=EMAIL_API_NETWORK,
         publish=host.host.private_ipv4 if email_api_clients(fleet, host) else None,
     )
@@ -110,6 +113,8 @@ def _secrets(fleet: Fleet, host: Host) -> list[File]:
         contents["relay_password"] = fleet.value(settings.relay_password).reveal()
     if settings.srs_domain:
         contents["srs_secret"] = fleet.value(settings.srs_secret).reveal()
+    if settings.arc_key:
+        contents["arc_key"] = fleet.value(settings.arc_key).reveal()
     if settings.relay_ca_file:
         contents["relay_ca.pem"] = Path(settings.relay_ca_file).read_text(encoding="ascii")
     return [_secret_file(name, Secret(content)) for name, content in contents.items()]
@@ -168,8 +173,20 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
 
 
 def records(fleet: Fleet) -> list[Record]:
-    """Needs no DNS record of its own: the mailserver takes its mail in."""
-    return []
+    """The key of the seal; the mailserver has the others. Raises SettingsError and SecretsError."""
+    return [
+        Record(
+            f"{settings.arc_selector}._domainkey.{settings.sender_domain}",
+            "TXT",
+            (f"v=DKIM1; h=sha256; k=rsa; p={published_key(fleet, settings.arc_key)}",),
+            "ARC key of forwarded mail",
+            "Receivers cannot verify the seal, and judge forwarded mail as if it had none.",
+            Severity.REQUIRED,
+            "RFC 8617 section 4.1.3",
+        )
+        for host in fleet.with_role("email_api")
+        if (settings := host.email_api).arc_key
+    ]
 
 
 @pyinfra_deploy("email_api")

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from mailfleet.dns.hosts import address_records, addresses
-from mailfleet.dns.keys import UnusableKey, public_key
+from mailfleet.dns.keys import published_key
 from mailfleet.dns.record import Record, Severity
-from mailfleet.settings.errors import Problem, SettingsError
 from mailfleet.settings.fleet import Fleet, Host
 
 _REQUIRED, _RECOMMENDED = Severity.REQUIRED, Severity.RECOMMENDED
@@ -84,7 +83,7 @@ def _sending(fleet: Fleet, host: Host) -> Iterator[Record]:
             yield Record(
                 f"{settings.dkim_selector}._domainkey.{domain}",
                 "TXT",
-                (f"v=DKIM1; h=sha256; k=rsa; p={_public_key(fleet, host)}",),
+                (f"v=DKIM1; h=sha256; k=rsa; p={published_key(fleet, settings.dkim_key)}",),
                 "DKIM key of mail that users submit at the mailserver",
                 "The signature of such mail cannot be verified, and much of it ends in spam.",
                 _REQUIRED,
@@ -99,11 +98,3 @@ def _sending(fleet: Fleet, host: Host) -> Iterator[Record]:
             _REQUIRED,
             "RFC 9989; Google, Email sender guidelines",
         )
-
-
-def _public_key(fleet: Fleet, host: Host) -> str:
-    reference = host.mailserver.dkim_key
-    try:
-        return public_key(fleet.value(reference).reveal())
-    except UnusableKey as error:
-        raise SettingsError([Problem("secret store", reference.name, str(error))]) from None
