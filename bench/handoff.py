@@ -4,8 +4,9 @@
     .venv/bin/python bench/handoff.py [--messages 2000] [--latency 0.2]
 
 Messages of 4 kB wait in the queue until all are there; what counts is how fast they leave it, by
-Postfix's own log. The relay is smtp-sink, Postfix's server that does nothing, on internet1; with
---latency one in this process that takes its time. The limit is LMTP to smtp-sink without any API.
+Postfix's own log, and how many ms of processor time each container takes for one. The relay is
+smtp-sink, Postfix's server that does nothing, on internet1; with --latency one in this process that
+takes its time. The limit is LMTP to smtp-sink without any API.
 """
 
 import argparse
@@ -40,6 +41,14 @@ _SINK_PORT, _LMTP_PORT = 2526, 2400
 _TRANSPORTS = {"alias": "local", "pipe": "curl_email", "lmtp": "email_api"}
 _LOG = "/var/log/mail/mail.log"
 _SENT = re.compile(r"^(\S+) .* to=<\S+>.* delays=([\d./]+),.* status=sent", re.MULTILINE)
+CONTAINERS = ("mailserver", "email-api", "email-api-database", "email-api-valkey-1")
+_USED = """
+for name in {names}; do
+    process=$(docker inspect -f '{{{{.State.Pid}}}}' $name)
+    sed -n 's/^usage_usec //p' /sys/fs/cgroup/$(cut -d: -f3 /proc/$process/cgroup)/cpu.stat
+done
+"""
+_HEAD = "| handoff | messages/s | seconds a message | mailserver | API | database | Valkey |"
 _SETTINGS = """
 settings["email_api_relay_host"] = "{host}"
 settings["email_api_relay_port"] = {port}
@@ -59,21 +68,28 @@ def _switch(mx1: Machine, parameter: str) -> None:
     _inside(mx1, f"postconf {parameter}", touch, "postfix reload 2>/dev/null")
 
 
-def measure(pipeline: Pipeline, messages: int) -> tuple[float, float]:
-    """Messages a second in the middle eight tenths, and mean seconds of one delivery."""
+def _used(mx1: Machine) -> list[float]:
+    """Processor time (ms) that each container has taken."""
+    return [int(line) / 1000 for line in mx1.run(_USED.format(names=" ".join(CONTAINERS))).split()]
+
+
+def measure(pipeline: Pipeline, messages: int) -> tuple[float, float, list[float]]:
+    """Messages a second in the middle eight tenths, mean seconds of one delivery, and processor
+    time (ms a message) of each container."""
     mx1 = pipeline.mx1
     _switch(mx1, f"defer_transports={_TRANSPORTS[pipeline.handoff]}")
     pipeline.send(range(messages))
-    before = int(_inside(mx1, f"wc -l <{_LOG}"))
+    before, used = int(_inside(mx1, f"wc -l <{_LOG}")), _used(mx1)
     _switch(mx1, "defer_transports=")
     _inside(mx1, "postqueue -f")
     until(lambda: not _inside(mx1, "postqueue -j | head -n 1"), "an empty queue", 600)
+    shares = [(after - before) / messages for before, after in zip(used, _used(mx1), strict=True)]
     found = _SENT.findall(_inside(mx1, f"tail -n +{before + 1} {_LOG}"))
     assert len(found) == messages, (len(found), messages)
     times = sorted(datetime.fromisoformat(when) for when, _ in found)
     first, last = times[messages // 10], times[messages * 9 // 10]
     seconds = fmean(float(delays.rsplit("/", 1)[1]) for _, delays in found)
-    return messages * 0.8 / (last - first).total_seconds(), seconds
+    return messages * 0.8 / (last - first).total_seconds(), seconds, shares
 
 
 def main() -> None:
@@ -95,7 +111,7 @@ def main() -> None:
             f"systemd-run --quiet --collect --unit bench-{name} /usr/sbin/{command} 1000"
         )
     slow = relays.running(gateway, _SINK_PORT) if options.latency else nullcontext(Relay())
-    print("| handoff | messages/s | seconds a message |\n|---|---:|---:|", flush=True)
+    print(f"{_HEAD}\n|---|{'---:|' * 6}", flush=True)
     with tempfile.TemporaryDirectory() as directory, slow as relay:
         relay.answer_seconds = options.latency
         for name in options.case or (*CASES, LIMIT):
@@ -111,8 +127,9 @@ def main() -> None:
             changed = operator.variant(Path(directory), changes)
             pipeline = Pipeline(changed, Path(directory), handoff, mx1, relay, 0)
             pipeline.deploy("mailserver")
-            rate, seconds = measure(pipeline, options.messages)
-            print(f"| {name} | {rate:.0f} | {seconds:.3f} |", flush=True)
+            rate, seconds, shares = measure(pipeline, options.messages)
+            parts = " | ".join(f"{share:.1f}" for share in shares)
+            print(f"| {name} | {rate:.0f} | {seconds:.3f} | {parts} |", flush=True)
     for name in sinks:
         internet1.run(f"systemctl stop bench-{name}")
     operator.deploy("--limit", "mx1", deploy="deploys/mailserver.py").ok()
