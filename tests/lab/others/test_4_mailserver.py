@@ -113,7 +113,7 @@ BODIES = {
     "dots": b".\r\n..\r\n.text\r\n",
     "long lines": b"x" * 5000 + b"\r\n" + b"y" * 998 + b"\r\n",
     "a line like mbox": b"From here on\r\n>From there\r\n",
-    "24 MB": (b"0123456789abcdef" * 4 + b"\r\n") * 363_000,
+    "25 MB": (b"0123456789abcdef" * 4 + b"\r\n") * 378_000,
 }
 
 
