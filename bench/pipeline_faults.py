@@ -9,7 +9,6 @@ The faults are those of tests/lab/test_6_pipeline_faults.py; see docs/performanc
 import argparse
 import sys
 import tempfile
-from contextlib import nullcontext
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -45,9 +44,7 @@ def main() -> None:
 
 
 def _row(pipeline: pipelines.Pipeline, fault: str, messages: int) -> None:
-    disk = pipelines.small_disk(pipeline) if fault == "disk full" else nullcontext()
-    with disk:
-        count = pipelines.under(pipelines.FAULTS[fault], pipeline, messages)
+    count = pipelines.counted(pipeline, fault, messages)
     figures = (count.sent, count.received, count.duplicated, count.lost, count.waited)
     cells = " | ".join(str(one) for one in (*figures, f"{count.seconds:.0f}"))
     print(f"| {pipeline.handoff} | {fault} | {cells} |", flush=True)

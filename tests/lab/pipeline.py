@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -148,6 +148,12 @@ def under(fault: Fault, pipeline: Pipeline, messages: int) -> Count:
     duplicated = sum(copies.values()) - len(copies)
     took = round(time.monotonic() - started, 1)
     return Count(messages, len(copies), duplicated, waited, took)
+
+
+def counted(pipeline: Pipeline, name: str, messages: int) -> Count:
+    """What one of FAULTS does to a load."""
+    with small_disk(pipeline) if name == "disk full" else nullcontext():
+        return under(FAULTS[name], pipeline, messages)
 
 
 def _until_deferred(pipeline: Pipeline, count: int = PROCESSES) -> None:
