@@ -1,9 +1,11 @@
 """The test fleet of `mailfleet lab up`: whole Debian machines in containers on this machine."""
 
 import sys
+from ipaddress import ip_address
 
 from lab.state import LabError, read_lab
 from mailfleet.secrets import generate, secret
+from mailfleet.settings.dns import Rfc2136
 from mailfleet.settings.docker import Registry
 
 try:
@@ -42,8 +44,19 @@ email_api = [_mx1]
 # Empty: the target of a move.
 server = [_postal2]
 
+# ns1 takes updates with a key of its own.
+_updates = Rfc2136(
+    server=_lab.authority,
+    key_name="mailfleet-lab",
+    secret=secret("dns/tsig", generate.Recipe("the lab's key", _lab.update_key_file.read_text)),
+)
+_reverse = ip_address(_lab.authority).reverse_pointer.partition(".")[2]
+
 _settings = {
-    # Names under .test are in no DNS that this machine asks.
+    # Names under .test are in no DNS that this machine asks by itself.
+    "dns_resolvers": [_lab.resolver],
+    "dns_zones": {"lab.test": _updates, _reverse: _updates},
+    # The lab's zone begins without the operator's keys; `mailfleet dns publish` puts them in.
     "dns_report": False,
     "secrets_file": str(_lab.directory / "secrets.age"),
     "secrets_identity": str(_lab.directory / "identity.txt"),

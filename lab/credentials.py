@@ -1,6 +1,8 @@
-"""The lab's own keys (authority, TLS, SSH): made once, kept in .lab."""
+"""The lab's own keys (authority, TLS, SSH, DNS updates): made once, kept in .lab."""
 
+import base64
 import datetime
+import secrets
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -77,6 +79,13 @@ def ensure_ssh_key(file: Path, comment: str) -> str:
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
     )
     return f"{public.decode()} {comment}"
+
+
+def ensure_update_key(file: Path) -> str:
+    """The key of HMAC-SHA256 with which DNS updates are signed, in base64."""
+    if not file.exists():
+        write_private(file, base64.b64encode(secrets.token_bytes(32)))
+    return file.read_text()
 
 
 def write_private(file: Path, content: bytes) -> None:

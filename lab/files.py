@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.credentials import ensure_certificate, ensure_ssh_key
+from lab.credentials import ensure_certificate, ensure_ssh_key, ensure_update_key
 from lab.topology import Host, Topology
-from lab.zones import nsd_conf, unbound_conf, zone_files
+from lab.zones import knot_conf, unbound_conf, zone_files
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class HostFile:
     owner: int = 0
 
 
-# `admin` is the first ordinary user of its image.
-USER_IDS = {"root": 0, "admin": 1000}
+# `admin` is the first ordinary user of its image; `knot` gets its number in that of ns1.
+USER_IDS = {"root": 0, "admin": 1000, "knot": 200}
 
 
 def host_files(fleet: Topology, host: Host, state: Path) -> list[HostFile]:
@@ -31,7 +31,7 @@ def host_files(fleet: Topology, host: Host, state: Path) -> list[HostFile]:
         files.append(HostFile("etc/lab/tls/cert.pem", certificate))
         files.append(HostFile("etc/lab/tls/key.pem", key, mode=0o600))
     if host.name == "ns1":
-        files += _name_server_files(fleet)
+        files += _name_server_files(fleet, state)
     if host.name == "internet1":
         files.append(_text("etc/lab/pebble.env", f"RESOLVER={fleet.resolver}\n"))
     return files
@@ -90,13 +90,14 @@ def _ssh_files(host: Host, state: Path) -> list[HostFile]:
     ]
 
 
-def _name_server_files(fleet: Topology) -> list[HostFile]:
+def _name_server_files(fleet: Topology, state: Path) -> list[HostFile]:
+    conf = knot_conf(fleet, ensure_update_key(state / "update.key"))
     files = [
-        _text("etc/nsd/nsd.conf.d/lab.conf", nsd_conf(fleet)),
+        HostFile("etc/knot/knot.conf", conf.encode(), mode=0o600, owner=USER_IDS["knot"]),
         _text("etc/unbound/unbound.conf.d/lab.conf", unbound_conf(fleet)),
     ]
     for zone, content in zone_files(fleet).items():
-        files.append(_text(f"etc/nsd/zones/{zone}.zone", content))
+        files.append(_text(f"etc/knot/zones/{zone}.zone", content))
     return files
 
 

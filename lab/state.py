@@ -42,6 +42,11 @@ class Lab:
         return self.directory / "known_hosts"
 
     @property
+    def update_key_file(self) -> Path:
+        """The key that ns1 takes DNS updates with."""
+        return self.directory / "update.key"
+
+    @property
     def ca_file(self) -> Path:
         """The authority that signed the certificates of the registry and the ACME server."""
         return self.directory / "ca.pem"

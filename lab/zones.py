@@ -1,4 +1,4 @@
-"""What ns1 serves: zone files, and the configuration of NSD and Unbound, from the topology."""
+"""What ns1 serves: zone files, and the configuration of Knot and Unbound, from the topology."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
@@ -9,6 +9,8 @@ Record = tuple[str, str, str]
 
 # Short, because tests change records and look again.
 TTL = 60
+# Its name on both sides; the secret is in .lab.
+UPDATE_KEY = "mailfleet-lab"
 
 
 def zones(fleet: Topology) -> dict[str, list[Record]]:
@@ -91,13 +93,18 @@ def zone_files(fleet: Topology) -> dict[str, str]:
     return {zone: zone_file(zone, records) for zone, records in zones(fleet).items()}
 
 
-def nsd_conf(fleet: Topology) -> str:
-    lines = ["server:", f"    ip-address: {fleet.authority}", '    zonesdir: "/etc/nsd/zones"']
-    # One resolver asks for everyone, as fast as the tests do.
-    lines += ["    rrl-ratelimit: 0"]
-    lines += ["remote-control:", "    control-interface: /run/nsd/nsd.ctl"]
-    for zone in zones(fleet):
-        lines += ["zone:", f"    name: {zone}", f"    zonefile: {zone}.zone"]
+def knot_conf(fleet: Topology, key: str) -> str:
+    """Zones take updates signed with the key (RFC 2136, RFC 8945). They stay in memory and the
+    journal: reading a zone file again brings back what it says."""
+    lines = ["server:", f"    listen: {fleet.authority}@53", "    rundir: /run/knot"]
+    lines += ["log:", "  - target: syslog", "    any: info"]
+    lines += ["database:", "    storage: /var/lib/knot"]
+    lines += ["key:", f"  - id: {UPDATE_KEY}", "    algorithm: hmac-sha256", f"    secret: {key}"]
+    lines += ["acl:", "  - id: update", f"    key: {UPDATE_KEY}", "    action: update"]
+    lines += ["template:", "  - id: default", "    storage: /etc/knot/zones", "    acl: update"]
+    lines += ["    zonefile-sync: -1", "    zonefile-load: difference-no-serial"]
+    lines += ["    journal-content: all", "zone:"]
+    lines += [f"  - domain: {zone}" for zone in zones(fleet)]
     return "\n".join(lines) + "\n"
 
 

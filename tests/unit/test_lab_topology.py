@@ -8,7 +8,7 @@ import pytest
 from lab.errors import LabError
 from lab.subnet import overlap, parse_subnet, routed_subnets
 from lab.topology import MAX_EXTRA, Topology, topology
-from lab.zones import nsd_conf, reverse_zone, unbound_conf, zone_files, zones
+from lab.zones import knot_conf, reverse_zone, unbound_conf, zone_files, zones
 
 SUBNET = IPv4Network("10.213.0.0/24")
 
@@ -108,12 +108,12 @@ def test_a_zone_file_begins_with_authority(fleet: Topology) -> None:
 
 def test_servers_know_every_zone(fleet: Topology) -> None:
     for zone in ("lab.test", "internet.test", "0.213.10.in-addr.arpa"):
-        assert f"name: {zone}\n" in nsd_conf(fleet)
+        assert f"domain: {zone}\n" in knot_conf(fleet, "a2V5")
         assert f"name: {zone}\n" in unbound_conf(fleet)
 
 
 def test_authority_and_resolver_answer_on_different_addresses(fleet: Topology) -> None:
-    assert f"ip-address: {fleet.authority}" in nsd_conf(fleet)
+    assert f"listen: {fleet.authority}@53" in knot_conf(fleet, "a2V5")
     assert f"interface: {fleet.resolver}" in unbound_conf(fleet)
     assert fleet.authority != fleet.resolver
 
