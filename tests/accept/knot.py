@@ -4,7 +4,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,9 @@ database:
 log:
   - target: stderr
     any: warning
+policy:
+  - id: one-key
+    single-type-signing: on
 key:
   - id: {key_name}
     algorithm: hmac-sha256
@@ -44,6 +47,7 @@ template:
     zonefile-load: whole
     journal-content: changes
     acl: update
+    dnssec-policy: one-key
 zone:
 """
 
@@ -70,9 +74,14 @@ class Knot:
 
 @contextmanager
 def knot(
-    directory: Path, zones: dict[str, str], address: str = "127.0.0.1", port: int = 0
+    directory: Path,
+    zones: dict[str, str],
+    address: str = "127.0.0.1",
+    port: int = 0,
+    signed: Collection[str] = (),
 ) -> Iterator[Knot]:
-    """Serve zones, each with these further lines, for as long as the block runs."""
+    """Serve zones, each with these further lines, for as long as the block runs; some of them
+    signed with keys of their own."""
     program = shutil.which("knotd", path="/usr/sbin:/usr/bin:/sbin:/bin")
     if program is None:
         pytest.fail("`make .venv/test-tools` installs Debian's package knot")
@@ -85,7 +94,7 @@ def knot(
         (directory / f"{zone.removesuffix('.')}.zone").write_text(
             _ZONE.format(address=address) + lines
         )
-        conf += f"  - domain: {zone}\n"
+        conf += f"  - domain: {zone}\n    dnssec-signing: {'on' if zone in signed else 'off'}\n"
     (directory / "db").mkdir()
     (directory / "knot.conf").write_text(conf)
     log = (directory / "log").open("w")
