@@ -228,12 +228,13 @@ def check(
 def sts(inventory: str, domain: str) -> None:
     """Print the MTA-STS policy of a domain of dns_mta_sts.
 
-    A web server has it as https://mta-sts.DOMAIN/.well-known/mta-sts.txt, in text/plain."""
-    fleet, wanted = fleet_and_records_or_exit(inventory)
+    A Caddy of the fleet serves it where served_by says so. Another web server has it as
+    https://mta-sts.DOMAIN/.well-known/mta-sts.txt, in text/plain."""
+    fleet, _ = fleet_and_records_or_exit(inventory)
     if domain not in fleet.dns.mta_sts:
         known = ", ".join(fleet.dns.mta_sts) or "none"
         refuse(f"{domain} is not in dns_mta_sts, which has {known}")
-    click.echo(sts_policy(fleet, wanted, domain).text, nl=False)
+    click.echo(sts_policy(fleet, domain).text, nl=False)
 
 
 dns.add_command(publish)

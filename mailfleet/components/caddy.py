@@ -1,5 +1,7 @@
-"""caddy: TLS, redirects and proxying for Postal's web interface and its tracking domains."""
+"""caddy: TLS, redirects and proxying for Postal's web interface and its tracking domains, and
+MTA-STS policies."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,12 +12,13 @@ from mailfleet.converge.compose import compose_checks
 from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
+from mailfleet.dns.domains import sts_policy
 from mailfleet.dns.record import Record, Severity
 from mailfleet.health.https import WebSite
 from mailfleet.health.probe import AnyProbe, Limit, Probe
 from mailfleet.settings.caddy import CaddySettings
 from mailfleet.settings.fleet import Fleet, Host
-from mailfleet.settings.sites import sites_of
+from mailfleet.settings.sites import Site, sites_of
 from mailfleet.templates import render
 
 NAME = "caddy"
@@ -35,8 +38,9 @@ _RELOAD = (
 
 def bundle(fleet: Fleet, host: Host) -> Bundle:
     settings = host.caddy
-    caddyfile = render("caddy/Caddyfile", settings=settings, sites=sites_of(fleet, host))
-    extra = _certificates(fleet, settings)
+    sites = sites_of(fleet, host)
+    caddyfile = render("caddy/Caddyfile", settings=settings, sites=sites)
+    extra = [*_certificates(fleet, settings), *_policies(fleet, sites)]
     compose = render("caddy/compose.yaml", settings=settings)
     image = f"{settings.image}:{settings.version}"
     served = (_CADDYFILE, *(item.path for item in extra))
@@ -86,6 +90,14 @@ def _certificates(fleet: Fleet, settings: CaddySettings) -> list[File]:
             content = fleet.value(ref).reveal().encode()
             found.append(File(f"{_ETC}/{name}", content, mode=0o600, secret=True))
     return found
+
+
+def _policies(fleet: Fleet, sites: Iterable[Site]) -> Iterator[File]:
+    """MTA-STS policies, each in the file that the Caddyfile names."""
+    for site in sites:
+        if site.policy_of:
+            text = sts_policy(fleet, site.policy_of).text
+            yield File(f"{_ETC}/{site.name}.txt", text.encode())
 
 
 def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:

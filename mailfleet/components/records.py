@@ -42,7 +42,7 @@ def desired_records(fleet: Fleet, domains: Sequence[str] = ()) -> list[Record]:
         [
             *found,
             *rotated_key_records(fleet, found),
-            *sts_records(fleet, merge(found)),
+            *sts_records(fleet),
             *bimi_records(fleet),
             *unused_domain_records(fleet),
         ]

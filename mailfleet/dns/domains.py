@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 
+from mailfleet.dns.hosts import address_records
 from mailfleet.dns.keys import UnusableKey, public_key
 from mailfleet.dns.record import Record, RecordType, Severity
 from mailfleet.dns.sts import StsPolicy
 from mailfleet.settings.dns import DkimKey
 from mailfleet.settings.errors import Problem, SettingsError
 from mailfleet.settings.fleet import Fleet
+from mailfleet.settings.mx import mx_hosts
 
 
 def unused_domain_records(fleet: Fleet) -> Iterator[Record]:
@@ -74,23 +76,20 @@ def _key_text(fleet: Fleet, key: DkimKey) -> str:
         raise SettingsError([Problem("secret store", key.key.name, str(error))]) from None
 
 
-def sts_policy(fleet: Fleet, records: Iterable[Record], domain: str) -> StsPolicy:
+def sts_policy(fleet: Fleet, domain: str) -> StsPolicy:
     """The MTA-STS policy of a domain of `dns_mta_sts`: its MX hosts are those wanted."""
     settings = fleet.dns.mta_sts[domain]
-    hosts = [
-        value.split(" ", 1)[1]
-        for record in records
-        if (record.name, record.type) == (domain, "MX")
-        for value in record.values
-    ]
-    return StsPolicy(settings.mode, settings.max_age, (*hosts, *settings.more_mx))
+    hosts = (*mx_hosts(fleet, domain), *settings.more_mx)
+    return StsPolicy(settings.mode, settings.max_age, hosts)
 
 
-def sts_records(fleet: Fleet, records: Iterable[Record]) -> Iterator[Record]:
+_STS_EFFECT = "Someone on the way can read and divert mail to this domain."
+
+
+def sts_records(fleet: Fleet) -> Iterator[Record]:
     """What announces the policies of `dns_mta_sts`. Reports tell when TLS fails."""
-    records = list(records)
     for domain, settings in fleet.dns.mta_sts.items():
-        policy = sts_policy(fleet, records, domain)
+        policy = sts_policy(fleet, domain)
         values: list[tuple[str, RecordType, str, str]] = [
             (f"_mta-sts.{domain}", "TXT", f"v=STSv1; id={policy.id}", "RFC 8461 section 3.1")
         ]
@@ -105,9 +104,19 @@ def sts_records(fleet: Fleet, records: Iterable[Record]) -> Iterator[Record]:
                 kind,
                 (value,),
                 "senders deliver to this domain by verified TLS only",
-                "Someone on the way can read and divert mail to this domain.",
+                _STS_EFFECT,
                 Severity.RECOMMENDED,
                 source,
+            )
+        if settings.served_by:
+            yield from address_records(
+                fleet,
+                f"mta-sts.{domain}",
+                [fleet.hosts[settings.served_by]],
+                why="senders fetch the MTA-STS policy here",
+                otherwise=_STS_EFFECT,
+                severity=Severity.RECOMMENDED,
+                source="RFC 8461 section 3.3",
             )
 
 

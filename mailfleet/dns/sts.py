@@ -26,10 +26,10 @@ class StsPolicy:
 
     @property
     def text(self) -> str:
-        """The file as a web server serves it."""
+        """The file as a web server serves it, its lines separated by CRLF."""
         lines = ["version: STSv1", f"mode: {self.mode}"]
         lines += [f"mx: {host}" for host in self.mx]
-        return "\n".join([*lines, f"max_age: {self.max_age}", ""])
+        return "\r\n".join([*lines, f"max_age: {self.max_age}", ""])
 
     @property
     def id(self) -> str:

@@ -106,10 +106,18 @@ class MtaSts(Item):
     """Seconds for which senders remember it."""
     more_mx: list[HostName] = Field(default=[])
     """MX hosts besides those of the fleet."""
+    served_by: Text | None = None
+    """Host of the inventory whose Caddy serves the policy as mta-sts.DOMAIN."""
     host: HostName | None = None
-    """Makes mta-sts.DOMAIN a CNAME of this name, whose web server has the policy."""
+    """Makes mta-sts.DOMAIN a CNAME of this name, whose own web server has the policy."""
     reports: EmailAddress | None = None
     """Gets TLS reports (RFC 8460)."""
+
+    @model_validator(mode="after")
+    def _one_web_server(self) -> "MtaSts":
+        if self.served_by and self.host:
+            raise ValueError("give served_by (a Caddy of the fleet) or host (elsewhere), not both")
+        return self
 
 
 class DnsSettings(ComponentSettings):
@@ -148,8 +156,9 @@ class DnsSettings(ComponentSettings):
     mta_sts: dict[HostName, MtaSts] = Field(
         default={},
         description='Domain -> its MTA-STS policy, such as `MtaSts(mode="enforce", '
-        'host="www.example.com", reports="tls@example.com")`. `mailfleet dns sts` prints the '
-        "file for the web server.",
+        'served_by="mx1", reports="tls@example.com")`: the Caddy of the host mx1 serves it. With '
+        '`host="www.example.com"` a web server elsewhere does; `mailfleet dns sts` prints the file '
+        "for it.",
     )
     bimi: dict[HostName, Annotated[str, Field(pattern=r"^v=BIMI1\s*;.*l=https://\S")]] = Field(
         default={},

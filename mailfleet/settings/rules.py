@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mailfleet.settings import email_api_rules, mailserver_rules
+from mailfleet.settings import dns_rules, email_api_rules, mailserver_rules
 from mailfleet.settings.dns import DnsSettings
 from mailfleet.settings.errors import Problem, problem_at
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
@@ -310,4 +310,5 @@ RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
     *mailserver_rules.RULES,
     _mail_probes,
     *email_api_rules.RULES,
+    *dns_rules.RULES,
 )

@@ -21,6 +21,8 @@ class Site:
     """`address:port` of the processes behind it; empty: only the certificate is wanted."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Request headers that upstreams get besides those of the visitor."""
+    policy_of: str = ""
+    """Domain whose MTA-STS policy stands there, and nothing else (RFC 8461 section 3.3)."""
     why: str = ""
     """Told to visitors, and in the Caddyfile, where there is nothing behind the name."""
 
@@ -30,6 +32,11 @@ def sites_of(fleet: Fleet, host: Host) -> list[Site]:
     sites = _postal_sites(fleet, host) if host in postal_fronts(fleet) else []
     if host.has("mailserver") and host.mailserver.tls == "caddy":
         sites.append(Site(host.mailserver.hostname, why="mailserver"))
+    sites += [
+        Site(f"mta-sts.{domain}", policy_of=domain)
+        for domain, policy in fleet.dns.mta_sts.items()
+        if policy.served_by == host.name
+    ]
     return sites
 
 

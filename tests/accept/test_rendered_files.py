@@ -58,6 +58,9 @@ VARIANTS = {
     'reason="node exporter"), Opening(port=51820, protocol="udp")]\n'
     'settings.update(base_sysctl={"net.ipv4.ip_local_port_range": "20000 60000"}, '
     "base_unattended_upgrades=False, access_ssh_connections_per_minute=6)",
+    "MTA-STS policies": "from mailfleet.settings.dns import MtaSts\n"
+    'settings["dns_mta_sts"] = {"in.lab.test": MtaSts(served_by="postal1"), '
+    '"rp.postal.lab.test": MtaSts(served_by="mx1", mode="enforce")}',
     "other host, database on the private network": _SPLIT,
 }
 

@@ -5,21 +5,25 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import dns.flags
 import dns.message
 import dns.rcode
 import pytest
 
+from mailfleet.components import caddy
 from mailfleet.components.records import desired_records
 from mailfleet.dns.answer import Answer, Question, Status, run
 from mailfleet.dns.bulk import bulk_findings
 from mailfleet.dns.checks import checks_of
 from mailfleet.dns.checks.dnssec import check_dane, check_dnssec
+from mailfleet.dns.domains import sts_policy
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
 from mailfleet.dns.resolver import Limits, Resolver
 from mailfleet.dns.sts import BadPolicy, StsPolicy, parse_policy, url_of
+from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import Fleet
 from tests.unit.dns.servers import Zone, serving, zone_handler
 from tests.unit.dns.tls import certified
@@ -123,6 +127,54 @@ def test_settings_of_mta_sts_unused_domains_and_logos_become_records(
     assert records["default._bimi.example.org", "TXT"] == (
         "v=BIMI1; l=https://example.org/logo.svg",
     )
+
+
+def test_a_policy_that_a_host_serves_is_found_at_that_host(postal_fleet: MakeFleet) -> None:
+    fleet = postal_fleet(
+        "from mailfleet.settings.dns import MtaSts\n"
+        'dns_mta_sts = {"rp.postal.example.com": MtaSts(served_by="postal1")}\n'
+    )
+    records = {(one.name, one.type): one.values for one in desired_records(fleet)}
+    name = "mta-sts.rp.postal.example.com"
+    assert records[name, "A"] == ("192.0.2.10",)
+    assert records[name, "AAAA"] == ("2001:db8::10",)
+    assert records[name, "CAA"] == ('0 issue "letsencrypt.org"', '0 issue "sectigo.com"')
+    policy = sts_policy(fleet, "rp.postal.example.com")
+    (file,) = (
+        file
+        for file in caddy.bundle(fleet, fleet.hosts["postal1"]).files
+        if file.path.endswith(f"/{name}.txt")
+    )
+    assert file.content.decode() == policy.text
+    announced = records["_mta-sts.rp.postal.example.com", "TXT"]
+    assert announced == (f"v=STSv1; id={policy.id}",)
+    assert policy.id != replace(policy, mode="enforce").id
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        (
+            '"rp.postal.example.com": MtaSts(served_by="mx1")',
+            'served_by = "mx1" is no host with the role caddy: name one of postal1',
+        ),
+        (
+            '"example.net": MtaSts()',
+            "example.net takes no mail at this fleet: name its MX hosts in more_mx",
+        ),
+        (
+            '"example.net": dict(served_by="postal1", host="www.example.com")',
+            "give served_by (a Caddy of the fleet) or host (elsewhere), not both",
+        ),
+    ],
+)
+def test_a_policy_that_nobody_could_serve_or_follow_is_refused(
+    postal_fleet: MakeFleet, policy: str, told: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        postal_fleet(f"from mailfleet.settings.dns import MtaSts\ndns_mta_sts = {{{policy}}}\n")
+    assert told in str(refused.value)
+    assert "dns_mta_sts" in str(refused.value)
 
 
 UNUSED = [

@@ -1,0 +1,41 @@
+"""Rules of DNS that span several settings or several hosts."""
+
+from collections.abc import Callable, Iterator
+
+from mailfleet.settings.errors import Problem, problem_at
+from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet
+from mailfleet.settings.mx import mx_hosts
+
+
+def _policies_are_served_by_a_caddy(fleet: Fleet) -> Iterator[Problem]:
+    first = next(iter(fleet.hosts.values()))
+    servers = [host.name for host in fleet.with_role("caddy")]
+    for domain, policy in fleet.dns.mta_sts.items():
+        if policy.served_by and policy.served_by not in servers:
+            known = f"one of {', '.join(servers)}" if servers else "a host with that role"
+            yield problem_at(
+                first,
+                "dns_mta_sts",
+                f'{domain}: served_by = "{policy.served_by}" is no host with the role caddy: name '
+                f"{known}",
+            )
+
+
+def _policies_name_mx_hosts(fleet: Fleet) -> Iterator[Problem]:
+    """A policy of none would keep all mail away (RFC 8461 section 3.2)."""
+    if fleet.with_role(*POSTAL_PROCESSES) and not fleet.with_role("database"):
+        return  # told by its own rule; without one Postal's names are not known
+    first = next(iter(fleet.hosts.values()))
+    for domain, policy in fleet.dns.mta_sts.items():
+        if policy.mode != "none" and not policy.more_mx and not mx_hosts(fleet, domain):
+            yield problem_at(
+                first,
+                "dns_mta_sts",
+                f"{domain} takes no mail at this fleet: name its MX hosts in more_mx",
+            )
+
+
+RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
+    _policies_are_served_by_a_caddy,
+    _policies_name_mx_hosts,
+)
