@@ -1,11 +1,13 @@
 """How long does a full DNS check of many domains take, here and with checkdmarc?
 
-python bench/dns_check.py [--domains N] [--without-peer]; needs Debian's package knot."""
+python bench/dns_check.py [peer|limit|growth] [--domains N]; needs Debian's packages knot and, for
+the limit, dnsperf."""
 
 import argparse
 import asyncio
 import json
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -14,15 +16,19 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from mailfleet.dns.answer import ask_all
 from mailfleet.dns.finding import Verdict
+from mailfleet.dns.parts import available_cores
 from mailfleet.dns.record import Record, RecordType, Severity
-from mailfleet.dns.resolver import Limits
-from mailfleet.dns.run import Live, check_live, run_loop
+from mailfleet.dns.resolver import Limits, Resolver
+from mailfleet.dns.run import Live, check_live, look_at, run_loop
 from mailfleet.dns.server import Address
+from mailfleet.dns.wire import TYPES
 from tests.accept.knot import knot
 
 HERE = Path(__file__).parent
@@ -81,16 +87,85 @@ def zones(domains: Sequence[str]) -> dict[str, str]:
 
 
 def ours(domains: Sequence[str], server: Address) -> tuple[float, Live]:
+    """Seconds, as `mailfleet dns check` looks, and what it found. Ends the script unless all is
+    well."""
     wanted = [record for domain in domains for record in records(domain)]
     sender = "10.2.0.192.in-addr.arpa"
     wanted.append(Record(sender, "PTR", (HOST,), "", "", Severity.REQUIRED, ""))
     start = time.perf_counter()
-    live = run_loop(check_live(wanted, [server], Limits(seconds=600, rate=0)))
+    live = look_at(wanted, [server], Limits(seconds=600, rate=0))
     seconds = time.perf_counter() - start
     bad = [finding for finding in live.findings if finding.verdict is not Verdict.OK]
     if bad:
         sys.exit(f"not clean: {bad[0]}")
     return seconds, live
+
+
+@dataclass(frozen=True)
+class Run:
+    """One look in a process of its own."""
+
+    seconds: float
+    """Without the start of that process, with that of those it starts itself."""
+    queries: int
+    memory: int
+    """MiB at most, all processes together."""
+
+
+def fresh(domains: Sequence[str], port: int, cores: int | None = None) -> Run:
+    """A run in a new process, on some of the cores."""
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write("\n".join(domains))
+        file.flush()
+        command = [sys.executable, __file__, "--port", str(port), "--list", file.name]
+        if cores:
+            command += ["--cores", str(cores)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return Run(**json.loads(done.stdout))
+
+
+def in_this_process(file: Path, port: int, cores: int | None) -> Run:
+    if cores:
+        os.sched_setaffinity(0, range(cores))
+    seconds, live = ours(file.read_text().split(), Address("127.0.0.1", port))
+    others = available_cores() - 1
+    own, other = (
+        resource.getrusage(who).ru_maxrss // 1024
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return Run(seconds, live.queries, own + others * other)
+
+
+def wait_for_zones(names: Sequence[str], server: Address) -> None:
+    """Knot answers before it has read all zones."""
+
+    async def ready() -> bool:
+        resolver = Resolver([server], Limits(rate=0))
+        try:
+            answers = await resolver.run(ask_all(*((name, "SOA") for name in names)))
+        finally:
+            resolver.close()
+        return all(answer.values for answer in answers)
+
+    while not run_loop(ready()):
+        time.sleep(0.5)
+
+
+def limit_of_server(live: Live, server: Address) -> float:
+    """Queries a second that dnsperf gets answered, of the same questions."""
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.writelines(
+            f"{answer.question.name} {answer.question.type}\n"
+            for answer in live.answers
+            if answer.question.type in TYPES
+        )
+        file.flush()
+        command = ["dnsperf", "-l", "10", "-d", file.name]
+        command += ["-s", server.host, "-p", str(server.port)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found = re.search(r"Queries per second:\s+([\d.]+)", done.stdout)
+    assert found is not None, done.stdout
+    return float(found[1])
 
 
 class Late(asyncio.DatagramProtocol):
@@ -129,22 +204,6 @@ def one_domain_far_away(domain: str, server: Address, round_trip: float) -> floa
     return run_loop(inside())
 
 
-def ours_apart(domains: Sequence[str], port: int, processes: int) -> float:
-    """The slowest process's seconds, each with a part of the domains, as for the peer."""
-
-    def run(part: Sequence[str]) -> float:
-        with tempfile.NamedTemporaryFile("w") as file:
-            file.write("\n".join(part))
-            file.flush()
-            command = [sys.executable, __file__, "--port", str(port), "--list", file.name]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-        return float(done.stdout)
-
-    parts = [domains[number::processes] for number in range(processes)]
-    with ThreadPoolExecutor(processes) as pool:
-        return max(pool.map(run, parts))
-
-
 def peer(domains: Sequence[str], port: int, threads: int, processes: int) -> float:
     """The slowest process's seconds."""
 
@@ -177,44 +236,72 @@ def install_peer() -> None:
         subprocess.run([*pip, "-r", str(HERE / "dns_requirements.lock")], check=True)
 
 
+def against_peer(domains: Sequence[str], address: Address, threads: Sequence[int]) -> None:
+    """Both in turns, so that a load from elsewhere meets both."""
+    install_peer()
+    runs, rows = [fresh(domains, address.port)], []
+    for count in threads:
+        processes = 2 if count == 0 else 1
+        took = peer(domains, address.port, count or 1, processes)
+        name = "2 processes" if count == 0 else f"{count} thread{'s' if count > 1 else ''}"
+        rows.append((f"checkdmarc, {name}", took))
+        runs.append(fresh(domains, address.port))
+    seconds = statistics.median(run.seconds for run in runs)
+    single = statistics.median(fresh(domains, address.port, 1).seconds for _ in range(3))
+    rows[:0] = [("mailfleet, as the command runs", seconds), ("mailfleet, one process", single)]
+    for name, took in rows:
+        rate = len(domains) / took
+        print(f"| {name} | {took:.2f} | {rate:.0f} | {took / seconds:.1f} |")
+    spread = ", ".join(f"{run.seconds:.2f}" for run in runs)
+    print(f"mailfleet: {spread} s; {runs[0].memory} MiB")
+
+
+def against_limit(domains: Sequence[str], address: Address) -> None:
+    seconds, live = ours(domains, address)
+    limit = limit_of_server(live, address)
+    asked = live.queries / seconds
+    print(f"{live.queries / len(domains):.1f} queries a domain, {asked:.0f} a second")
+    print(f"dnsperf: {limit:.0f} a second, {limit / asked:.1f} times as many")
+    far = [one_domain_far_away(domains[0], address, 0.02) for _ in range(9)]
+    shown = ", ".join(f"{took * 1000:.0f}" for took in sorted(far))
+    print(f"one domain, 20 ms a round trip: {statistics.median(far) * 1000:.0f} ms ({shown})")
+
+
+def growth(domains: Sequence[str], address: Address) -> None:
+    count = 10
+    while count <= len(domains):
+        run = min((fresh(domains[:count], address.port) for _ in range(3)), key=lambda x: x.seconds)
+        each = run.seconds / count * 1000
+        print(f"| {count} | {run.seconds:.2f} | {each:.1f} | {run.queries} | {run.memory} |")
+        count *= 10
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("what", choices=["peer", "limit", "growth"], nargs="?", default="peer")
     arguments.add_argument("--domains", type=int, default=1000)
-    arguments.add_argument("--without-peer", action="store_true")
+    arguments.add_argument(
+        "--threads", type=int, nargs="*", default=[1, 16, 0], help="of checkdmarc; 0: 2 processes"
+    )
     arguments.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    arguments.add_argument("--cores", type=int, help=argparse.SUPPRESS)
     arguments.add_argument("--list", type=Path, help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.list:
-        print(ours(given.list.read_text().split(), Address("127.0.0.1", given.port))[0])
+        print(json.dumps(asdict(in_this_process(given.list, given.port, given.cores))))
         return
     domains = [f"d{number:05}.test" for number in range(given.domains)]
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        knot(Path(directory), zones(domains)) as server,
-    ):
-        address, count = Address("127.0.0.1", server.port), len(domains)
-        runs = [ours(domains, address)]
-        rows = []
-        if not given.without_peer:
-            install_peer()
-            for threads, processes in ((1, 1), (16, 1), (1, 2)):
-                took = peer(domains, server.port, threads, processes)
-                rows.append((f"checkdmarc, {threads} threads, {processes} processes", took))
-                # In turns, so that a load from elsewhere meets both.
-                runs.append(ours(domains, address))
-        seconds = statistics.median(took for took, _ in runs)
-        apart = statistics.median(ours_apart(domains, server.port, 2) for _ in range(3))
-        rows.insert(0, ("mailfleet, 2 processes (median)", apart))
-        for name, took in [("mailfleet (median)", seconds), *rows]:
-            print(f"| {name} | {took:.2f} | {count / took:.0f} | {took / seconds:.1f} |")
-        far = [one_domain_far_away(domains[0], address, 0.02) for _ in range(9)]
-        print(f"one domain, 20 ms a round trip: {statistics.median(far) * 1000:.0f} ms")
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        spread = ", ".join(f"{took:.2f}" for took, _ in runs)
-        print(
-            f"mailfleet: {spread} s; {runs[0][1].queries / count:.1f} queries a domain; "
-            f"peak memory {memory} MiB; load {os.getloadavg()[0]:.1f}"
-        )
+    served = zones(domains)
+    with tempfile.TemporaryDirectory() as directory, knot(Path(directory), served) as server:
+        address = Address("127.0.0.1", server.port)
+        wait_for_zones(list(served), address)
+        if given.what == "peer":
+            against_peer(domains, address, given.threads)
+        elif given.what == "limit":
+            against_limit(domains, address)
+        else:
+            growth(domains, address)
+        print(f"load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Whether every authoritative server of a zone says the same."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -10,7 +10,6 @@ from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
 from mailfleet.dns.resolver import Limits, Resolver
 from mailfleet.dns.server import Address
-from mailfleet.dns.zone import is_below
 
 _SOURCE = "RFC 1034 section 4.3.5; RFC 1912 section 2.2"
 
@@ -36,17 +35,31 @@ async def propagation(
         resolver.close()
     # The servers of a zone are the same for all its names.
     found = {zone.name: zone for zone in zones if zone}
-    checks = [
-        _check_zone(
-            zone, [record for record in records if _apex(record, found) == zone.name], limits, port
-        )
+    members: dict[str, list[Record]] = {name: [] for name in found}
+    for record in records:
+        if apex := _apex(record.name, found):
+            members[apex].append(record)
+    # One for each server, which many zones may share: the rate is a server's.
+    resolvers = {
+        address: Resolver([Address(address, port)], limits)
         for zone in found.values()
-    ]
-    return [finding for part in await asyncio.gather(*checks) for finding in part]
+        for _, address in zone.servers
+    }
+    try:
+        parts = await asyncio.gather(
+            *(_check_zone(zone, members[zone.name], resolvers) for zone in found.values())
+        )
+    finally:
+        for one in resolvers.values():
+            one.close()
+    return [finding for part in parts for finding in part]
 
 
-def _apex(record: Record, zones: dict[str, _Zone]) -> str:
-    return max((name for name in zones if is_below(record.name, name)), key=len, default="")
+def _apex(name: str, zones: dict[str, _Zone]) -> str:
+    """The closest zone at or above a name."""
+    labels = name.split(".")
+    above = (".".join(labels[at:]) for at in range(len(labels)))
+    return next((one for one in above if one in zones), "")
 
 
 def _zone_of(name: str) -> Lookups[_Zone | None]:
@@ -68,11 +81,11 @@ def _zone_of(name: str) -> Lookups[_Zone | None]:
 
 
 async def _check_zone(
-    zone: _Zone, records: Sequence[Record], limits: Limits, port: int
+    zone: _Zone, records: Sequence[Record], resolvers: Mapping[str, Resolver]
 ) -> list[Finding]:
     questions = [(zone.name, "SOA"), *((record.name, record.type) for record in records)]
     answers = await asyncio.gather(
-        *(_ask(Address(address, port), questions, limits) for _, address in zone.servers)
+        *(resolvers[address].run(ask_all(*questions)) for _, address in zone.servers)
     )
     by_server = {
         f"{server} ({address})": part
@@ -81,17 +94,6 @@ async def _check_zone(
         if not (ip_address(address).version == 6 and part[0].status is Status.UNREACHABLE)
     }
     return [*_silent(zone, by_server), *_differing(zone, records, by_server)]
-
-
-async def _ask(
-    server: Address, questions: Sequence[tuple[str, str]], limits: Limits
-) -> tuple[Answer, ...]:
-    resolver = Resolver([server], limits)
-    try:
-        check: Lookups[tuple[Answer, ...]] = ask_all(*questions)
-        return await resolver.run(check)
-    finally:
-        resolver.close()
 
 
 def _silent(zone: _Zone, by_server: dict[str, tuple[Answer, ...]]) -> list[Finding]:

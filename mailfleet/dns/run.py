@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mailfleet.dns.answer import Answer, ask_all, run
 from mailfleet.dns.checks import checks_of
 from mailfleet.dns.finding import Finding
+from mailfleet.dns.parts import available_cores, elsewhere, parts_of
 from mailfleet.dns.propagation import propagation
 from mailfleet.dns.record import Record
-from mailfleet.dns.recording import Recording
 from mailfleet.dns.resolver import Limits, Resolver, system_servers
 from mailfleet.dns.server import Address
+
+if TYPE_CHECKING:
+    from mailfleet.dns.recording import Recording
 
 Result = TypeVar("Result")
 
@@ -56,6 +59,18 @@ class Live:
         return max(times, default=0)
 
 
+@dataclass(frozen=True)
+class Part:
+    """What one process looks at."""
+
+    records: Sequence[Record]
+    own: Sequence[Record]
+    """Those of the records that are checked here."""
+    servers: Sequence[Address]
+    limits: Limits
+    blocklists: Sequence[str] = ()
+
+
 def look_at(
     records: Sequence[Record],
     servers: Sequence[Address],
@@ -63,21 +78,32 @@ def look_at(
     blocklists: Sequence[str] = (),
     authoritative: bool = False,
 ) -> Live:
-    """One look at everything. Raises NothingAnswers."""
-    return run_loop(_look(records, servers, limits, blocklists, authoritative))
-
-
-async def _look(
-    records: Sequence[Record],
-    servers: Sequence[Address],
-    limits: Limits,
-    blocklists: Sequence[str],
-    authoritative: bool,
-) -> Live:
-    live = await check_live(records, servers, limits, blocklists)
+    """One look at everything, on every core where there are many domains. Raises
+    NothingAnswers."""
+    owns = parts_of(records, available_cores())
+    shared = replace(limits, rate=limits.rate / len(owns))
+    parts = [Part(records, own, servers, shared, blocklists) for own in owns]
+    with elsewhere("mailfleet.dns.look", parts[1:]) as others:
+        live = _joined([look_at_part(parts[0]), *others.results()])
+    _require_answers(live, servers)
     if not authoritative:
         return live
-    return replace(live, findings=live.findings + await propagation(records, servers, limits))
+    more = run_loop(propagation(records, servers, limits))
+    return replace(live, findings=live.findings + more)
+
+
+def look_at_part(part: Part) -> Live:
+    """One look at the records of a part."""
+    return run_loop(_look(part))
+
+
+def _joined(looks: Sequence[Live]) -> Live:
+    answers = {answer.question: answer for live in looks for answer in live.answers}
+    return Live(
+        [finding for live in looks for finding in live.findings],
+        list(answers.values()),
+        sum(live.queries for live in looks),
+    )
 
 
 async def check_live(
@@ -87,17 +113,26 @@ async def check_live(
     blocklists: Sequence[str] = (),
 ) -> Live:
     """Check merged records side by side, each question asked once. Raises NothingAnswers."""
-    resolver = Resolver(servers, limits)
+    live = await _look(Part(records, records, servers, limits, blocklists))
+    _require_answers(live, servers)
+    return live
+
+
+async def _look(part: Part) -> Live:
+    resolver = Resolver(part.servers, part.limits)
     try:
-        found = await resolver.run_all(checks_of(records, blocklists))
-        answers = resolver.answers()
-        if answers and all(answer.failed for answer in answers):
-            asked = ", ".join(str(address) for address in servers)
-            why = ", ".join(sorted({answer.status.value for answer in answers}))
-            raise NothingAnswers(f"DNS: {asked}: {why}; name another server with --server")
-        return Live([finding for part in found for finding in part], answers, resolver.sent)
+        found = await resolver.run_all(checks_of(part.records, part.blocklists, part.own))
+        findings = [finding for one in found for finding in one]
+        return Live(findings, resolver.answers(), resolver.sent)
     finally:
         resolver.close()
+
+
+def _require_answers(live: Live, servers: Sequence[Address]) -> None:
+    if live.answers and all(answer.failed for answer in live.answers):
+        asked = ", ".join(str(address) for address in servers)
+        why = ", ".join(sorted({answer.status.value for answer in live.answers}))
+        raise NothingAnswers(f"DNS: {asked}: {why}; name another server with --server")
 
 
 def absence_remembered(zones: Sequence[str], servers: Sequence[Address]) -> dict[str, int]:
@@ -121,7 +156,7 @@ async def _absence(zones: Sequence[str], servers: Sequence[Address]) -> dict[str
 
 
 def check_recorded(
-    records: Sequence[Record], recording: Recording, blocklists: Sequence[str] = ()
+    records: Sequence[Record], recording: "Recording", blocklists: Sequence[str] = ()
 ) -> list[Finding]:
     """The same checks over what was recorded."""
     return [

@@ -136,7 +136,7 @@ class Server:
             await asyncio.sleep(wait)
 
     async def _datagram(self, asked: Asked, seconds: float) -> bytes:
-        protocol = await self._open()
+        protocol = self._protocol or await self._open()
         assert self._transport is not None
         loop = asyncio.get_running_loop()
         number = protocol.number()

@@ -21,26 +21,30 @@ from mailfleet.dns.checks.wanted import Wanted
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import Record
 
-__all__ = ["checks_of"]
+__all__ = ["checks_of", "mail_domains"]
 
 
 def checks_of(
-    records: Sequence[Record], blocklists: Sequence[str] = ()
+    records: Sequence[Record],
+    blocklists: Sequence[str] = (),
+    own: Sequence[Record] | None = None,
 ) -> list[Lookups[list[Finding]]]:
     """One check for each desired record, and those of each mail domain and of each sending address
-    and blocklist, to be run side by side."""
+    and blocklist, to be run side by side. With `own` only those of these records, held against all
+    of them."""
     wanted = Wanted(records)
-    incoming = [one for one in records if one.type == "MX" and one.values != ("0 .",)]
+    own = records if own is None else own
+    incoming = [one for one in own if one.type == "MX" and one.values != ("0 .",)]
     return [
-        *(_check(record, wanted) for record in records),
-        *(check_blocklist(sender, zone) for sender in wanted.senders for zone in blocklists),
-        *(check_dnssec(domain, kind) for domain, kind in _mail_domains(records).items()),
+        *(_check(record, wanted) for record in own),
+        *(check_blocklist(sender, zone) for sender in Wanted(own).senders for zone in blocklists),
+        *(check_dnssec(domain, kind) for domain, kind in mail_domains(own).items()),
         *(check(record) for record in incoming for check in (check_policy_file, check_dane)),
-        *(check_postmark(domain, wanted) for domain in _postmark_domains(records)),
+        *(check_postmark(domain, wanted) for domain in _postmark_domains(own)),
     ]
 
 
-def _mail_domains(records: Sequence[Record]) -> dict[str, str]:
+def mail_domains(records: Sequence[Record]) -> dict[str, str]:
     """Domains of addresses, each with the type of a record that is asked for anyway."""
     policies = [one for one in records if one.type == "TXT" and one.values[0].startswith("v=spf1")]
     return {

@@ -31,6 +31,13 @@ class Wanted:
             if record.type == "PTR"
         ]
         self._return_paths = self._by_parent()
+        self._aliases: dict[tuple[str, str], list[str]] = {}
+        self._keys: dict[str, list[str]] = {}
+        for (name, kind), found in self._values.items():
+            if kind == "CNAME":
+                self._aliases.setdefault((name.partition(".")[2], found[0]), []).append(name)
+            if kind == "TXT" and "._domainkey." in name:
+                self._keys.setdefault(name.partition("._domainkey.")[2], []).append(name)
 
     def lookup(self, question: Question) -> Answer:
         values = self._values.get((question.name, question.type), ())
@@ -50,19 +57,12 @@ class Wanted:
 
     def aliases_of(self, domain: str, target: str) -> list[str]:
         """Names directly below a domain that are CNAMEs of a target."""
-        return [
-            name
-            for (name, kind), values in self._values.items()
-            if kind == "CNAME" and values == (target,) and name.partition(".")[2] == domain
-        ]
+        return self._aliases.get((domain, target), [])
 
     def selectors_of(self, domain: str, ending: str) -> list[str]:
         """Names of DKIM keys of a domain whose selector ends so."""
-        return [
-            name
-            for name, kind in self._values
-            if kind == "TXT" and name.endswith(f"{ending}._domainkey.{domain}")
-        ]
+        keys = self._keys.get(domain, [])
+        return [name for name in keys if name.endswith(f"{ending}._domainkey.{domain}")]
 
     def _by_parent(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

@@ -1,0 +1,78 @@
+"""A look at many domains by several processes, each with the domains of its part: one process
+takes one core, and a thousand domains take it several seconds."""
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from mailfleet.dns.checks import mail_domains
+from mailfleet.dns.record import Record
+
+_LEAST = 150
+"""Domains for each process: starting another takes about as long as checking so many."""
+
+
+def available_cores() -> int:
+    """Those that this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def parts_of(records: Sequence[Record], most: int) -> list[list[Record]]:
+    """The records in as many parts as pay, `most` at most. Those of a domain stay together: their
+    checks ask about the same names."""
+    domains = mail_domains(records)
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(_domain_of(record.name, domains), []).append(record)
+    count = max(1, min(most, len(groups) // _LEAST))
+    return [
+        [record for group in list(groups.values())[number::count] for record in group]
+        for number in range(count)
+    ]
+
+
+def _domain_of(name: str, domains: dict[str, str]) -> str:
+    """The closest mail domain at or above a name, else its last two labels."""
+    labels = name.split(".")
+    above = (".".join(labels[at:]) for at in range(len(labels)))
+    return next((one for one in above if one in domains), ".".join(labels[-2:]))
+
+
+class Elsewhere:
+    """What runs in processes of their own."""
+
+    def __init__(self, running: Sequence[tuple["subprocess.Popen[bytes]", IO[bytes]]]) -> None:
+        self._running = running
+
+    def results(self) -> Iterator[Any]:
+        """What each made, once it is done. Raises subprocess.CalledProcessError."""
+        for process, output in self._running:
+            if process.wait():
+                raise subprocess.CalledProcessError(process.returncode, process.args)
+            output.seek(0)
+            yield pickle.load(output)
+
+
+@contextmanager
+def elsewhere(module: str, inputs: Sequence[object]) -> Iterator[Elsewhere]:
+    """Run a module that reads its input with `pickle` from standard input and writes what it makes
+    to standard output, once for each input. Files, since a full pipe would wait for its reader."""
+    with ExitStack() as stack:
+        running = []
+        for given in inputs:
+            source = stack.enter_context(TemporaryFile())
+            output = stack.enter_context(TemporaryFile())
+            pickle.dump(given, source, pickle.HIGHEST_PROTOCOL)
+            source.seek(0)
+            process = subprocess.Popen([sys.executable, "-m", module], stdin=source, stdout=output)
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+            running.append((process, output))
+        yield Elsewhere(running)
