@@ -12,6 +12,7 @@ from mailfleet.dns.domains import (
 )
 from mailfleet.dns.record import ConflictingRecords, Record, merge
 from mailfleet.dns.senders import sender_records
+from mailfleet.dns.services import dane_records, submission_records
 from mailfleet.settings.fleet import Fleet
 
 
@@ -44,6 +45,8 @@ def desired_records(fleet: Fleet, domains: Sequence[str] = ()) -> list[Record]:
             *rotated_key_records(fleet, found),
             *sts_records(fleet),
             *bimi_records(fleet),
+            *submission_records(fleet),
+            *dane_records(fleet),
             *unused_domain_records(fleet),
         ]
     )

@@ -1,6 +1,6 @@
 """Whether the large receivers take much mail of a domain: what their rules say of DNS."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailfleet.dns.finding import Finding, Verdict
@@ -43,11 +43,25 @@ _REST = "one-click unsubscribe (RFC 8058) and complaints below 0.3 % are up to y
 def bulk_findings(records: Sequence[Record], findings: Sequence[Finding]) -> list[Finding]:
     """For each domain that sends: what 5,000 messages a day to each large receiver would meet, from
     what the checks found."""
+    by_name: dict[str, list[Finding]] = {}
+    for finding in findings:
+        for name in (finding.name, _ending(finding.name)):
+            by_name.setdefault(name, []).append(finding)
     return [
-        _finding(domain, receiver, _rules(domain, findings))
+        _finding(domain, receiver, rules)
         for domain in _sending_domains(records)
+        for rules in (_rules(domain, by_name),)
         for receiver in _RECEIVERS
     ]
+
+
+def _ending(name: str) -> str:
+    """What names have in common whose findings count together: all keys of a domain, all
+    addresses."""
+    if name.endswith(".arpa"):
+        return ".arpa"
+    _, key, domain = name.partition("._domainkey.")
+    return key + domain
 
 
 def _sending_domains(records: Sequence[Record]) -> Iterator[str]:
@@ -64,16 +78,15 @@ def _sending_domains(records: Sequence[Record]) -> Iterator[str]:
             yield domain
 
 
-def _rules(domain: str, findings: Sequence[Finding]) -> dict[str, bool | None]:
+def _rules(domain: str, by_name: Mapping[str, Sequence[Finding]]) -> dict[str, bool | None]:
     """Rule -> whether it holds; None: nobody here knows."""
 
     def holds(names: str, *checks: str) -> bool | None:
         bad = [
             # Receivers refuse a policy that costs too much, whoever of us passes it.
             finding.verdict in (Verdict.FAIL, Verdict.UNKNOWN) or finding.check == "spf.whole"
-            for finding in findings
+            for finding in by_name.get(names, ())
             if finding.check.split(".")[0] in checks
-            and (finding.name == names or (names[0] == "." and finding.name.endswith(names)))
         ]
         return not any(bad) if bad else None
 

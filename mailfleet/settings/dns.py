@@ -160,6 +160,18 @@ class DnsSettings(ComponentSettings):
         '`host="www.example.com"` a web server elsewhere does; `mailfleet dns sts` prints the file '
         "for it.",
     )
+    dane: list[HostName] = Field(
+        default=[],
+        description="Mail servers of the fleet in zones signed with DNSSEC, by the name in MX "
+        "records: their TLSA record names the given certificate (mailserver_tls or "
+        'postal_smtp_tls = "given"). Certificates by ACME come with another key each time.',
+    )
+    submission_domains: list[HostName] = Field(
+        default=[],
+        description="Domains whose mail programs find the mailserver's submission ports by SRV "
+        "records, and hear that there is neither IMAP nor POP3. Not for domains whose mailboxes "
+        "are elsewhere.",
+    )
     bimi: dict[HostName, Annotated[str, Field(pattern=r"^v=BIMI1\s*;.*l=https://\S")]] = Field(
         default={},
         description="Domain -> where its logo is, such as `v=BIMI1; l=https://example.com/logo.svg;"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from mailfleet.settings.errors import Problem, problem_at
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet
-from mailfleet.settings.mx import mx_hosts
+from mailfleet.settings.mx import given_certificates, mx_hosts
 
 
 def _policies_are_served_by_a_caddy(fleet: Fleet) -> Iterator[Problem]:
@@ -35,7 +35,28 @@ def _policies_name_mx_hosts(fleet: Fleet) -> Iterator[Problem]:
             )
 
 
+def _dane_needs_a_given_certificate(fleet: Fleet) -> Iterator[Problem]:
+    first = next(iter(fleet.hosts.values()))
+    given = given_certificates(fleet)
+    for name in fleet.dns.dane:
+        if name not in given:
+            yield problem_at(
+                first,
+                "dns_dane",
+                f"{name} is no mail server with a given certificate: mailserver_tls or "
+                'postal_smtp_tls must be "given" there',
+            )
+
+
+def _submission_needs_a_mailserver(fleet: Fleet) -> Iterator[Problem]:
+    first = next(iter(fleet.hosts.values()))
+    if fleet.dns.submission_domains and not fleet.with_role("mailserver"):
+        yield problem_at(first, "dns_submission_domains", "no host has the role mailserver")
+
+
 RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
     _policies_are_served_by_a_caddy,
     _policies_name_mx_hosts,
+    _dane_needs_a_given_certificate,
+    _submission_needs_a_mailserver,
 )

@@ -13,12 +13,14 @@ from mailfleet.components.mailserver import bundle, maps
 from mailfleet.components.mailserver.accounts import account_line
 from mailfleet.components.mailserver.configuration import CONFIG
 from mailfleet.components.mailserver.records import records
+from mailfleet.components.records import desired_records
 from mailfleet.converge.bundle import Bundle
 from mailfleet.secrets import Secret
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import Fleet
 from mailfleet.settings.mailserver_rules import secret_problems
 from mailfleet.templates import render
+from tests.unit.dns.tls import certified
 
 INVENTORY = """
 mailserver = [("mx1", {"host_fqdn": "mx1.example.com", "host_public_ipv4": "192.0.2.20"})]
@@ -336,3 +338,36 @@ def test_dns_names_the_mailserver(mailserver: MakeFleet) -> None:
         ("example.com", "TXT"): ("v=spf1 a:mx1.example.com ~all",),
         ("_dmarc.example.com", "TXT"): ("v=DMARC1; p=none",),
     }
+
+
+def test_mail_programs_find_submission_and_senders_the_key_of_the_given_certificate(
+    mailserver: MakeFleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    certified(tmp_path, "mx1.example.com")
+    pem = (tmp_path / "server.pem").read_text()
+    monkeypatch.setenv("MAILFLEET_SECRET_MAILSERVER_CERTIFICATE", pem.partition("KEY-----\n")[2])
+    fleet = mailserver(
+        'secrets_backend = "environment"\nmailserver_dkim = False\n'
+        'dns_dane = ["mx1.example.com"]\ndns_submission_domains = ["example.com"]\n'
+    )
+    found = {(record.name, record.type): record.values for record in desired_records(fleet)}
+    # By another program than the one under test.
+    command = (
+        "openssl x509 -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256 -r"
+    )
+    done = subprocess.run(
+        ["sh", "-c", command], check=True, input=pem, capture_output=True, text=True
+    )
+    digest = done.stdout.split()[0]
+    assert found["_25._tcp.mx1.example.com", "TLSA"] == (f"3 1 1 {digest}",)
+    services = {name: values for (name, kind), values in found.items() if kind == "SRV"}
+    assert services["_submissions._tcp.example.com"] == ("0 1 465 mx1.example.com",)
+    assert services["_submission._tcp.example.com"] == ("0 1 587 mx1.example.com",)
+    assert services["_imaps._tcp.example.com"] == ("0 0 0 .",)
+
+
+def test_a_certificate_that_changes_its_key_by_itself_is_not_for_dane(
+    mailserver: MakeFleet,
+) -> None:
+    with pytest.raises(SettingsError, match=r"mx9\.example\.com is no mail server with a given"):
+        mailserver('dns_dane = ["mx9.example.com"]\n')
