@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 from pydantic import TypeAdapter, ValidationError
@@ -36,13 +37,25 @@ def _domain(context: click.Context, parameter: click.Parameter, value: Iterable[
         return [_HOST_NAME.validate_python(name) for name in value]
     except ValidationError as error:
         wrong = error.errors()[0]
-        raise click.BadParameter(f"{wrong['input']}: {wrong['msg']}") from None
+        message = wrong["msg"].removeprefix("Value error, ")
+        raise click.BadParameter(f"{wrong['input']}: {message}") from None
 
 
 domains_argument = click.argument("domains", metavar="[DOMAIN]...", nargs=-1, callback=_domain)
 
 
-@click.group()
+class _Group(click.Group):
+    """A mistyped command ends with 1: 2 says that records do not hold."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            error.show()
+            ctx.exit(1)
+
+
+@click.group(cls=_Group)
 def dns() -> None:
     """DNS: which records the fleet needs, and whether the world sees them.
 
@@ -105,9 +118,12 @@ def zone(
     made, suffix = (octodns_zones, "yaml") if form == "octodns" else (zone_texts, "zone")
     texts = made(wanted, origins, ttl)
     if output:
-        output.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (output / f"{name}.{suffix}").write_text(text, encoding="utf-8")
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+            for name, text in texts.items():
+                (output / f"{name}.{suffix}").write_text(text, encoding="utf-8")
+        except OSError as error:
+            refuse(f"{error.filename}: {error.strerror}")
         return
     if form == "octodns":
         texts = {name: f"---  # {name}.yaml\n{text}" for name, text in texts.items()}

@@ -101,6 +101,8 @@ def _parts(
     if unknown := set(only) - settings.zones.keys():
         known = ", ".join(settings.zones) or "none"
         raise ProviderError(f"{min(unknown)} is not in dns_zones, which has {known}")
+    if strangers := set(take) - {record.name for record in records}:
+        raise ProviderError(f"--take {min(strangers)}: the fleet needs no record of this name")
     by_zone, rest = sort_by_zone(records, settings.zones)
     parts: list[Prepare] = [
         partial(

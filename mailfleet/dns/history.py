@@ -31,11 +31,11 @@ def history_file(inventory: str) -> Path:
 def changes_since_last(file: Path, findings: Sequence[Finding]) -> Iterator[str]:
     """Lines on what is new and what is gone since the run that the file holds; then the file holds
     this one. A file that cannot be read or written is no reason to fail."""
-    faults = {
-        f"{one.name} {one.type} {one.check}": f"{one.verdict}: {one.seen}"
-        for one in findings
-        if one.verdict is not Verdict.OK
-    }
+    faults: dict[str, str] = {}
+    for one in (one for one in findings if one.verdict is not Verdict.OK):
+        key, shown = f"{one.name} {one.type} {one.check}", f"{one.verdict}: {one.seen}"
+        # A check may find more than one thing.
+        faults[key] = f"{faults[key]}; {shown}" if key in faults else shown
     with suppress(OSError, ValidationError):
         last = _Last.model_validate_json(file.read_bytes())
         lines = list(_differences(last.faults, faults))

@@ -5,7 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -27,18 +27,17 @@ def available_cores() -> int:
 def parts_of(records: Sequence[Record], most: int) -> list[list[Record]]:
     """The records in as many parts as pay, `most` at most. Those of a domain stay together: their
     checks ask about the same names."""
-    domains = mail_domains(records)
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        groups.setdefault(_domain_of(record.name, domains), []).append(record)
-    count = max(1, min(most, len(groups) // _LEAST))
-    return [
-        [record for group in list(groups.values())[number::count] for record in group]
-        for number in range(count)
-    ]
+    known = mail_domains(records)
+    domains = [_domain_of(record.name, known) for record in records]
+    numbers = {domain: number for number, domain in enumerate(dict.fromkeys(domains))}
+    count = max(1, min(most, len(numbers) // _LEAST))
+    parts: list[list[Record]] = [[] for _ in range(count)]
+    for record, domain in zip(records, domains, strict=True):
+        parts[numbers[domain] % count].append(record)
+    return parts
 
 
-def _domain_of(name: str, domains: dict[str, str]) -> str:
+def _domain_of(name: str, domains: Container[str]) -> str:
     """The closest mail domain at or above a name, else its last two labels."""
     labels = name.split(".")
     above = (".".join(labels[at:]) for at in range(len(labels)))

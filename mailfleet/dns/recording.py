@@ -73,8 +73,8 @@ class Recording:
             content = _File.model_validate_json(file.read_bytes())
         except ValidationError as error:
             wrong = error.errors()[0]
-            place = ".".join(map(str, wrong["loc"]))
-            raise UnreadableRecording(f"{file}: not a recording: {place}: {wrong['msg']}") from None
+            place = "".join(f"{part}: " for part in wrong["loc"])
+            raise UnreadableRecording(f"{file}: not a recording: {place}{wrong['msg']}") from None
         return cls(
             Answer(
                 Question(entry.name, entry.type, entry.unchecked),

@@ -150,6 +150,9 @@ def test_a_name_of_someone_else_is_changed_only_when_taken_over(
     assert blocked.exit_code == 2
     assert "! blocked www.example.com A" in blocked.output
     assert server.values("www.example.com", "A") == {"192.0.2.80"}
+    stranger = publish("--yes", "--take", "ww.example.com")
+    assert stranger.exit_code == 1
+    assert "--take ww.example.com: the fleet needs no record of this name" in stranger.output
     assert publish("--yes", "--take", "www.example.com").exit_code == 0
     assert server.values("www.example.com", "A") == {"192.0.2.10"}
     assert publish("--dry").exit_code == 0

@@ -143,7 +143,7 @@ def test_what_cannot_be_asked_is_one_line_and_exit_1(
     ],
 )
 def test_wrong_arguments_are_refused(wanted: list[Record], arguments: list[str]) -> None:
-    assert check(*arguments).exit_code == 2
+    assert check(*arguments).exit_code == 1
     assert "Error: " in check(*arguments).output
 
 

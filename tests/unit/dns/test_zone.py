@@ -1,6 +1,7 @@
 """Zone snippets, read back by another implementation."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import dns.rdata
 import dns.zone
@@ -76,8 +77,16 @@ def test_the_command_prints_table_json_and_zone(postal_fleet: Callable[..., Flee
 def test_a_wrong_domain_is_refused_before_anything(postal_fleet: Callable[..., Fleet]) -> None:
     postal_fleet()
     done = CliRunner().invoke(command, ["zone", "inventories/test.py", "bücher.example"])
-    assert done.exit_code == 2
+    # 2 says that records do not hold.
+    assert done.exit_code == 1
     assert "xn--" in done.output
+
+
+def test_a_directory_that_cannot_be_written_is_one_line(postal_fleet: Callable[..., Fleet]) -> None:
+    postal_fleet()
+    Path("file").touch()
+    done = CliRunner().invoke(command, ["zone", "inventories/test.py", "-o", "file/zones"])
+    assert (done.exit_code, done.output) == (1, "mailfleet: file/zones: Not a directory\n")
 
 
 def test_why_and_severity_stand_beside_each_record() -> None:
