@@ -18,7 +18,7 @@ from mailfleet.cli.dns_steps import show_steps
 from mailfleet.cli.refuse import refuse
 from mailfleet.dns.bulk import bulk_findings
 from mailfleet.dns.domains import sts_policy
-from mailfleet.dns.finding import Finding
+from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.history import changes_since_last, history_file
 from mailfleet.dns.octodns import octodns_zones
 from mailfleet.dns.recording import Recording, UnreadableRecording
@@ -177,6 +177,15 @@ _LIMITS = Limits()
     help="Ask every authoritative server of each zone too, and compare what they say.",
 )
 @click.option(
+    "--compare",
+    "compared",
+    multiple=True,
+    callback=_servers,
+    metavar="IP[:PORT]",
+    help="Ask this resolver too, such as 1.1.1.1, and compare it with the authoritative servers; "
+    "may be repeated.",
+)
+@click.option(
     "--watch",
     "minutes",
     type=click.FloatRange(0, 24 * 60),
@@ -199,6 +208,7 @@ def check(
     rate: float,
     seconds: float,
     authoritative: bool,
+    compared: list[Address],
     minutes: float | None,
     bulk: bool,
     as_json: bool,
@@ -210,7 +220,7 @@ def check(
 
     Exits 0 when every required record holds, 2 when one does not, 1 when the question could not
     be asked."""
-    if replay and (servers or save or authoritative or minutes):
+    if replay and (servers or save or authoritative or compared or minutes):
         raise click.UsageError("--replay asks no server and saves nothing")
     fleet, wanted = fleet_and_records_or_exit(inventory, domains)
     asked, blocklists = servers or servers_of(fleet.dns.resolvers), fleet.dns.blocklists
@@ -219,7 +229,7 @@ def check(
             findings = check_recorded(wanted, Recording.load(replay), blocklists)
         else:
             limits = Limits(seconds=seconds, rate=rate)
-            look = partial(look_at, wanted, asked, limits, blocklists, authoritative)
+            look = partial(look_at, wanted, asked, limits, blocklists, authoritative, compared)
             live = _wait(look, minutes or 0, strict)
             findings = live.findings
             if save:
@@ -266,7 +276,9 @@ def _wait(look: Callable[[], Live], minutes: float, strict: bool) -> Live:
     ends = time.monotonic() + minutes * 60
     while True:
         live = look()
-        waiting = [finding for finding in live.findings if finding.blocks(strict)]
+        waiting = [
+            finding for finding in live.findings if finding.blocks(strict) or _spreads(finding)
+        ]
         left = ends - time.monotonic()
         if not waiting or left <= 0:
             return live
@@ -280,6 +292,12 @@ def _wait(look: Callable[[], Live], minutes: float, strict: bool) -> Live:
             err=True,
         )
         time.sleep(pause)
+
+
+def _spreads(finding: Finding) -> bool:
+    """Whether servers still differ, which passes."""
+    differ = finding.check in ("propagation", "propagation.serial")
+    return differ and finding.verdict is not Verdict.OK
 
 
 def _show(findings: list[Finding], as_json: bool) -> None:

@@ -24,9 +24,14 @@ class _Zone:
 
 
 async def propagation(
-    records: Sequence[Record], servers: Sequence[Address], limits: Limits, port: int = 53
+    records: Sequence[Record],
+    servers: Sequence[Address],
+    limits: Limits,
+    port: int = 53,
+    compared: Sequence[Address] = (),
 ) -> list[Finding]:
-    """Ask all authoritative servers of all zones for every record: one finding for each zone."""
+    """Ask all authoritative servers of all zones for every record, and the resolvers that are to
+    be compared with them: one finding for each zone where all say the same."""
     resolver = Resolver(servers, limits)
     try:
         names = list(dict.fromkeys(record.name for record in records))
@@ -40,19 +45,28 @@ async def propagation(
         if apex := _apex(record.name, found):
             members[apex].append(record)
     # One for each server, which many zones may share: the rate is a server's.
-    resolvers = {
-        address: Resolver([Address(address, port)], limits)
-        for zone in found.values()
-        for _, address in zone.servers
-    }
+    asked = {zone.name: _asked(zone, port, compared) for zone in found.values()}
+    addresses = {address for named in asked.values() for address in named.values()}
+    resolvers = {address: Resolver([address], limits) for address in addresses}
     try:
         parts = await asyncio.gather(
-            *(_check_zone(zone, members[zone.name], resolvers) for zone in found.values())
+            *(
+                _check_zone(zone, members[zone.name], asked[zone.name], resolvers)
+                for zone in found.values()
+            )
         )
     finally:
         for one in resolvers.values():
             one.close()
     return [finding for part in parts for finding in part]
+
+
+def _asked(zone: _Zone, port: int, compared: Sequence[Address]) -> dict[str, Address]:
+    """How each server is called in findings -> where it is."""
+    return {
+        **{f"{server} ({address})": Address(address, port) for server, address in zone.servers},
+        **{f"resolver {address}": address for address in compared},
+    }
 
 
 def _apex(name: str, zones: dict[str, _Zone]) -> str:
@@ -81,17 +95,20 @@ def _zone_of(name: str) -> Lookups[_Zone | None]:
 
 
 async def _check_zone(
-    zone: _Zone, records: Sequence[Record], resolvers: Mapping[str, Resolver]
+    zone: _Zone,
+    records: Sequence[Record],
+    asked: Mapping[str, Address],
+    resolvers: Mapping[Address, Resolver],
 ) -> list[Finding]:
     questions = [(zone.name, "SOA"), *((record.name, record.type) for record in records)]
     answers = await asyncio.gather(
-        *(resolvers[address].run(ask_all(*questions)) for _, address in zone.servers)
+        *(resolvers[address].run(ask_all(*questions)) for address in asked.values())
     )
     by_server = {
-        f"{server} ({address})": part
-        for (server, address), part in zip(zone.servers, answers, strict=True)
+        server: part
+        for (server, address), part in zip(asked.items(), answers, strict=True)
         # Where this machine has no IPv6, such a server says nothing about itself.
-        if not (ip_address(address).version == 6 and part[0].status is Status.UNREACHABLE)
+        if not (ip_address(address.host).version == 6 and part[0].status is Status.UNREACHABLE)
     }
     return [*_silent(zone, by_server), *_differing(zone, records, by_server)]
 
@@ -103,7 +120,7 @@ def _silent(zone: _Zone, by_server: dict[str, tuple[Answer, ...]]) -> list[Findi
             "NS",
             "propagation.server",
             f"{server}: {part[0].status}",
-            "every name server of the zone answers for it",
+            "every server answers for the zone",
             "Lookups that meet this server take seconds longer, and some of them fail.",
         )
         for server, part in by_server.items()

@@ -77,18 +77,19 @@ def look_at(
     limits: Limits,
     blocklists: Sequence[str] = (),
     authoritative: bool = False,
+    compared: Sequence[Address] = (),
 ) -> Live:
-    """One look at everything, on every core where there are many domains. Raises
-    NothingAnswers."""
+    """One look at everything, on every core where there are many domains; with `authoritative`, or
+    resolvers to be compared, at propagation too. Raises NothingAnswers."""
     owns = parts_of(records, available_cores())
     shared = replace(limits, rate=limits.rate / len(owns))
     parts = [Part(records, own, servers, shared, blocklists) for own in owns]
     with elsewhere("mailfleet.dns.look", parts[1:]) as others:
         live = _joined([look_at_part(parts[0]), *others.results()])
     _require_answers(live, servers)
-    if not authoritative:
+    if not authoritative and not compared:
         return live
-    more = run_loop(propagation(records, servers, limits))
+    more = run_loop(propagation(records, servers, limits, compared=compared))
     return replace(live, findings=live.findings + more)
 
 

@@ -22,9 +22,9 @@ WANTED = Record(
 )
 
 
-def look(server: Address) -> dict[str, Finding]:
+def look(server: Address, *compared: Address) -> dict[str, Finding]:
     limits = Limits(seconds=20, first_wait=0.3, rate=0)
-    found = asyncio.run(propagation([WANTED], [server], limits, server.port))
+    found = asyncio.run(propagation([WANTED], [server], limits, server.port, compared))
     return {f"{one.check} {one.verdict}": one for one in found}
 
 
@@ -45,3 +45,19 @@ def test_servers_that_differ_or_do_not_answer_are_told(tmp_path: Path) -> None:
             found = look(asked)
         assert found.keys() == {"propagation.server warn", "propagation ok"}
         assert found["propagation ok"].verdict is Verdict.OK
+
+
+def test_a_resolver_that_remembers_what_was_before_is_told(tmp_path: Path) -> None:
+    servers = "@ NS ns1\n"
+    for name in ("authority", "cache"):
+        (tmp_path / name).mkdir()
+    with (
+        knot(tmp_path / "authority", {"example.com": servers + NOW}) as first,
+        # What a resolver answers from its memory.
+        knot(tmp_path / "cache", {"example.com": servers + BEFORE}, "127.0.0.2") as cache,
+    ):
+        authority = Address(first.address, first.port)
+        resolver = Address(cache.address, cache.port)
+        seen = look(authority, resolver)["propagation warn"].seen
+        assert seen == f"ns1.example.com (127.0.0.1): 192.0.2.10; resolver {resolver}: 192.0.2.9"
+        assert look(authority, authority).keys() == {"propagation ok"}
