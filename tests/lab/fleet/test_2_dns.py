@@ -76,7 +76,7 @@ def test_from_a_bare_zone_to_a_clean_check_in_three_commands(
     published = _publish(operator).ok()
     assert f"{len(missing)} to create, 0 to update, 0 to delete, 0 blocked" in published.screen
 
-    assert _wrong(_check(operator, "--strict").ok()) == set()
+    assert _wrong(_check(operator, "--strict", "--authoritative").ok()) == set()
     again = _publish(operator).ok()
     assert "0 to create, 0 to update, 0 to delete, 0 blocked" in again.screen
 
