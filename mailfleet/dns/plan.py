@@ -138,6 +138,9 @@ class _Planner:
         take: frozenset[str],
     ) -> None:
         self._there, self._take, self._ttl = there, take, ttl
+        self._at: dict[str, list[RRset]] = {}
+        for (name, _), rrset in there.items():
+            self._at.setdefault(name, []).append(rrset)
         self._owned = read_marker(marker, zone)
         self._claims = set(self._owned)
         self._base = Plan(zone, owned_before=self._owned, marker=marker, owner=owner, ttl=ttl)
@@ -191,8 +194,8 @@ class _Planner:
         """RFC 1034 section 3.6.2: nothing stands beside a CNAME."""
         return [
             rrset
-            for (name, kind), rrset in self._there.items()
-            if name == slot.name and kind != slot.type and "CNAME" in (kind, slot.type)
+            for rrset in self._at.get(slot.name, ())
+            if rrset.type != slot.type and "CNAME" in (rrset.type, slot.type)
         ]
 
     def _removable(self, rrset: RRset) -> bool:
@@ -201,13 +204,11 @@ class _Planner:
         )
 
     def _changes(self) -> Iterable[Change]:
-        for name, kind in dict.fromkeys((slot.name, slot.type) for slot in self._goals):
+        by_set: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
+        for slot, values in self._goals.items():
+            by_set.setdefault((slot.name, slot.type), {})[slot.kind] = values
+        for (name, kind), goals in by_set.items():
             before = self._there.get((name, kind))
-            goals = {
-                slot.kind: values
-                for slot, values in self._goals.items()
-                if (slot.name, slot.type) == (name, kind)
-            }
             others = tuple(
                 value
                 for value in (before.values if before else ())
