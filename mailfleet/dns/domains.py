@@ -35,7 +35,7 @@ def unused_domain_records(fleet: Fleet) -> Iterator[Record]:
             (
                 f"_dmarc.{domain}",
                 "TXT",
-                "v=DMARC1; p=reject",
+                fleet.dns.dmarc.get(domain, "v=DMARC1; p=reject"),
                 "mail in this domain's name is forged, below it too",
                 "Others can send in this domain's name.",
                 "RFC 9989; M3AAWG, Protecting Parked Domains",

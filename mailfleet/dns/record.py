@@ -83,6 +83,12 @@ def _joined(one: Record, other: Record) -> Record:
         policies = [value for value in values if _is_spf(value)]
         rest = tuple(value for value in values if not _is_spf(value))
         values = (merge_spf(policies), *rest) if policies else rest
+        if len(rest) > 1 and _is_alone(one.name):
+            raise ConflictingRecords(f"{one.name}: wanted as {' and as '.join(rest)}")
+    if one.type == "MX" and "0 ." in values and len(values) > 1:
+        raise ConflictingRecords(
+            f"{one.name}: takes mail, and is in dns_unused_domains: take it out there"
+        )
     return replace(
         one,
         values=values,
@@ -91,6 +97,12 @@ def _joined(one: Record, other: Record) -> Record:
         severity=min(one.severity, other.severity, key=list(Severity).index),
         source="; ".join(dict.fromkeys((one.source, other.source))),
     )
+
+
+def _is_alone(name: str) -> bool:
+    """Receivers of DMARC, DKIM, MTA-STS and TLS reports take one record at a name, or none (RFC
+    9989 section 4.10, RFC 6376 section 3.6.2.2, RFC 8461 section 3.1, RFC 8460 section 3)."""
+    return name.startswith(("_dmarc.", "_mta-sts.", "_smtp._tls.")) or "._domainkey." in name
 
 
 def _is_spf(value: str) -> bool:

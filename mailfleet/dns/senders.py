@@ -10,9 +10,12 @@ from mailfleet.settings.fleet import Fleet
 
 
 def sender_records(fleet: Fleet) -> list[Record]:
-    """What the services of `dns_senders` need. `merge` makes one SPF record of all senders of a
-    domain. Raises SettingsError."""
-    return [record for sender in fleet.dns.senders for record in _records(fleet, sender)]
+    """What the services of `dns_senders` need, and the policies of `dns_dmarc`. `merge` makes one
+    SPF record of all senders of a domain. Raises SettingsError."""
+    return [
+        *(record for sender in fleet.dns.senders for record in _records(fleet, sender)),
+        *(dmarc_record(fleet, domain) for domain in fleet.dns.dmarc),
+    ]
 
 
 def dmarc_record(fleet: Fleet, domain: str) -> Record:

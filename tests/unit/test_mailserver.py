@@ -15,6 +15,7 @@ from mailfleet.components.mailserver.configuration import CONFIG
 from mailfleet.components.mailserver.records import records
 from mailfleet.components.records import desired_records
 from mailfleet.converge.bundle import Bundle
+from mailfleet.dns.record import ConflictingRecords
 from mailfleet.secrets import Secret
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import Fleet
@@ -371,3 +372,23 @@ def test_a_certificate_that_changes_its_key_by_itself_is_not_for_dane(
 ) -> None:
     with pytest.raises(SettingsError, match=r"mx9\.example\.com is no mail server with a given"):
         mailserver('dns_dane = ["mx9.example.com"]\n')
+
+
+def test_a_domain_has_one_dmarc_policy_the_one_that_is_set(mailserver: MakeFleet) -> None:
+    fleet = mailserver(
+        "mailserver_dkim = False\n"
+        'dns_dmarc = {"example.com": "v=DMARC1; p=reject", '
+        '"example.net": "v=DMARC1; p=quarantine", '
+        '"example.org": "v=DMARC1; p=reject; rua=mailto:dmarc@example.com"}\n'
+        'dns_unused_domains = ["example.org"]\n'
+    )
+    found = {record.name: record.values for record in desired_records(fleet)}
+    assert found["_dmarc.example.com"] == ("v=DMARC1; p=reject",)
+    assert found["_dmarc.example.net"] == ("v=DMARC1; p=quarantine",)
+    assert found["_dmarc.example.org"] == ("v=DMARC1; p=reject; rua=mailto:dmarc@example.com",)
+
+
+def test_a_domain_that_takes_mail_is_not_unused(mailserver: MakeFleet) -> None:
+    fleet = mailserver('mailserver_dkim = False\ndns_unused_domains = ["in.example.com"]\n')
+    with pytest.raises(ConflictingRecords, match=r"in\.example\.com: takes mail, and is in dns_un"):
+        desired_records(fleet)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from mailfleet.dns.hosts import address_records, addresses
 from mailfleet.dns.keys import published_key
 from mailfleet.dns.record import Record, Severity
+from mailfleet.dns.senders import dmarc_record
 from mailfleet.settings.fleet import Fleet, Host
 
 _REQUIRED, _RECOMMENDED = Severity.REQUIRED, Severity.RECOMMENDED
@@ -89,12 +90,4 @@ def _sending(fleet: Fleet, host: Host) -> Iterator[Record]:
                 _REQUIRED,
                 "RFC 6376 section 3.6",
             )
-        yield Record(
-            f"_dmarc.{domain}",
-            "TXT",
-            ("v=DMARC1; p=none",),
-            "Google, Yahoo and Microsoft refuse bulk mail of a domain without a DMARC policy",
-            "Google, Yahoo and Microsoft refuse this domain's mail once there is much of it.",
-            _REQUIRED,
-            "RFC 9989; Google, Email sender guidelines",
-        )
+        yield dmarc_record(fleet, domain)
