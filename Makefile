@@ -63,12 +63,14 @@ down:
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# Programs that tests run on files and ports of their own. Where systemd runs, Debian also starts
-# MariaDB, Redis, Knot and Unbound as services.
+# Programs that tests run on files and ports of their own, and a browser for the pages. Where
+# systemd runs, Debian also starts MariaDB, Redis, Knot and Unbound as services.
+TEST_PACKAGES := mariadb-server redis-server knot unbound bind9-utils chromium chromium-driver
+
 .venv/test-tools: .venv/ready
-	@for tool in mariadbd redis-server knotd unbound named-checkzone; do command -v $$tool || command -v /usr/sbin/$$tool || missing=1; done >/dev/null; \
-		[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] || { echo "install mariadb-server, redis-server, knot, unbound and bind9-utils, or run make as root" >&2; exit 1; }; \
-		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends mariadb-server redis-server knot unbound bind9-utils; }
+	@for tool in mariadbd redis-server knotd unbound named-checkzone chromedriver; do command -v $$tool || command -v /usr/sbin/$$tool || missing=1; done >/dev/null; \
+		[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] || { echo "install $(TEST_PACKAGES), or run make as root" >&2; exit 1; }; \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(TEST_PACKAGES); }
 	@touch $@
 
 # Out of Debian's package, without the Prometheus that the package would start.
