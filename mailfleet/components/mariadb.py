@@ -2,8 +2,9 @@
 
 import hashlib
 import hmac
+import re
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 
 from pyinfra import host as context_host
 from pyinfra import state as context_state
@@ -108,16 +109,32 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         ),
         facts={
             "data": _VERSION_OF_DATA,
-            "server": _facts(postal.database_user, postal.database_name, postal.database_prefix),
+            "server": _facts(
+                postal.database_user,
+                postal.database_name,
+                postal.database_prefix,
+                described_variables(config.content),
+            ),
         },
     )
 
 
-def _facts(user: str, database: str, prefix: str) -> str:
-    """What the database server says of Postal's user and databases. SHOW GRANTS tells the stored
-    hash of the password, too: that part stays there."""
+_SETTING = re.compile(r"^([a-z_]+) = (.+)$", re.MULTILINE)
+
+
+def described_variables(config: bytes) -> dict[str, str]:
+    """`name = value` of an option file that this component wrote."""
+    return dict(_SETTING.findall(config.decode()))
+
+
+def _facts(user: str, database: str, prefix: str, variables: Iterable[str]) -> str:
+    """What the database server says of Postal's user and databases, and its variables in force.
+    SHOW GRANTS tells the stored hash of the password, too: that part stays there."""
+    names = ", ".join(f"'{name}'" for name in variables)
     queries = (
         "SELECT CONCAT('version ', VERSION())",
+        "SELECT 'variable', LOWER(variable_name), global_value "
+        f"FROM information_schema.system_variables WHERE variable_name IN ({names})",
         stored_password(user),
         f"SHOW GRANTS FOR '{user}'@'%'",
         "SELECT CONCAT('database ', schema_name) FROM information_schema.schemata "

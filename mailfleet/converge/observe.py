@@ -153,7 +153,7 @@ def parse(output: Sequence[str]) -> Observation:
             for line in sections.get("packages", [])
             if line.startswith("installed ")
         ),
-        units=dict(_units(sections.get("units", []))),
+        units=dict(units(sections.get("units", []))),
         containers=tuple(Container(*line.split("|")) for line in sections.get("containers", [])),
         applied=dict(_applied(sections.get("applied", []))),
         facts={
@@ -172,7 +172,8 @@ def _paths(lines: Iterable[str], hash_lines: Iterable[str]) -> Iterator[tuple[st
         yield path, Path(kind, int(mode, 8), int(uid), int(gid), hashes.get(path, ""))
 
 
-def _units(lines: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
+def units(lines: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Output of `systemctl show -p Id,...`: each unit with its properties."""
     properties: dict[str, str] = {}
     for line in [*lines, ""]:
         if line:

@@ -1,5 +1,6 @@
 """A look: a question to a host beyond what converge asks, and how its answer is judged."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ def _always(seen: Observation) -> bool:
 
 @dataclass(frozen=True)
 class Look:
-    """`command` is POSIX shell that changes nothing; unless it exits 0 there is no answer."""
+    """`command` is POSIX shell that changes nothing; unless it exits 0 there is no answer. Looks
+    with the same command share its answer: it is asked once."""
 
     component: str
     name: str
@@ -29,7 +31,7 @@ class Look:
 
     @property
     def _key(self) -> str:
-        return f"{self.component}: {self.name}"
+        return hashlib.sha256(self.command.encode()).hexdigest()[:16]
 
     def differences(self, seen: Observation) -> Iterator[Difference]:
         """What differs; one of kind `unknown` where the host gave no answer."""

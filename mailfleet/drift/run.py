@@ -24,7 +24,7 @@ from mailfleet.drift.described import differences, is_deployed
 from mailfleet.drift.finding import Difference, Finding, HostReport, Kind, Report
 from mailfleet.drift.look import Look, as_bundle, who_looks
 from mailfleet.drift.looks import looks
-from mailfleet.drift.looks.database import rights
+from mailfleet.drift.looks.database import in_force
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
 from mailfleet.settings.load import fleet_of, load_inventory
@@ -86,7 +86,8 @@ class Comparison:
                 if look.component == name:
                     yield from ((name, difference) for difference in look.differences(seen))
             if name == mariadb.NAME:
-                yield from ((name, difference) for difference in rights(self.fleet, seen))
+                found = in_force(self.fleet, bundle, seen)
+                yield from ((name, difference) for difference in found)
 
     def differing_files(self, findings: Iterable[Finding]) -> list[str]:
         return [

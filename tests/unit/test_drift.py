@@ -1,9 +1,14 @@
 """How answers of hosts are judged, and what becomes of findings."""
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailfleet.converge.bundle import Bundle, File
 from mailfleet.converge.manifest import with_manifest
@@ -77,24 +82,44 @@ def test_of_secret_files_only_keys_are_shown() -> None:
 
 def test_a_look_without_an_answer_is_unknown_not_well() -> None:
     look = Look("base", "clock", "false", host.clock)
-    (found,) = look.differences(Observation(facts={"drift/base: clock": ("no such command",)}))
+    (name, command) = as_bundle([look, replace(look, name="another")]).facts.popitem()
+    assert "answered" in command
+    (found,) = look.differences(Observation(facts={f"drift/{name}": ("no such command",)}))
     assert (found.kind, found.seen) == (Kind.UNKNOWN, "no such command")
-    assert "answered" in as_bundle([look]).facts["base: clock"]
+
+
+def _pem(days: float, *names: str) -> list[str]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a.test")])
+    ends = datetime.now(UTC) + timedelta(days=days)
+    builder = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(ends - timedelta(days=90))
+        .not_valid_after(ends)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(it) for it in names]), False)
+    )
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return pem.decode().splitlines()
 
 
 @pytest.mark.parametrize(
-    ("line", "seen"),
+    ("days", "names", "seen"),
     [
-        ("a.test|864000|does match", "ends in 10.0 days"),
-        ("a.test|-5|does match", "expired"),
-        ("a.test|8640000|no", "for another name"),
-        ("a.test|0|no", "none is served"),
+        (10.01, ["a.test"], "ends in 10.0 days"),
+        (-1, ["a.test"], "expired"),
+        (60, ["b.test", "*.a.test"], "for another name"),
+        (60, ["b.test", "A.test"], None),
+        (60, ["*.test"], None),
     ],
 )
-def test_certificates(line: str, seen: str) -> None:
-    (found,) = certificates.judge([line], 14 * 86400)
-    assert (found.name, found.seen) == ("a.test", seen)
-    assert not list(certificates.judge(["a.test|8640000|does match"], 14 * 86400))
+def test_certificates(days: float, names: list[str], seen: str | None) -> None:
+    found = list(certificates.judge(_pem(days, *names), "a.test", 14 * 86400))
+    assert [(it.name, it.seen) for it in found] == ([("a.test", seen)] if seen else [])
+
+
+def test_a_certificate_that_nobody_serves() -> None:
+    (found,) = certificates.judge([], "a.test", 0)
+    assert found.seen == "none is served"
 
 
 _TRACKING = "0AD50502,10.0.0.1,9,1795266347.19,{offset},0,0,-24,0,0,0,0,64.1,{leap}"
@@ -142,14 +167,15 @@ def test_ports_are_compared_with_protocol_and_address() -> None:
 
 def test_variables_are_compared_by_value() -> None:
     wanted = {"log_bin": "binlog", "skip_name_resolve": "ON", "innodb_log_file_size": "140M"}
-    same = ["log_bin\tON", "skip_name_resolve\tON", "innodb_log_file_size\t146800640"]
+    said = {"log_bin": "ON", "skip_name_resolve": "ON", "innodb_log_file_size": "146800640"}
+    same = ["version 11.8", *(f"variable\t{name}\t{value}" for name, value in said.items())]
     assert not list(database.variables(same, wanted))
-    (found,) = database.variables(["log_bin\tOFF", *same[1:]], wanted)
+    (found,) = database.variables([*same, "variable\tlog_bin\tOFF"], wanted)
     assert (found.name, found.seen) == ("log_bin", "OFF")
 
 
 def test_an_old_restart_is_no_drift() -> None:
-    row = "container|/caddy|caddy|caddy|False|3|{}|sha256:a|caddy:2"
+    row = "container|/caddy|caddy|caddy|False|3|{}|true|sha256:a|caddy:2"
     now = "now|1767225600"  # 2026-01-01T00:00:00Z
     projects = {"caddy": ("caddy",)}
     assert not list(containers.judge([now, row.format("2025-12-30T00:00:00.1Z")], projects))
@@ -158,7 +184,7 @@ def test_an_old_restart_is_no_drift() -> None:
 
 
 def test_a_console_is_no_stranger() -> None:
-    row = "container|/x|postal|runner|{}|0|2026-01-01T00:00:00Z|sha256:a|postal:3"
+    row = "container|/x|postal|runner|{}|0|2026-01-01T00:00:00Z|true|sha256:a|postal:3"
     projects = {"postal": ("web",)}
     assert not list(containers.judge([row.format("True")], projects))
     assert [it.kind for it in containers.judge([row.format("False")], projects)] == [Kind.ORPHAN]

@@ -7,7 +7,6 @@ from mailfleet.drift.look import Look
 from mailfleet.drift.looks import (
     certificates,
     containers,
-    database,
     host,
     in_force,
     logins,
@@ -23,8 +22,9 @@ def looks(fleet: Fleet, at: Host, bundles: Mapping[str, Bundle]) -> Iterator[Loo
     yield from host.looks(bundles)
     yield from ports.looks(fleet, at)
     yield from logins.looks(at)
-    yield from running.looks(bundles)
+    # Asked together: what runs, since when, and of which image.
+    services = running.question(bundles) + containers.QUESTION
+    yield from running.looks(bundles, services)
+    yield from containers.looks(bundles, services)
     yield from in_force.looks(bundles)
-    yield from containers.looks(bundles)
     yield from certificates.looks(fleet, at)
-    yield from database.looks(fleet, at, bundles)

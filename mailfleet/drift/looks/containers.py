@@ -21,11 +21,12 @@ _FIELDS = "|".join(
         ),
         "{{.RestartCount}}",
         "{{.State.StartedAt}}",
+        "{{.State.Running}}",
         "{{.Image}}",
         "{{.Config.Image}}",
     ]
 )
-_COMMAND = f"""
+QUESTION = f"""
 echo "now|$(date +%s)"
 docker images --no-trunc --format 'image|{{{{.Repository}}}}:{{{{.Tag}}}}|{{{{.ID}}}}'
 docker ps -aq --no-trunc | xargs -r docker inspect --format '{_FIELDS}'
@@ -33,18 +34,41 @@ docker ps -aq --no-trunc | xargs -r docker inspect --format '{_FIELDS}'
 
 
 @dataclass(frozen=True)
-class _Container:
+class Container:
+    """A row of QUESTION."""
+
     name: str
     project: str
     service: str
-    oneoff: str
+    console: bool
     restarts: int
     started: float
+    """Unix time."""
+    running: bool
     image: str
     tag: str
 
+    @classmethod
+    def parse(cls, fields: Sequence[str]) -> "Container":
+        """What follows `container|`."""
+        name, project, service, oneoff, restarts, started, running, image, tag = fields
+        at = datetime.fromisoformat(started[:19] + "+00:00").timestamp()
+        return cls(
+            name.lstrip("/"),
+            project,
+            service,
+            # `docker compose run` is someone's console.
+            oneoff == "True",
+            int(restarts),
+            at,
+            running == "true",
+            image,
+            tag,
+        )
 
-def looks(bundles: Mapping[str, Bundle]) -> Iterator[Look]:
+
+def looks(bundles: Mapping[str, Bundle], question: str) -> Iterator[Look]:
+    """`question` is QUESTION, with others or alone."""
     projects = {
         bundle.project.name: bundle.project.services
         for bundle in bundles.values()
@@ -53,7 +77,7 @@ def looks(bundles: Mapping[str, Bundle]) -> Iterator[Look]:
     yield Look(
         NAME,
         "containers",
-        _COMMAND,
+        question,
         lambda lines: judge(lines, projects),
         applies=docker_runs,
     )
@@ -69,11 +93,10 @@ def judge(lines: Sequence[str], projects: Mapping[str, Sequence[str]]) -> Iterat
             now = int(fields[0])
         elif kind == "image":
             tags[fields[0]] = fields[1]
-        else:
-            containers.append(_container(fields))
+        elif kind == "container":
+            containers.append(Container.parse(fields))
     for item in containers:
-        # `docker compose run` is someone's console.
-        if item.oneoff == "True":
+        if item.console:
             continue
         if item.service not in projects.get(item.project, ()):
             yield _orphan(item)
@@ -81,18 +104,12 @@ def judge(lines: Sequence[str], projects: Mapping[str, Sequence[str]]) -> Iterat
         yield from _own(item, now, tags)
 
 
-def _container(fields: Sequence[str]) -> _Container:
-    name, project, service, oneoff, restarts, started, image, tag = fields
-    at = datetime.fromisoformat(started[:19] + "+00:00").timestamp()
-    return _Container(name.lstrip("/"), project, service, oneoff, int(restarts), at, image, tag)
-
-
-def _orphan(item: _Container) -> Difference:
+def _orphan(item: Container) -> Difference:
     remedy = f"`docker rm -f {item.name}`, once nobody needs it"
     return Difference(Kind.ORPHAN, item.name, "absent", f"a container of {item.tag}", remedy)
 
 
-def _own(item: _Container, now: int, tags: Mapping[str, str]) -> Iterator[Difference]:
+def _own(item: Container, now: int, tags: Mapping[str, str]) -> Iterator[Difference]:
     name = f"{item.project}/{item.service}"
     if item.restarts and now - item.started < _DAY:
         remedy = f"read `docker logs {item.name}`: it ended by itself and was started again"

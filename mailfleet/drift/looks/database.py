@@ -1,46 +1,43 @@
-"""MariaDB's settings in force, and the rights of Postal's user, beyond what files say."""
+"""MariaDB's settings in force, and the rights of Postal's user, beyond what files say: from what
+the server says to converge's own question."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 
 from mailfleet.components import mariadb
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.database import native_password_hash, told_password
 from mailfleet.converge.observe import Observation
 from mailfleet.drift.finding import DEPLOY, Difference, Kind
-from mailfleet.drift.look import Look, container_runs
-from mailfleet.settings.fleet import Fleet, Host
+from mailfleet.drift.look import container_runs
+from mailfleet.settings.fleet import Fleet
 
 _runs = container_runs("mariadb", "mariadb")
 
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
-_SETTING = re.compile(r"^([a-z_]+) = (.+)$", re.MULTILINE)
 
 
-def looks(fleet: Fleet, host: Host, bundles: Mapping[str, Bundle]) -> Iterator[Look]:
-    for item in bundles[mariadb.NAME].files if mariadb.NAME in bundles else ():
+def in_force(fleet: Fleet, bundle: Bundle, seen: Observation) -> Iterator[Difference]:
+    """What differs on a server that runs; of one that does not answer nothing is known."""
+    if not _runs(seen):
+        return
+    lines = seen.facts.get(f"{mariadb.NAME}/server", ())
+    if not any(line.startswith("version ") for line in lines):
+        remedy = "read `docker logs mariadb`"
+        yield Difference(Kind.UNKNOWN, "database server", "an answer", "nothing", remedy)
+        return
+    for item in bundle.files:
         if item.path.endswith(".cnf"):
-            wanted = dict(_SETTING.findall(item.content.decode()))
-            names = ", ".join(f"'{name}'" for name in wanted)
-            query = (
-                "SELECT LOWER(variable_name), global_value FROM "
-                f"information_schema.system_variables WHERE variable_name IN ({names})"
-            )
-            yield Look(
-                mariadb.NAME,
-                "variables",
-                f'{mariadb.CLIENT} -e "{query}" </dev/null',
-                partial(variables, wanted=wanted),
-                applies=_runs,
-            )
+            yield from variables(lines, mariadb.described_variables(item.content))
+    yield from rights(fleet, lines)
 
 
 def variables(lines: Sequence[str], wanted: Mapping[str, str]) -> Iterator[Difference]:
-    """`<name><tab><value>` in force, against `name = value` of the option file."""
-    in_force = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    """Lines `variable<tab>NAME<tab>VALUE` in force, against those of the option file."""
+    rows = (line.split("\t", 2)[1:] for line in lines if line.startswith("variable\t"))
+    known = {row[0]: row[1] for row in rows}
     for name, value in wanted.items():
-        seen = in_force.get(name, "unknown to the server")
+        seen = known.get(name, "unknown to the server")
         # log_bin takes a file name, and tells whether it is on.
         expected = "ON" if name == "log_bin" else value
         if _plain(seen) != _plain(expected):
@@ -56,12 +53,9 @@ def _plain(value: str) -> str:
     return {"ON": "1", "OFF": "0"}.get(value, value)
 
 
-def rights(fleet: Fleet, seen: Observation) -> Iterator[Difference]:
-    """Postal's user and schema, from what the database server said to converge's own question."""
-    if not _runs(seen):
-        return
+def rights(fleet: Fleet, lines: Sequence[str]) -> Iterator[Difference]:
+    """Postal's user and schema."""
     settings = fleet.postal
-    lines = seen.facts.get(f"{mariadb.NAME}/server", ())
     user = f"{settings.database_user}@%"
     stored = native_password_hash(fleet.value(settings.database_password))
     passwords = [line for line in lines if line.startswith("password ")]

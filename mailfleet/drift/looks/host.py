@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from mailfleet.converge.bundle import Bundle
+from mailfleet.converge.observe import units as properties_of_units
 from mailfleet.drift.finding import Difference, Kind
 from mailfleet.drift.look import Look
 
@@ -119,18 +120,7 @@ def _stem(path: str) -> str:
 
 def overrides_and_timers(lines: Sequence[str], described: set[str]) -> Iterator[Difference]:
     """Drop-ins by hand change what a unit does; a timer that has elapsed never fires again."""
-    unit = ""
-    values: dict[str, dict[str, str]] = {}
-    block: dict[str, str] = {}
-    for line in [*lines, ""]:
-        name, _, value = line.partition("=")
-        if name:
-            block[name] = value
-        elif block:
-            unit = block.get("Id", unit)
-            values[unit] = block
-            block = {}
-    for unit, properties in values.items():
+    for unit, properties in properties_of_units(lines):
         for path in properties.get("DropInPaths", "").split():
             if path.startswith(("/etc/", "/run/")) and path not in described:
                 remedy = f"`systemctl revert {unit}`, or remove {path} and reload systemd"

@@ -7,25 +7,50 @@ from datetime import UTC, datetime
 from functools import partial
 
 from mailfleet.converge.bundle import Bundle
-from mailfleet.converge.observe import STATE_DIRECTORY, Observation
+from mailfleet.converge.observe import STATE_DIRECTORY, Observation, units
 from mailfleet.converge.plan import file_changes
 from mailfleet.drift.finding import Difference, Kind
 from mailfleet.drift.look import Look, docker_runs
+from mailfleet.drift.looks.containers import Container
 
 _SLACK_SECONDS = 2
 """Times of files, units and containers are read with less than a second's precision."""
 
 
-def looks(bundles: Mapping[str, Bundle]) -> Iterator[Look]:
+def question(bundles: Mapping[str, Bundle]) -> str:
+    """Shell that tells of all services at once when their files were touched, when a deploy last
+    made them follow, and since when units are in their state."""
+    services = list(_services(bundles))
+    files = {path for _, service in services for path in service.files}
+    units = [service.name for _, service in services if not service.is_project]
+    lines = []
+    if files:
+        lines.append(f"stat -c 'file|%Z|%n' -- {shlex.join(sorted(files))} 2>/dev/null")
+        records = shlex.join(_record(bundle, service) for bundle, service in services)
+        lines.append(f"stat -c 'record|%Y|%n' -- {records} 2>/dev/null")
+    if units:
+        lines.append(
+            "systemctl show --timestamp=unix -p Id,StateChangeTimestamp -- "
+            f"{shlex.join(units)} | sed 's/^/unit|/'"
+        )
+    return "\n".join(lines)
+
+
+def looks(bundles: Mapping[str, Bundle], question: str) -> Iterator[Look]:
+    """`question` is that of all services, and of the containers."""
+    for bundle, service in _services(bundles):
+        yield Look(
+            bundle.component,
+            f"what {service.name} reads, {service.record}",
+            question,
+            partial(older, service=service, record=_record(bundle, service)),
+            applies=partial(_is_settled, bundle, service),
+        )
+
+
+def _services(bundles: Mapping[str, Bundle]) -> Iterator[tuple[Bundle, "_Service"]]:
     for bundle in bundles.values():
-        for service in (*_units(bundle), *_containers(bundle)):
-            yield Look(
-                bundle.component,
-                f"what {service.name} reads, {service.record}",
-                _command(bundle, service),
-                partial(older, service=service),
-                applies=partial(_is_settled, bundle, service),
-            )
+        yield from ((bundle, service) for service in (*_units(bundle), *_containers(bundle)))
 
 
 @dataclass(frozen=True)
@@ -63,53 +88,48 @@ def _is_settled(bundle: Bundle, service: "_Service", seen: Observation) -> bool:
     return not about_to_change and (not service.is_project or docker_runs(seen))
 
 
-def _command(bundle: Bundle, service: _Service) -> str:
-    record = shlex.quote(f"{STATE_DIRECTORY}/applied/{bundle.component}/{service.record}")
-    if service.is_project:
-        label = "com.docker.compose"
-        started = (
-            f"docker ps -q --filter label={label}.project={service.name} "
-            f"--filter label={label}.oneoff=False | xargs -r docker inspect --format "
-            "'container|{{.State.StartedAt}}'"
-        )
-    else:
-        started = (
-            'echo "unit|$(systemctl show --timestamp=unix -p StateChangeTimestamp --value '
-            f'-- {service.name})"'
-        )
-    return (
-        f"stat -c 'file|%Z|%n' -- {shlex.join(service.files)} 2>/dev/null\n"
-        f"[ ! -e {record} ] || stat -c 'record|%Y' -- {record}\n{started}"
-    )
+def _record(bundle: Bundle, service: _Service) -> str:
+    return f"{STATE_DIRECTORY}/applied/{bundle.component}/{service.record}"
 
 
-def older(lines: Sequence[str], service: _Service) -> Iterator[Difference]:
+def older(lines: Sequence[str], service: _Service, record: str) -> Iterator[Difference]:
     """Files that were touched after the service read them, whatever is in them now. The status
     change time counts: mailfleet's own files carry the control machine's modification time."""
-    files: dict[str, float] = {}
-    started: list[float] = []
-    record = 0.0
+    touched: dict[str, float] = {}
+    made_to_follow = 0.0
     for line in lines:
-        kind, at, *path = line.split("|", 2)
-        if kind == "file":
-            files[path[0]] = float(at)
-        elif kind == "record":
-            record = float(at)
-        elif kind == "unit" and at.startswith("@"):
-            started.append(float(at[1:]))
-        elif kind == "container":
-            started.append(datetime.fromisoformat(at[:19] + "+00:00").timestamp())
+        kind, _, rest = line.partition("|")
+        at, _, path = rest.partition("|")
+        if kind == "file" and path in service.files:
+            touched[path] = float(at)
+        elif kind == "record" and path == record:
+            made_to_follow = float(at)
+    started = _started(lines, service)
     if not started:
         return
     # Of several containers, the oldest.
-    read = max(record, min(started))
-    for path_name, touched in files.items():
-        if touched > read + _SLACK_SECONDS:
-            at = datetime.fromtimestamp(touched, UTC).isoformat(" ", "seconds")
+    read = max(made_to_follow, min(started))
+    for path, time in touched.items():
+        if time > read + _SLACK_SECONDS:
+            at = datetime.fromtimestamp(time, UTC).isoformat(" ", "seconds")
             yield Difference(
                 Kind.STALE,
                 service.name,
-                f"started after {path_name} was last written",
-                f"{path_name} was written later, at {at}",
+                f"started after {path} was last written",
+                f"{path} was written later, at {at}",
                 service.remedy,
             )
+
+
+def _started(lines: Sequence[str], service: _Service) -> list[float]:
+    """Unix times at which the unit came into its state, or the project's containers started."""
+    if service.is_project:
+        rows = (line.split("|")[1:] for line in lines if line.startswith("container|"))
+        return [
+            item.started
+            for item in map(Container.parse, rows)
+            if item.running and item.project == service.name and not item.console
+        ]
+    of_units = (line.removeprefix("unit|") for line in lines if line.startswith("unit|"))
+    changed = dict(units(of_units)).get(service.name, {}).get("StateChangeTimestamp", "")
+    return [float(changed[1:])] if changed.startswith("@") else []
