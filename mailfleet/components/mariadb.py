@@ -27,7 +27,7 @@ from mailfleet.converge.services import services
 from mailfleet.converge.shell import script
 from mailfleet.dns.record import Record
 from mailfleet.health.postal_queue import queue_probes
-from mailfleet.health.probe import Limit, Probe
+from mailfleet.health.probe import Level, Limit, Probe
 from mailfleet.secrets import Secret
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.mariadb import major_version
@@ -242,6 +242,35 @@ def _data_check(version: str) -> Check:
     )
 
 
+# Postal manual, "MariaDB": existing tables must have the row format DYNAMIC.
+_OLD_ROW_FORMATS = f"""
+tables=$({CLIENT} -e "SELECT name FROM information_schema.innodb_sys_tables
+    WHERE row_format IN ('Compact', 'Redundant') AND name LIKE '%/%'
+    AND name NOT LIKE 'mysql/%' AND name NOT LIKE 'sys/%'") || exit 1
+[ -z "$tables" ] && echo 'as Postal needs it' || {{ echo "not DYNAMIC:" $tables; exit 2; }}
+"""
+
+# Of a server that is no replica nothing is told. NULL: it does not replicate.
+_REPLICATION = f"""
+state=$({CLIENT.replace(" --batch --skip-column-names", "")} --vertical \\
+    -e 'SHOW ALL SLAVES STATUS') || exit 1
+echo "$state" | awk -F': ' '
+    /^ *Seconds_Behind_Master:/ {{
+        replicas++
+        if ($2 == "NULL") stopped = 1
+        else if ($2 > behind) behind = $2
+    }}
+    /^ *Last_(IO|SQL)_Error: ./ {{ sub(/^[^:]*: /, ""); error = $0 }}
+    END {{
+        print "measured " behind + 0
+        if (stopped) print "does not replicate" (error ? ": " error : "")
+        else if (replicas) print "replicates, " behind + 0 " s behind"
+        else print "no replica of another server"
+        exit stopped
+    }}'
+"""
+
+
 def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
     """What healthy means for this component, asked on the host."""
     settings = fleet.postal
@@ -264,6 +293,18 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             ' || exit 1; echo "measured $used"; echo "$used% of max_connections in use"',
             "find who holds them with `SHOW PROCESSLIST`, or raise mariadb_max_connections",
             limit=Limit(80, 95, "%"),
+        ),
+        Probe(
+            "row format",
+            _OLD_ROW_FORMATS,
+            "`ALTER TABLE ... ROW_FORMAT=DYNAMIC`: Postal's migrations fail otherwise",
+            level=Level.FULL,
+        ),
+        Probe(
+            "replication",
+            _REPLICATION,
+            "read `SHOW ALL REPLICAS STATUS`: until it runs, a move loses what is written here",
+            limit=Limit(60, 3600, " s"),
         ),
         *queue_probes(CLIENT, settings.database_name, settings.database_prefix),
     )

@@ -127,21 +127,30 @@ def compare(comparison: Comparison, host: PyinfraHost) -> list[Finding] | NoAnsw
     return found
 
 
-def drift(inventory: str, deploys: Sequence[str] = (), sudo: bool = False) -> Report:
-    """The drift of every host, or of what some deploys go through. Raises SettingsError,
-    SecretsError, TemplateProblem and Refused before any host is asked."""
+def comparisons_of(fleet: Fleet, deploys: Sequence[str] = ()) -> dict[str, Comparison]:
+    """Of the hosts that some deploys go through, or of all. Raises SettingsError, SecretsError,
+    TemplateProblem and Refused."""
     scopes = [scope_of(name) for name in deploys] or [_EVERYTHING]
-    loaded = load_inventory(inventory)
-    fleet = fleet_of(loaded, Sources(inventory))
     fleet.require_secrets()
     if problems := secret_problems(fleet):
         raise SettingsError(problems)
-    comparisons = {name: Comparison.of(fleet, host, scopes) for name, host in fleet.hosts.items()}
-    asked = [name for name, comparison in comparisons.items() if comparison.reported]
-    asking = Asking(loaded, asked, partial(_compare_one, comparisons), sudo=sudo)
+    found = {name: Comparison.of(fleet, host, scopes) for name, host in fleet.hosts.items()}
+    return {name: comparison for name, comparison in found.items() if comparison.reported}
+
+
+def report_of(inventory: str, answers: Mapping[str, list[Finding] | NoAnswer]) -> Report:
+    """What hosts answered, as of now."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    hosts = tuple(_report(name, answer) for name, answer in asking.answers().items())
-    return Report(inventory, at, hosts)
+    return Report(inventory, at, tuple(_report(name, answer) for name, answer in answers.items()))
+
+
+def drift(inventory: str, deploys: Sequence[str] = (), sudo: bool = False) -> Report:
+    """The drift of every host, or of what some deploys go through. Raises SettingsError,
+    SecretsError, TemplateProblem and Refused before any host is asked."""
+    loaded = load_inventory(inventory)
+    comparisons = comparisons_of(fleet_of(loaded, Sources(inventory)), deploys)
+    asking = Asking(loaded, list(comparisons), partial(_compare_one, comparisons), sudo=sudo)
+    return report_of(inventory, asking.answers())
 
 
 def _compare_one(

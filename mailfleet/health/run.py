@@ -1,7 +1,7 @@
 """Every probe of a fleet, all hosts and probes at once."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import Protocol
 
 import click
@@ -81,9 +81,60 @@ def commands_of(probes: ProbesByComponent) -> dict[str, str]:
     }
 
 
-def ask_host(probes: Mapping[str, ProbesByComponent], host: PyinfraHost) -> dict[str, Output]:
-    """All probes of one host, in one round trip."""
-    return host.get_fact(Answers, commands=commands_of(probes[host.name])) or {}
+@dataclass(frozen=True)
+class Checkup:
+    """Every probe of some hosts."""
+
+    probes: Mapping[str, ProbesByComponent]
+    """By host."""
+
+    @classmethod
+    def of(
+        cls,
+        components: Iterable[Probed],
+        fleet: Fleet,
+        roles: Collection[str] = EVERY_HOST,
+        level: Level = Level.FULL,
+    ) -> "Checkup":
+        """Of the hosts with one of the roles."""
+        names = [host.name for host in fleet.hosts.values() if host.has(*roles)]
+        return cls({name: probes_of(components, fleet, name, level) for name in names})
+
+    def ask(self, host: PyinfraHost) -> dict[str, Output]:
+        """All probes that run on a host, in one round trip."""
+        return host.get_fact(Answers, commands=commands_of(self.probes[host.name])) or {}
+
+    def from_here(self) -> list[Result]:
+        """All questions from this machine, at once."""
+        questions = [
+            (name, component, probe)
+            for name, of_host in self.probes.items()
+            for component, some in of_host.items()
+            for probe in some
+            if isinstance(probe, Outside)
+        ]
+        jobs = [gevent.spawn(from_here, *question) for question in questions]
+        gevent.joinall(jobs, timeout=OUTSIDE_SECONDS)
+        late = Answer(Status.UNKNOWN, f"no answer within {OUTSIDE_SECONDS} s")
+        found = [
+            job.value if job.value is not None else result(*question, late)
+            for question, job in zip(questions, jobs, strict=True)
+        ]
+        gevent.killall(jobs, block=False)
+        return found
+
+    def results(
+        self, answers: Mapping[str, Mapping[str, Output] | NoAnswer], others: Sequence[Result]
+    ) -> list[Result]:
+        """What hosts answered and what else was found of them, host by host."""
+        return [
+            found
+            for name, probes in self.probes.items()
+            for found in (
+                *results_of(name, probes, answers[name]),
+                *(one for one in others if one.host == name),
+            )
+        ]
 
 
 def ask_fleet(
@@ -97,39 +148,16 @@ def ask_fleet(
     the level `mail`."""
     loaded = load_inventory(inventory)
     fleet = fleet_of(loaded, Sources(inventory))
-    names = [host.name for host in fleet.hosts.values() if host.has(*roles)]
-    probes = {name: probes_of(components, fleet, name, level) for name in names}
-    outside = [
-        (name, component, probe)
-        for name in names
-        for component, some in probes[name].items()
-        for probe in some
-        if isinstance(probe, Outside)
-    ]
+    checkup = Checkup.of(components, fleet, roles, level)
+    outside = gevent.spawn(checkup.from_here)
     mail = gevent.spawn(ask_mail, fleet) if level is Level.MAIL else None
-    jobs = [gevent.spawn(from_here, *question) for question in outside]
     asking = Asking(
-        loaded, names, partial(ask_host, probes), sudo=sudo, answer_seconds=ANSWER_SECONDS
+        loaded, list(checkup.probes), checkup.ask, sudo=sudo, answer_seconds=ANSWER_SECONDS
     )
     answers = asking.answers()
-    gevent.joinall(jobs, timeout=OUTSIDE_SECONDS)
-    late = Answer(Status.UNKNOWN, f"no answer within {OUTSIDE_SECONDS} s")
-    from_outside = {
-        question: job.value if job.value is not None else result(*question, late)
-        for question, job in zip(outside, jobs, strict=True)
-    }
-    gevent.killall(jobs, block=False)
     # A greenlet that has finished is false.
     through = [] if mail is None else mail.get()
-    return [
-        found
-        for name in names
-        for found in (
-            *results_of(name, probes[name], answers[name]),
-            *(it for (where, _, _), it in from_outside.items() if where == name),
-            *(it for it in through if it.host == name),
-        )
-    ]
+    return checkup.results(answers, [*outside.get(), *through])
 
 
 def results_of(
@@ -161,13 +189,8 @@ def health_here(components: Iterable[Probed]) -> None:
     Raises OperationError."""
     name = context_host.name
     probes = probes_of(components, current_fleet(context_state), name, Level.FULL)
-    found = results_of(name, probes, ask_host({name: probes}, context_host))
-    found += [
-        from_here(name, component, probe)
-        for component, some in probes.items()
-        for probe in some
-        if isinstance(probe, Outside)
-    ]
+    checkup = Checkup({name: probes})
+    found = checkup.results({name: checkup.ask(context_host)}, checkup.from_here())
     for one in found:
         status = click.style(one.status.value, SHOWN[one.status])
         remedy = f" -> {one.remedy}" if one.remedy else ""

@@ -2,11 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from typing import TypeVar
 
+import gevent
 from pyinfra.api.host import Host as PyinfraHost
 
 from mailfleet import html
@@ -18,10 +19,10 @@ from mailfleet.dns.finding import Verdict
 from mailfleet.dns.resolver import Limits
 from mailfleet.dns.run import NothingAnswers, look_at, servers_of
 from mailfleet.dns.server import Address
-from mailfleet.drift.finding import Report
-from mailfleet.drift.run import drift
-from mailfleet.health.probe import Result, Status
-from mailfleet.health.run import ask_fleet
+from mailfleet.drift.finding import Finding, Report
+from mailfleet.drift.run import compare, comparisons_of, report_of
+from mailfleet.health.probe import Output, Result, Status
+from mailfleet.health.run import Checkup
 from mailfleet.health.sections import Section, Sections
 from mailfleet.report.host import HostStatus, questions, status_of
 from mailfleet.report.newer import newer_versions
@@ -96,16 +97,31 @@ class FleetStatus:
         return html.page("fleet", fleet=self)
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What a host answers, over one connection."""
+
+    drift: list[Finding] | NoAnswer
+    health: Mapping[str, Output]
+    story: Mapping[str, Section]
+
+
 def ask(inventory: str, servers: Sequence[Address] = (), sudo: bool = False) -> FleetStatus:
     """Ask everything: health, drift, DNS and the hosts' own story. Raises SettingsError,
     SecretsError, TemplateProblem and ConflictingRecords before any host is asked."""
     loaded = load_inventory(inventory)
     fleet = fleet_of(loaded, Sources(inventory))
     records = desired_records(fleet, ())
-    differences = drift(inventory, sudo=sudo)
-    asking = Asking(loaded, list(fleet.hosts), partial(_ask_host, fleet), sudo=sudo)
-    hosts = tuple(_status(fleet, name, answer) for name, answer in asking.answers().items())
-    health = tuple(ask_fleet(COMPONENTS, inventory, sudo=sudo))
+    comparisons, checkup = comparisons_of(fleet), Checkup.of(COMPONENTS, fleet)
+
+    def everything(host: PyinfraHost) -> _Told:
+        story = host.get_fact(Sections, commands=questions(fleet, fleet.hosts[host.name]))
+        return _Told(compare(comparisons[host.name], host), checkup.ask(host), story or {})
+
+    outside = gevent.spawn(checkup.from_here)
+    told = Asking(loaded, list(comparisons), everything, sudo=sudo).answers()
+    health = checkup.results(_part(told, lambda it: it.health), outside.get())
+    hosts = tuple(_status(fleet, *answer) for answer in _part(told, lambda it: it.story).items())
     try:
         live = look_at(
             records,
@@ -116,13 +132,29 @@ def ask(inventory: str, servers: Sequence[Address] = (), sudo: bool = False) -> 
         dns, dns_error = tuple(live.findings), ""
     except NothingAnswers as error:
         dns, dns_error = (), str(error)
-    newer = newer_versions(fleet, {it.image for host in hosts for it in host.containers})
-    at = datetime.now(UTC).isoformat(timespec="seconds")
-    return FleetStatus(inventory, at, hosts, health, differences, dns, dns_error, newer)
+    return FleetStatus(
+        inventory,
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        hosts,
+        tuple(health),
+        report_of(inventory, _part(told, lambda it: it.drift)),
+        dns,
+        dns_error,
+        newer_versions(fleet, {it.image for host in hosts for it in host.containers}),
+    )
 
 
-def _ask_host(fleet: Fleet, host: PyinfraHost) -> Mapping[str, Section]:
-    return host.get_fact(Sections, commands=questions(fleet, fleet.hosts[host.name])) or {}
+Part = TypeVar("Part")
+
+
+def _part(
+    told: Mapping[str, _Told | NoAnswer], of: Callable[[_Told], Part]
+) -> dict[str, Part | NoAnswer]:
+    """Of a host that cannot be asked, that is all there is to each part."""
+    return {
+        name: answer if isinstance(answer, NoAnswer) else of(answer)
+        for name, answer in told.items()
+    }
 
 
 def _status(fleet: Fleet, name: str, answer: Mapping[str, Section] | NoAnswer) -> HostStatus:

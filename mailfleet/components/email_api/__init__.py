@@ -1,6 +1,7 @@
 """email_api: forwards what the mailserver takes in; with a database and a journal of its own."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from pyinfra import host as context_host
@@ -19,7 +20,9 @@ from mailfleet.converge.services import services
 from mailfleet.dns.keys import published_key
 from mailfleet.dns.record import Record, Severity
 from mailfleet.health.probe import Probe
+from mailfleet.health.relay import Tls, relay_probe
 from mailfleet.secrets import Secret
+from mailfleet.settings.email_api import EmailApiSettings
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.ports import EMAIL_API_NETWORK, email_api_clients
 from mailfleet.templates import ROOT, render
@@ -169,7 +172,20 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             "|| exit 2",
             "rotate email_api/authority, then deploy the API and the mailserver",
         ),
+        *_relay(host.email_api),
     )
+
+
+def _relay(settings: EmailApiSettings) -> Iterator[Probe]:
+    if settings.relay_host:
+        tls = settings.relay_tls or _TLS_OF_PORTS.get(settings.relay_port, "starttls")
+        # A private authority is known in the API's container only.
+        verify = tls != "none" and not settings.relay_ca_file
+        yield relay_probe(settings.relay_host, settings.relay_port, tls, verify)
+
+
+_TLS_OF_PORTS: dict[int, Tls] = {25: "none", 465: "tls"}
+"""What a relay must offer on a port; on 25 TLS is taken where it is offered."""
 
 
 def records(fleet: Fleet) -> list[Record]:

@@ -1,8 +1,12 @@
 """What healthy means for the mailserver: it takes mail, knows its users, and can hand over."""
 
+from collections.abc import Iterator
+
 from mailfleet.components.mailserver.configuration import CONFIG, PROBE_LOGIN, TLS
-from mailfleet.health.probe import Probe
+from mailfleet.health.probe import AnyProbe, Limit, Outside, Probe
+from mailfleet.health.smtp import SmtpServer
 from mailfleet.settings.fleet import Fleet, Host
+from mailfleet.settings.mailserver import MailserverSettings
 
 _INSIDE = "docker exec mailserver"
 
@@ -42,8 +46,8 @@ def served_certificate() -> str:
     )
 
 
-def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
-    """What healthy means for this component, asked on the host."""
+def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
+    """What healthy means for this component, asked on the host and from here."""
     settings = host.mailserver
     return (
         Probe(
@@ -57,18 +61,53 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             f"{login(host)} && echo '{settings.probe_account} can log in'",
             "read `docker logs mailserver`; deploy again",
         ),
+        _processes(settings),
         Probe("user-patches.sh", f"{HANDOFF_IN_FORCE} && echo 'in force'", "deploy again"),
         Probe("watched files", f"{CONFIGURATION_IN_FORCE} && echo 'in force'", "deploy again"),
         *(_serves(port, starttls) for port, starttls in _TLS_PORTS.items()),
         _handoff(host),
         Probe(
             "queue",
-            f"queue=$({_INSIDE} postqueue -j) || exit 1; "
-            'count=$(printf "%s" "$queue" | grep -c .); echo "$count in the queue"; '
-            '! printf "%s" "$queue" | grep -q \'"queue_name": *"deferred"\' || exit 2',
-            "some mail waits: `mailfleet queue INVENTORY` says why",
+            _QUEUE,
+            "`mailfleet queue INVENTORY` says of each message why it waits",
+            limit=Limit(600, 14_400, " s"),
         ),
+        *_from_outside(host),
     )
+
+
+# One message a line; each recipient that is tried again has a reason (postqueue(1)).
+_QUEUE = f"""
+queue=$({_INSIDE} postqueue -j) || exit 1
+of() {{ printf '%s' "$queue" | grep -o "\\"$1\\": *$2"; }}
+count=$(printf '%s' "$queue" | grep -c .)
+oldest=$(of arrival_time '[0-9]*' | grep -o '[0-9]*$' | sort -n | head -n 1)
+now=$(date +%s)
+age=$((now - ${{oldest:-$now}}))
+reason=$(of delay_reason '"[^"]*"' | cut -d'"' -f4 | sort | uniq -c | sort -rn | head -n 1)
+echo "measured $age"
+echo "$count in the queue, the oldest for $age s${{reason:+, mostly: }}$(echo $reason)"
+"""
+
+
+def _processes(settings: MailserverSettings) -> Probe:
+    """Of the image's supervisord, those that the settings ask for."""
+    wanted = ["postfix", "dovecot", *(["rspamd"] if settings.rspamd else [])]
+    return Probe(
+        "processes",
+        f"states=$({_INSIDE} supervisorctl status {' '.join(wanted)}); "
+        'bad=$(echo "$states" | awk \'$2 != "RUNNING" {print $1, $2}\'); '
+        f"[ -z \"$bad\" ] && echo '{', '.join(wanted)} run' || {{ echo $bad; exit 1; }}",
+        "`docker exec mailserver supervisorctl tail PROCESS`, `docker restart mailserver`",
+    )
+
+
+def _from_outside(host: Host) -> Iterator[Outside]:
+    """As other mail servers and applications see it."""
+    if address := host.host.public_ipv4:
+        for port, auth in ((25, False), (587, True)):
+            server = SmtpServer(str(address), port, tls=True, auth=auth)
+            yield from server.probes("`docker logs mailserver`")
 
 
 _TLS_PORTS = {25: " -starttls smtp", 465: "", 587: " -starttls smtp"}

@@ -2,6 +2,7 @@
 
 from mailfleet.health.https import WebSite
 from mailfleet.health.probe import AnyProbe, Level, Limit, Outside, Probe
+from mailfleet.health.relay import postal_relay_probe
 from mailfleet.health.smtp import SmtpServer
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.ports import SMTP_HEALTH_PORT, web_address, worker_health_ports
@@ -18,6 +19,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
         found += [_health(f"worker {port}", port, "worker") for port in _worker_ports(host)]
         if not host.postal.relays and "outbound-25" not in host.preflight.accept:
             found.append(_outbound(host))
+        found += [postal_relay_probe(url) for url in host.postal.relays]
     return (*found, *_from_outside(host))
 
 

@@ -7,11 +7,12 @@ from functools import partial
 
 from mailfleet.converge.bundle import Bundle
 from mailfleet.drift.finding import Difference, Kind
-from mailfleet.drift.look import Look, docker_runs
+from mailfleet.drift.look import Look, container_runs, docker_runs
 
 _RULES = "/etc/mailfleet/firewall.nft"
 _DAEMON = "/etc/docker/daemon.json"
 _SSHD = "/etc/ssh/sshd_config.d/"
+_POSTFIX = "/opt/mailserver/config/postfix-main.cf"
 
 _RELOAD = "`systemctl reload mailfleet-firewall`"
 
@@ -42,6 +43,15 @@ def looks(bundles: Mapping[str, Bundle]) -> Iterator[Look]:
                     "docker info --format '{{json .}}'",
                     partial(daemon, options=options),
                     applies=docker_runs,
+                )
+            elif item.path == _POSTFIX:
+                parameters = item.content.decode().splitlines()
+                yield Look(
+                    bundle.component,
+                    "Postfix parameters",
+                    "docker exec mailserver postconf -n",
+                    partial(postfix, parameters=parameters),
+                    applies=container_runs("mailserver", "mailserver"),
                 )
             elif item.path.startswith(_SSHD):
                 settings = item.content.decode().splitlines()
@@ -83,6 +93,23 @@ def sshd(lines: Sequence[str], settings: Iterable[str]) -> Iterator[Difference]:
         if _SAME.get(seen, seen) != value.lower():
             remedy = f"look for {keyword} with `grep -ri {keyword} /etc/ssh`"
             yield Difference(Kind.SSHD, keyword, value, seen, remedy)
+
+
+def postfix(lines: Sequence[str], parameters: Iterable[str]) -> Iterator[Difference]:
+    """Lines of `postconf -n`, against `name = value` of postfix-main.cf."""
+    in_force = dict(_parameters(lines))
+    for name, value in _parameters(parameters):
+        seen = in_force.get(name, "unset")
+        if seen != value:
+            remedy = "`docker compose up --detach --force-recreate` in /opt/mailserver"
+            yield Difference(Kind.VARIABLE, name, value, seen, remedy)
+
+
+def _parameters(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            yield name.strip(), " ".join(value.split())
 
 
 def daemon(lines: Sequence[str], options: Mapping[str, object]) -> Iterator[Difference]:

@@ -1,0 +1,42 @@
+"""Whether a smarthost such as Postmark's can be reached, asked on the host that uses it."""
+
+import shlex
+from typing import Literal
+from urllib.parse import parse_qs, urlsplit
+
+from mailfleet.health.probe import Level, Probe
+
+Tls = Literal["starttls", "tls", "none"]
+
+_REMEDY = "see that the name is right, and ask the provider to let this port out"
+
+
+def relay_probe(name: str, port: int, tls: Tls, verify: bool = False) -> Probe:
+    """Its greeting, and TLS by RFC 3207 or from the start; with `verify` also whose certificate
+    it is. Nothing is sent, and no password."""
+    if tls == "none":
+        command = (
+            f"timeout 10 bash -c 'exec 3<>/dev/tcp/{name}/{port} && read -r line <&3 && "
+            'echo "$line" && printf "QUIT\\r\\n" >&3\' 2>&1 | tr -d "\\r" | grep \'^220\' || '
+            "{ echo 'no greeting'; exit 1; }"
+        )
+    else:
+        options = ["-connect", f"{name}:{port}", "-servername", name]
+        options += ["-starttls", "smtp"] if tls == "starttls" else []
+        options += ["-verify_return_error", "-verify_hostname", name] if verify else []
+        trusted = ", certificate verified" if verify else ""
+        command = (
+            f"said=$(timeout 10 openssl s_client {shlex.join(options)} </dev/null 2>&1) && "
+            f"echo 'answers with TLS{trusted}' || "
+            '{ echo "$said" | grep -m 1 -iE "errno|error" || echo "no answer"; exit 1; }'
+        )
+    return Probe(f"relay {name}:{port}", command, _REMEDY, level=Level.FULL)
+
+
+def postal_relay_probe(url: str) -> Probe:
+    """Of `smtp://host:port?ssl_mode=...`, as Postal takes it; Postal itself verifies no
+    certificate there."""
+    parts = urlsplit(url)
+    mode = parse_qs(parts.query).get("ssl_mode", ["Auto"])[0].lower()
+    tls: Tls = "starttls" if mode == "starttls" else "tls" if mode == "tls" else "none"
+    return relay_probe(parts.hostname or "", parts.port or 25, tls)
