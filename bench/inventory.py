@@ -1,9 +1,10 @@
-"""Fleets of the benchmark, on extra lab hosts: `mailfleet lab up --extra 11`.
+"""Fleets of the benchmarks, on extra lab hosts: `mailfleet lab up --extra 11`.
 
 BENCH_HOSTS=1 (default): all of Postal on postal3, as a small installation has it.
 BENCH_HOSTS=N: one Postal spread over N hosts, postal4 and on. The first one is database, Caddy and
 all three processes; each of the others runs the three processes too, behind that Caddy and with
 that database.
+BENCH_LIGHT=N: N hosts without a part in Postal, postal3 and on; BENCH_HOSTS does not count then.
 """
 
 import os
@@ -18,8 +19,9 @@ try:
 except LabError as error:
     sys.exit(f"mailfleet: {error}")
 
-_count = int(os.environ.get("BENCH_HOSTS", "1"))
-_first = 3 if _count == 1 else 4
+_light = int(os.environ.get("BENCH_LIGHT", "0"))
+_count = _light or int(os.environ.get("BENCH_HOSTS", "1"))
+_first = 3 if _light or _count == 1 else 4
 _names = [f"postal{number}" for number in range(_first, _first + _count)]
 if _missing := [name for name in _names if name not in _lab.hosts]:
     _extra = _first + _count - 3
@@ -49,9 +51,10 @@ _hosts = [_host(name) for name in _names]
 # Two names in the lab's DNS that lead to the first host.
 _web, _smtp = f"postal-{_first}.lab.test", f"postal{_first}.lab.test"
 
-postal = _hosts
-database = _hosts[:1]
-caddy = _hosts[:1]
+server = _hosts if _light else []
+postal = [] if _light else _hosts
+database = postal[:1]
+caddy = postal[:1]
 
 _settings: dict[str, Any] = {
     # Measured elsewhere.

@@ -66,13 +66,18 @@ class Playbook:
             "LC_ALL": "C.UTF-8",
         }
 
-    def run(self) -> Recap:
+    def check(self) -> Recap:
+        """One run that only looks, and shows differences."""
+        return self.run("--check", "--diff")
+
+    def run(self, *options: str) -> Recap:
         """One run. Raises BenchError unless it changed nothing."""
         output = run(
             [
                 str(_BIN / "ansible-playbook"),
                 *("-i", str(self._directory / "hosts.json")),
                 str(BENCH / "ansible" / "postal.yml"),
+                *options,
             ],
             **self._environment,
         )

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 DOMAIN = "lab.test"
 INTERNET = "internet.test"
 # Names of all extra hosts are always in DNS, so that adding one never touches ns1.
-MAX_EXTRA = 20
+MAX_EXTRA = 60
 FIRST_EXTRA = 3
 
 ACME_NAME = f"acme.{INTERNET}"

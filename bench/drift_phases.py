@@ -1,0 +1,45 @@
+"""One `mailfleet drift` taken apart, as JSON: seconds from the process' start, and what it found.
+
+.venv/bin/python bench/drift_phases.py INVENTORY [DEPLOY]...
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+# gevent patches first.
+from mailfleet.converge import ask
+from mailfleet.drift.run import drift
+
+
+def _since_start() -> float:
+    """Field 22 of proc_pid_stat(5) is when the process started, in ticks since boot."""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+_marks = {"loaded": _since_start()}
+
+
+def _marked(call: Callable[..., Any], before: str, after: str) -> Callable[..., Any]:
+    @wraps(call)
+    def timed(*arguments: Any, **options: Any) -> Any:
+        _marks.setdefault(before, _since_start())
+        try:
+            return call(*arguments, **options)
+        finally:
+            _marks[after] = _since_start()
+
+    return timed
+
+
+ask.connect_all = _marked(ask.connect_all, "rendered", "connected")
+ask.disconnect_all = _marked(ask.disconnect_all, "answered", "disconnected")
+report = drift(sys.argv[1], sys.argv[2:])
+_marks["ended"] = _since_start()
+print(json.dumps({**_marks, "exit": report.exit_code, "found": len(report.findings)}))
