@@ -116,12 +116,16 @@ class Output:
     measured: str = ""
 
 
+TOOK = "took"
+"""The name among a host's outputs under which it tells how long its own work took."""
+
+
 class Answers(FactBase[dict[str, Output]]):
     """Several commands, run side by side: name -> output."""
 
     @override
     def command(self, commands: Mapping[str, str]) -> str:
-        lines = side_by_side(commands.values(), _SECONDS)
+        lines = ["began=$(date +%s%N)", *side_by_side(commands.values(), _SECONDS)]
         for number, name in enumerate(commands):
             out = f"$directory/{number}.out"
             lines += [
@@ -129,6 +133,8 @@ class Answers(FactBase[dict[str, Output]]):
                 f"\"$(grep -x 'measured [-0-9.]*' {out} | tail -n 1)\" "
                 f"\"$(grep -vx 'measured [-0-9.]*' {out} | tail -n 1 | tr '\\t' ' ')\""
             ]
+        took = "$((($(date +%s%N) - began) / 1000000))"
+        lines.append(f"printf '%s\\t0\\t\\t%s\\n' {TOOK} {took}")
         return "\n".join(lines)
 
     @override

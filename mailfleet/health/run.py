@@ -1,5 +1,6 @@
 """Every probe of a fleet, all hosts and probes at once."""
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,10 +17,12 @@ from mailfleet.converge.ask import Asking, NoAnswer
 from mailfleet.converge.run import current_fleet
 from mailfleet.health.mail import ask_mail
 from mailfleet.health.probe import (
+    TOOK,
     Answer,
     Answers,
     AnyProbe,
     Level,
+    Limit,
     Output,
     Outside,
     Probe,
@@ -81,6 +84,16 @@ def commands_of(probes: ProbesByComponent) -> dict[str, str]:
     }
 
 
+_SSH = "ssh"
+_ANSWER = Probe(
+    "answer",
+    "",
+    "the host or the way to it is slow: look at its load, at `UseDNS` of sshd, and at the network",
+    limit=Limit(5, 20, " s"),
+)
+"""Measured here, around what the host is asked."""
+
+
 @dataclass(frozen=True)
 class Checkup:
     """Every probe of some hosts."""
@@ -102,7 +115,13 @@ class Checkup:
 
     def ask(self, host: PyinfraHost) -> dict[str, Output]:
         """All probes that run on a host, in one round trip."""
-        return host.get_fact(Answers, commands=commands_of(self.probes[host.name])) or {}
+        began = time.monotonic()
+        outputs = host.get_fact(Answers, commands=commands_of(self.probes[host.name])) or {}
+        if TOOK in outputs:
+            waited = time.monotonic() - began - float(outputs.pop(TOOK).line) / 1000
+            finding = f"{waited:.1f} s more than its own work took"
+            outputs[f"{_SSH}: {_ANSWER.name}"] = Output("0", finding, f"measured {waited:.1f}")
+        return outputs
 
     def from_here(self) -> list[Result]:
         """All questions from this machine, at once."""
@@ -167,7 +186,9 @@ def results_of(
     outputs: Mapping[str, Output] = {} if isinstance(answer, NoAnswer) else answer
     found = []
     if isinstance(answer, NoAnswer):
-        found.append(Result(name, "ssh", "login", Status.FAIL, answer.finding, answer.remedy))
+        found.append(Result(name, _SSH, "login", Status.FAIL, answer.finding, answer.remedy))
+    else:
+        found += results(name, _SSH, [_ANSWER], outputs)
     for component, some in probes.items():
         found += results(name, component, some, outputs)
     return found
