@@ -29,6 +29,7 @@ class Fault:
 
 
 _SQL = "docker exec -i mariadb mariadb --user=root -e"
+_OF_SERVERS = "ON \\`postal-%\\`.*"
 _CADDY = "docker inspect --format {} caddy"
 _SECURITY = "$(ls /var/lib/apt/lists/*-security_*_Packages)"
 
@@ -109,6 +110,11 @@ ROUNDS: dict[str, list[Fault]] = {
             "chown 1000 /opt/postal/bin",
             "chown 0 /opt/postal/bin",
             {("postal", "directory", "/opt/postal/bin"): "deploy again"},
+        ),
+        Fault(
+            f"{_SQL} \"REVOKE ALL PRIVILEGES {_OF_SERVERS} FROM postal@'%'\"",
+            f"{_SQL} \"GRANT ALL PRIVILEGES {_OF_SERVERS} TO postal@'%'\"",
+            {("mariadb", "grant", "postal@%"): "deploy again"},
         ),
         Fault(
             "touch /etc/chrony/chrony.conf",

@@ -57,10 +57,21 @@ FAULTS = {
             "postal: relay on port 2525 from here": "fail",
         },
     ),
-    "a worker died with a message": Fault(
-        _queued(900001, "'gone', UTC_TIMESTAMP() - INTERVAL 1 HOUR", "1 HOUR"),
-        f'{_SQL} "DELETE FROM queued_messages WHERE message_id = 900001"',
-        {"mariadb: stale locks": "warn"},
+    "a dead worker, a held message, an old table, a replica that stands still": Fault(
+        f"""{_queued(900001, "'gone', UTC_TIMESTAMP() - INTERVAL 1 HOUR", "1 HOUR")};
+        {_ROOT_SQL} "CREATE DATABASE {_HELD}; CREATE TABLE {_HELD}.messages (held INT);
+            INSERT INTO {_HELD}.messages VALUES (1), (0);
+            CREATE TABLE postal.old (id INT) ROW_FORMAT=COMPACT;
+            CHANGE MASTER 'gone' TO MASTER_HOST='192.0.2.1', MASTER_USER='nobody';
+            START SLAVE 'gone'\"""",
+        f"""{_SQL} "DELETE FROM queued_messages WHERE message_id = 900001; DROP TABLE old";
+        {_ROOT_SQL} "DROP DATABASE {_HELD}; STOP SLAVE 'gone'; RESET SLAVE 'gone' ALL\"""",
+        {
+            "mariadb: stale locks": "warn",
+            "mariadb: held messages": "warn",
+            "mariadb: row format": "warn",
+            "mariadb: replication": "fail",
+        },
     ),
     "no worker takes messages": Fault(
         f"docker stop {_WORKER}; {_queued(900002, 'NULL, NULL', '2 HOUR')}",
@@ -101,12 +112,6 @@ FAULTS = {
         "cat /root/resolv.conf >/etc/resolv.conf",
         # By its name nothing outside can be reached.
         {"base: resolver": "fail", "postal: outbound port 25": "fail"},
-    ),
-    "a message is held": Fault(
-        f'{_ROOT_SQL} "CREATE DATABASE {_HELD}; CREATE TABLE {_HELD}.messages (held INT); '
-        f'INSERT INTO {_HELD}.messages VALUES (1), (0)"',
-        f'{_ROOT_SQL} "DROP DATABASE {_HELD}"',
-        {"mariadb: held messages": "warn"},
     ),
     "the certificate of the SMTP server has expired": Fault(
         "cd /opt/postal/config/tls; cp -p smtp.cert smtp.key /root/; "
@@ -208,6 +213,16 @@ def test_a_host_that_hangs_keeps_no_other_waiting(deployed: Operator, postal2: M
     assert {one["status"] for one in hung} == {"fail", "unknown"}
     assert not [one for one in outcome.data if one not in hung and one["status"] == "fail"]
     assert outcome.code == 1
+
+
+def test_a_slow_host_is_named_and_still_answers(deployed: Operator, postal2: Machine) -> None:
+    """sshd(8) runs /etc/ssh/sshrc before every command."""
+    postal2.run("echo 'sleep 6' >/etc/ssh/sshrc")
+    try:
+        outcome = _health(deployed, "--role", "server", "--quick")
+    finally:
+        postal2.run("rm /etc/ssh/sshrc")
+    assert _unwell(outcome) == {"ssh: answer": "warn"}, _unwell(outcome)
 
 
 def test_other_tools_are_told_the_same(

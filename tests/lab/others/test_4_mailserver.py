@@ -108,6 +108,22 @@ def test_a_wrong_key_is_named_and_nothing_else(ingress: Operator, sink: Sink) ->
     assert outcome.code == 2
 
 
+def test_a_parameter_set_by_hand_is_named_and_nothing_else(ingress: Operator, mx1: Machine) -> None:
+    postconf = "docker exec mailserver postconf"
+    former = mx1.run(f"{postconf} -h queue_run_delay").strip()
+    mx1.run(f"{postconf} -e queue_run_delay=9s")
+    try:
+        outcome = ingress.run_json("mailfleet", "drift", ingress.inventory, DEPLOY, "--json")
+    finally:
+        mx1.run(f"{postconf} -e queue_run_delay={former}")
+    found = [
+        (one["component"], one["kind"], one["name"], one["wanted"], one["seen"])
+        for host in outcome.data["hosts"]
+        for one in host["findings"]
+    ]
+    assert found == [("mailserver", "variable", "queue_run_delay", former, "9s")], outcome.data
+
+
 BODIES = {
     "8-bit": "Grüße aus Köln\r\n".encode() + bytes(range(128, 256)) + b"\r\n",
     "dots": b".\r\n..\r\n.text\r\n",
