@@ -3,6 +3,11 @@
 .venv/bin/python bench/drift_phases.py INVENTORY [DEPLOY]...
 """
 
+# pyinfra talks to several hosts at once by gevent, which must come before the modules it patches.
+from gevent import monkey
+
+monkey.patch_all()
+
 import json
 import os
 import sys
@@ -12,7 +17,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-# gevent patches first.
 from mailfleet.converge import ask
 from mailfleet.drift.run import drift
 

@@ -44,8 +44,10 @@ def _helps(context: click.Context) -> Iterator[tuple[str, str]]:
     command = context.command
     yield context.command_path, command.get_help(context)
     if isinstance(command, click.Group):
-        for name in sorted(command.commands):
-            yield from _helps(click.Context(command.commands[name], context, info_name=name))
+        for name in command.list_commands(context):
+            member = command.get_command(context, name)
+            assert member is not None
+            yield from _helps(click.Context(member, context, info_name=name))
 
 
 def write() -> None:
