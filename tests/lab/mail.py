@@ -78,13 +78,13 @@ def provision(lab: Lab, machine: Machine) -> MailServer:
     return MailServer(lab, values["key"], int(values["server"]))
 
 
-def arrived(internet1: Machine, subject: str) -> list[str]:
-    """Files of the mailbox outside that hold a message with this subject."""
-    answer = internet1.ask(f"grep -r -l -F -- '{subject}' ~inbox/Maildir/new ~inbox/Maildir/cur")
+def arrived(internet1: Machine, mark: str) -> list[str]:
+    """Files of the mailbox outside that hold a message with this mark."""
+    answer = internet1.ask(f"grep -r -l -F -- '{mark}' ~inbox/Maildir/new ~inbox/Maildir/cur")
     return answer.output.split()
 
 
-def wait_for(internet1: Machine, subject: str) -> str:
-    """The message with this subject, once it has arrived outside."""
-    (file,) = until(lambda: arrived(internet1, subject), f"{subject} arrives outside", 90)
+def wait_for(internet1: Machine, mark: str) -> str:
+    """The message with this mark, such as its subject, once it has arrived outside."""
+    (file,) = until(lambda: arrived(internet1, mark), f"{mark} arrives outside", 90)
     return internet1.run(f"cat {file}")

@@ -13,6 +13,7 @@ from lab.state import Lab
 from tests.lab import sink as sinks
 from tests.lab.console import Operator
 from tests.lab.hosts import Machine, until
+from tests.lab.mail import wait_for
 from tests.lab.sink import Sink
 from tests.lab.store import secret_values
 
@@ -289,9 +290,7 @@ def test_users_send_by_submission_and_are_signed(
         smtp.sendmail("app@lab.test", [OUTSIDE], b"From: app@lab.test\r\n" + _message(mark))
         with pytest.raises(smtplib.SMTPRecipientsRefused):
             smtp.sendmail("other@lab.test", [OUTSIDE], _message(mark))
-    look = f"grep -l {mark} -r ~inbox/Maildir/new || true"
-    file = until(lambda: internet1.run(look), "the message at internet1")
-    assert "DKIM-Signature: v=1" in internet1.run(f"cat {file}")
+    assert "DKIM-Signature: v=1" in wait_for(internet1, mark)
     with pytest.raises(smtplib.SMTPAuthenticationError):
         _submission(mx1, port, "app@lab.test", "wrong")
 

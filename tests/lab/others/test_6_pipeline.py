@@ -16,6 +16,7 @@ from mailfleet.dns.server import Address
 from mailfleet.dns.spf import Verdict, evaluate
 from tests.lab.console import Operator
 from tests.lab.hosts import Machine, until
+from tests.lab.mail import arrived
 
 ALIAS = "sales@in.lab.test"
 AUTHOR = "an+author@internet.test"
@@ -51,8 +52,7 @@ def _send(internet1: Machine, sender: str, recipient: str, message: bytes) -> No
 
 
 def _arrives(internet1: Machine, mark: str) -> bytes:
-    look = f"grep -lr {mark} ~inbox/Maildir/new || true"
-    (file,) = until(lambda: internet1.run(look).splitlines(), f"{mark} in the mailbox")
+    (file,) = until(lambda: arrived(internet1, mark), f"{mark} in the mailbox")
     return base64.b64decode(internet1.run(f"base64 {file}"))
 
 
@@ -127,7 +127,7 @@ def test_a_forged_bounce_does_not_stay_in_the_queue(
     with smtplib.SMTP(mx1.address, 25, local_hostname="client.internet.test") as smtp:
         smtp.sendmail("", [SRS], _message(mark).replace(b"\n", b"\r\n"))
     until(lambda: "victim" not in mx1.run("docker exec mailserver postqueue -j"), "no trace of it")
-    assert not internet1.run(f"grep -lr {mark} ~inbox/Maildir || true")
+    assert not arrived(internet1, mark)
 
 
 def test_the_lab_shows_the_way_of_a_message(handoff: str, operator: Operator) -> None:
