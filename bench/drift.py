@@ -139,7 +139,10 @@ def _phases(arguments: Sequence[str], rounds: int) -> None:
         row = (statistics.median(took), min(took), max(took))
         print(f"| {name} | " + " | ".join(f"{value:.2f} s" for value in row) + " |")
         before = now
-    print(f"\nFindings: {sorted({one['found'] for one in runs})}.")
+    trips = max(one["trips"] for one in runs)
+    print(
+        f"\nFindings: {sorted({one['found'] for one in runs})}; SSH round trips per host: {trips}."
+    )
 
 
 main()

@@ -12,10 +12,13 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
+
+from pyinfra.connectors.ssh import SSHConnector
 
 from mailfleet.converge import ask
 from mailfleet.drift.run import drift
@@ -44,6 +47,22 @@ def _marked(call: Callable[..., Any], before: str, after: str) -> Callable[..., 
 
 ask.connect_all = _marked(ask.connect_all, "rendered", "connected")
 ask.disconnect_all = _marked(ask.disconnect_all, "answered", "disconnected")
+_trips: Counter[str] = Counter()
+
+
+def _counted(call: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(call)
+    def counted(self: SSHConnector, *arguments: Any, **options: Any) -> Any:
+        _trips[self.host.name] += 1
+        return call(self, *arguments, **options)
+
+    return counted
+
+
+for _name in ("run_shell_command", "put_file", "get_file"):
+    setattr(SSHConnector, _name, _counted(getattr(SSHConnector, _name)))
+
 report = drift(sys.argv[1], sys.argv[2:])
 _marks["ended"] = _since_start()
-print(json.dumps({**_marks, "exit": report.exit_code, "found": len(report.findings)}))
+_found = {"found": len(report.findings), "trips": max(_trips.values())}
+print(json.dumps({**_marks, **_found, "exit": report.exit_code}))
