@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from mailfleet.cli.refuse import refuse
-from mailfleet.cli.results import end_as_nagios, junit_option, nagios_option
+from mailfleet.cli.results import Checking, OutputFile, end_as_nagios, junit_option, nagios_option
 from mailfleet.converge.run import Refused
 from mailfleet.drift.finding import REPORT, Finding, Report
 from mailfleet.drift.page import page
@@ -19,7 +19,7 @@ from mailfleet.templates import TemplateProblem
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
-@click.command()
+@click.command(cls=Checking)
 @click.argument("inventory")
 @click.argument("deploys", nargs=-1, metavar="[DEPLOY]...")
 @click.option("--sudo", is_flag=True, help="Look with sudo, like pyinfra's own --sudo.")
@@ -29,7 +29,7 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 @click.option(
     "--html",
     "html",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(),
     help="Write the report as one HTML page too.",
 )
 def drift(

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mailfleet.cli.refuse import refuse
-from mailfleet.cli.results import end_as_nagios, junit_option, nagios_option
+from mailfleet.cli.results import Checking, end_as_nagios, junit_option, nagios_option
 from mailfleet.components import COMPONENTS
 from mailfleet.health import formats
 from mailfleet.health.probe import Level, Result
@@ -32,7 +32,7 @@ def show(found: Sequence[Result]) -> None:
             click.echo(f"{'':{hosts}}          -> {result.remedy}{limit}")
 
 
-@click.command()
+@click.command(cls=Checking)
 @click.argument("inventory")
 @click.option(
     "--role",

@@ -6,6 +6,7 @@ import click
 
 from mailfleet.cli.dns import server_option
 from mailfleet.cli.refuse import refuse
+from mailfleet.cli.results import OutputFile
 from mailfleet.converge.run import Refused
 from mailfleet.dns.record import ConflictingRecords
 from mailfleet.dns.server import Address
@@ -21,7 +22,7 @@ from mailfleet.templates import TemplateProblem
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(),
     help="The HTML file to write.",
 )
 @server_option

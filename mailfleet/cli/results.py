@@ -1,14 +1,52 @@
-"""How `health` and `drift` tell other programs what they found."""
+"""How `health`, `drift` and `report` tell other programs what they found."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
+from typing_extensions import override
 
 from mailfleet.health import formats
 from mailfleet.health.probe import Result
+
+
+class Checking(click.Command):
+    """A command whose exit status is its verdict: click's 2 for misuse would look like one."""
+
+    @override
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        code = formats.NAGIOS_UNKNOWN if "--nagios" in args else 1
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            error.show()
+            sys.exit(code)
+
+
+class OutputFile(click.Path):
+    """A file to be written at the end: that it cannot be is told before any host is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False, writable=True)
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(str(super().convert(value, param, ctx)))
+        if not path.parent.is_dir():
+            self.fail(f"no such directory: {path.parent}", param, ctx)
+        if not os.access(path.parent, os.W_OK):
+            self.fail(f"nothing can be written to {path.parent}", param, ctx)
+        return path
+
 
 nagios_option = click.option(
     "--nagios",
@@ -18,7 +56,7 @@ nagios_option = click.option(
 )
 junit_option = click.option(
     "--junit",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(),
     help="Write the results as JUnit XML too.",
 )
 

@@ -1,0 +1,39 @@
+"""Commands whose exit status is a verdict: whoever misuses them is not told of drift."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mailfleet.cli import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["drift"], 1),
+        (["drift", "inventory.py", "--what"], 1),
+        (["drift", "inventory.py", "--nagios", "--what"], 3),
+        (["health", "inventory.py", "--role", "nobody"], 1),
+        (["health", "inventory.py", "--nagios", "--role", "nobody"], 3),
+        (["drift", "no-such-inventory.py"], 1),
+        (["drift", "no-such-inventory.py", "--nagios"], 3),
+    ],
+)
+def test_misuse_is_no_verdict(arguments: list[str], code: int) -> None:
+    assert CliRunner().invoke(main, arguments).exit_code == code
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["drift", "--html"], ["drift", "--junit"], ["health", "--junit"], ["report", "--output"]],
+)
+def test_a_file_that_cannot_be_written_is_told_at_once(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    """Before the inventory is read: it does not exist."""
+    command, option = arguments
+    file = str(tmp_path / "nowhere" / "page")
+    done = CliRunner().invoke(main, [command, "no-such-inventory.py", option, file])
+    assert done.exit_code != 0
+    assert f"no such directory: {tmp_path / 'nowhere'}" in done.output
