@@ -12,10 +12,11 @@ from selenium.webdriver.chrome.service import Service
 
 IMAGES = Path(__file__).parent / "images"
 VIEWS = {
-    "report-light": (1000, 1100, "light"),
-    "report-dark": (1000, 1100, "dark"),
-    "report-phone": (375, 812, "light"),
+    "report-light": (900, 640, "light", ""),
+    "report-dark": (900, 640, "dark", "#health"),
+    "report-phone": (375, 740, "light", "#health"),
 }
+"""Width, height, colours, and where the page is scrolled to."""
 
 
 def main() -> None:
@@ -26,14 +27,14 @@ def main() -> None:
             options.add_argument(f"--{option}")
         browser = webdriver.Chrome(options, Service("/usr/bin/chromedriver"))
         try:
-            for name, (width, height, scheme) in VIEWS.items():
+            for name, (width, height, scheme, part) in VIEWS.items():
                 metrics = {"width": width, "height": height, "deviceScaleFactor": 1}
                 browser.execute_cdp_cmd(
                     "Emulation.setDeviceMetricsOverride", {**metrics, "mobile": True}
                 )
                 feature = {"name": "prefers-color-scheme", "value": scheme}
                 browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-                browser.get(page)
+                browser.get(page + part)
                 browser.save_screenshot(str(IMAGES / f"{name}.png"))
         finally:
             browser.quit()
