@@ -20,7 +20,16 @@ from mailfleet.drift.contents import unified
 from mailfleet.drift.described import differences
 from mailfleet.drift.finding import REPORT, Difference, Finding, HostReport, Kind, Report
 from mailfleet.drift.look import Look, as_bundle
-from mailfleet.drift.looks import certificates, containers, database, host, in_force, logins, ports
+from mailfleet.drift.looks import (
+    certificates,
+    containers,
+    database,
+    host,
+    in_force,
+    logins,
+    ports,
+    running,
+)
 from mailfleet.drift.page import page
 from mailfleet.settings.ports import ANYWHERE, LOOPBACK, PortUse
 from mailfleet.templates import ROOT
@@ -195,6 +204,41 @@ def test_sshd_in_force() -> None:
     assert not list(in_force.sshd(["permitrootlogin without-password", "maxauthtries 4"], settings))
     (found,) = in_force.sshd(["permitrootlogin yes", "maxauthtries 4"], settings)
     assert (found.name, found.wanted, found.seen) == ("PermitRootLogin", "prohibit-password", "yes")
+
+
+def test_parameters_of_postfix_in_force() -> None:
+    described = ["# Written by mailfleet.", "queue_run_delay = 30s", "transport_maps =  a,  b"]
+    same = ["compatibility_level = 3.9", "transport_maps = a, b", "queue_run_delay = 30s"]
+    assert not list(in_force.postfix(same, described))
+    found = [(it.name, it.wanted, it.seen) for it in in_force.postfix(same[:2], described)]
+    assert found == [("queue_run_delay", "30s", "unset")]
+
+
+def test_a_service_that_has_not_read_its_files() -> None:
+    """Of what one question tells, each takes its own: a unit since when it is in its state,
+    a project since its oldest container started, both unless a deploy made them follow later."""
+    row = "container|/web|postal|web|False|0|2026-01-01T00:00:{:02}Z|true|sha256:a|postal:3"
+    start = 1767225600  # 2026-01-01T00:00:00Z
+    lines = [
+        f"file|{start + 30}|/etc/a",
+        f"file|{start}|/etc/b",
+        "unit|Id=a.service",
+        f"unit|StateChangeTimestamp=@{start + 10}",
+        "unit|",
+        "unit|Id=b.service",
+        f"unit|StateChangeTimestamp=@{start + 40}",
+        row.format(50),
+        row.format(5),
+    ]
+    unit = running._Service("a.service", "a.service", ("/etc/a", "/etc/b"), "reload it")
+    record = "/var/lib/mailfleet/applied/base/a.service"
+    (found,) = running.older(lines, unit, record)
+    assert (found.name, found.wanted) == ("a.service", "started after /etc/a was last written")
+    assert not list(running.older([*lines, f"record|{start + 31}|{record}"], unit, record))
+    assert not list(running.older(lines, replace(unit, name="b.service"), record))
+    assert not list(running.older(lines, replace(unit, name="absent.service"), record))
+    project = replace(unit, name="postal", is_project=True)
+    assert [it.name for it in running.older(lines, project, record)] == ["postal"]
 
 
 def test_a_reboot_is_told_with_its_reason() -> None:

@@ -1,6 +1,8 @@
 """How answers become results, and what SMTP servers are called well."""
 
+import socket
 import socketserver
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +11,19 @@ from math import inf
 import pytest
 
 from mailfleet.converge.ask import NoAnswer
-from mailfleet.health.probe import Level, Limit, Output, Outside, Probe, Status, from_here, results
+from mailfleet.health.probe import (
+    TOOK,
+    Answers,
+    Level,
+    Limit,
+    Output,
+    Outside,
+    Probe,
+    Status,
+    from_here,
+    results,
+)
+from mailfleet.health.relay import postal_relay_probe, relay_probe
 from mailfleet.health.run import exit_code, results_of
 from mailfleet.health.smtp import SmtpServer
 
@@ -132,3 +146,38 @@ def test_a_server_without_starttls_is_found() -> None:
     with _serving(b"530 no", b"SIZE 1000") as port:
         assert _statuses(port, tls=True)["SMTP"][1] == "answers EHLO, but offers no STARTTLS"
         assert _statuses(port, tls=False)["SMTP"] == (Status.FAIL, "no AUTH")
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "words"),
+    [
+        ("smtp://a.test:2525?ssl_mode=STARTTLS", "relay a.test:2525", "-starttls smtp"),
+        ("smtp://a.test:465?ssl_mode=TLS", "relay a.test:465", "openssl s_client"),
+        ("smtp://a.test?ssl_mode=Auto", "relay a.test:25", "/dev/tcp/a.test/25"),
+    ],
+)
+def test_relays_are_asked_as_postal_will_use_them(url: str, name: str, words: str) -> None:
+    probe = postal_relay_probe(url)
+    assert probe.name == name
+    assert words in probe.command
+
+
+def test_a_relay_that_nobody_runs() -> None:
+    """The commands are real ones; the port is closed."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        for tls in ("starttls", "none"):
+            command = relay_probe("127.0.0.1", port, tls).command
+            done = subprocess.run(["sh", "-c", command], capture_output=True, check=False)
+            assert done.returncode == 1
+            assert done.stdout.strip()
+
+
+def test_a_host_tells_how_long_its_own_work_took() -> None:
+    fact = Answers()
+    script = fact.command({"base: one": "sleep 0.2; echo fine"})
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    outputs = fact.process(done.stdout.splitlines())
+    assert outputs["base: one"] == Output("0", "fine")
+    assert float(outputs[TOOK].line) >= 200
