@@ -8,6 +8,12 @@ from mailfleet.health.probe import Level, Probe
 
 Tls = Literal["starttls", "tls", "none"]
 
+# `verify error:num=20:unable to ...`, and
+# `<thread>:error:<code>:<library>:<function>:<reason>:<file>:<line>:<more>`.
+_WHY = (
+    "s/^(verify error):num=[0-9]+/\\1/p; s/^[0-9A-F]+:error:([^:]*:){3}([^:]+):.*:(.*)$/\\2, \\3/p"
+)
+
 _REMEDY = "see that the name is right, and ask the provider to let this port out"
 
 
@@ -27,8 +33,9 @@ def relay_probe(name: str, port: int, tls: Tls, verify: bool = False) -> Probe:
         trusted = ", certificate verified" if verify else ""
         command = (
             f"said=$(timeout 10 openssl s_client {shlex.join(options)} </dev/null 2>&1) && "
-            f"echo 'answers with TLS{trusted}' || "
-            '{ echo "$said" | grep -m 1 -iE "errno|error" || echo "no answer"; exit 1; }'
+            f"echo 'answers with TLS{trusted}' || {{ "
+            f'why=$(echo "$said" | sed -nE {shlex.quote(_WHY)} | head -n 1); '
+            'echo "${why:-no answer}"; exit 1; }'
         )
     return Probe(f"relay {name}:{port}", command, _REMEDY, level=Level.FULL)
 
