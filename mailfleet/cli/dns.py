@@ -16,6 +16,7 @@ from mailfleet.cli.dns_publish import publish
 from mailfleet.cli.dns_records import desired_or_exit, fleet_and_records_or_exit
 from mailfleet.cli.dns_steps import show_steps
 from mailfleet.cli.refuse import refuse
+from mailfleet.cli.results import OutputFile
 from mailfleet.dns.bulk import bulk_findings
 from mailfleet.dns.domains import sts_policy
 from mailfleet.dns.finding import Finding, Verdict
@@ -149,7 +150,6 @@ server_option = click.option(
     "Default: dns_resolvers, else those of this machine.",
 )
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
 _LIMITS = Limits()
 
 
@@ -199,8 +199,12 @@ _LIMITS = Limits()
 )
 @click.option("--json", "as_json", is_flag=True, help="Print every finding as JSON.")
 @click.option("--strict", is_flag=True, help="Exit 2 for recommendations too.")
-@click.option("--save", type=_FILE, help="Keep what DNS answered in this file.")
-@click.option("--replay", type=_FILE, help="Ask nobody: check what --save kept in this file.")
+@click.option("--save", type=OutputFile(), help="Keep what DNS answered in this file.")
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Ask nobody: check what --save kept in this file.",
+)
 def check(
     inventory: str,
     domains: list[str],

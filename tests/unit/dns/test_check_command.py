@@ -137,6 +137,7 @@ def test_what_cannot_be_asked_is_one_line_and_exit_1(
     [
         ["--server", "ns.example"],
         ["--replay", "x", "--save", "y"],
+        ["--save", "gone/answers.json"],
         ["bad_name"],
         # What an IDN looks like in DNS is its xn-- form, and the message says so.
         ["b\u00fccher.example"],
