@@ -150,7 +150,7 @@ def test_clock(running: int, offset: str, leap: str, seen: str | None) -> None:
 
 def test_a_timer_that_never_fires_again() -> None:
     lines = ["Id=a.timer", "SubState=elapsed", "DropInPaths=", "", "Id=b.timer", "SubState=waiting"]
-    (found,) = host.overrides_and_timers(lines, set())
+    (found,) = running.overrides_and_timers([f"unit|{line}" for line in lines], set())
     assert (found.kind, found.name) == (Kind.TIMER, "a.timer")
 
 

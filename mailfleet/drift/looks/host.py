@@ -1,10 +1,8 @@
 """The host itself: updates, failed units, strangers among the units, clock, reboot."""
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from mailfleet.converge.bundle import Bundle
-from mailfleet.converge.observe import units as properties_of_units
 from mailfleet.drift.finding import Difference, Kind
 from mailfleet.drift.look import Look
 
@@ -72,13 +70,6 @@ def looks(bundles: Mapping[str, Bundle]) -> Iterator[Look]:
     yield Look(NAME, "leftovers", _OURS, lambda lines: leftovers(lines, described))
     yield Look(NAME, "clock", _CLOCK, clock)
     yield Look(NAME, "reboot", _REBOOT, reboot)
-    if units:
-        yield Look(
-            NAME,
-            "overrides and timers",
-            f"systemctl show -p Id,SubState,DropInPaths -- {shlex.join(units)}",
-            lambda lines: overrides_and_timers(lines, described),
-        )
 
 
 def updates(lines: Sequence[str]) -> Iterator[Difference]:
@@ -116,18 +107,6 @@ def leftovers(lines: Sequence[str], described: set[str]) -> Iterator[Difference]
 
 def _stem(path: str) -> str:
     return path.rpartition("/")[2].removesuffix(".json")
-
-
-def overrides_and_timers(lines: Sequence[str], described: set[str]) -> Iterator[Difference]:
-    """Drop-ins by hand change what a unit does; a timer that has elapsed never fires again."""
-    for unit, properties in properties_of_units(lines):
-        for path in properties.get("DropInPaths", "").split():
-            if path.startswith(("/etc/", "/run/")) and path not in described:
-                remedy = f"`systemctl revert {unit}`, or remove {path} and reload systemd"
-                yield Difference(Kind.UNIT, unit, "as described", f"overridden by {path}", remedy)
-        if unit.endswith(".timer") and properties.get("SubState") == "elapsed":
-            remedy = f"`systemctl restart {unit}`"
-            yield Difference(Kind.TIMER, unit, "a next run", "elapsed for good", remedy)
 
 
 def clock(lines: Sequence[str]) -> Iterator[Difference]:

@@ -1,4 +1,4 @@
-"""Services that started before a file they read was last touched."""
+"""Units and services: overridden, standing still, or older than the files that they read."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +18,11 @@ _SLACK_SECONDS = 2
 
 
 def question(bundles: Mapping[str, Bundle]) -> str:
-    """Shell that tells of all services at once when their files were touched, when a deploy last
-    made them follow, and since when units are in their state."""
+    """Shell that tells when files of services were touched, when a deploy last made a service
+    follow, and of all units their state, since when, and what overrides them."""
     services = list(_services(bundles))
     files = {path for _, service in services for path in service.files}
-    units = [service.name for _, service in services if not service.is_project]
+    units = [unit.name for bundle in bundles.values() for unit in bundle.units]
     lines = []
     if files:
         lines.append(f"stat -c 'file|%Z|%n' -- {shlex.join(sorted(files))} 2>/dev/null")
@@ -30,7 +30,7 @@ def question(bundles: Mapping[str, Bundle]) -> str:
         lines.append(f"stat -c 'record|%Y|%n' -- {records} 2>/dev/null")
     if units:
         lines.append(
-            "systemctl show --timestamp=unix -p Id,StateChangeTimestamp -- "
+            "systemctl show --timestamp=unix -p Id,SubState,StateChangeTimestamp,DropInPaths -- "
             f"{shlex.join(units)} | sed 's/^/unit|/'"
         )
     return "\n".join(lines)
@@ -38,6 +38,13 @@ def question(bundles: Mapping[str, Bundle]) -> str:
 
 def looks(bundles: Mapping[str, Bundle], question: str) -> Iterator[Look]:
     """`question` is that of all services, and of the containers."""
+    described = {item.path for bundle in bundles.values() for item in bundle.files}
+    yield Look(
+        "base",
+        "overrides and timers",
+        question,
+        lambda lines: overrides_and_timers(lines, described),
+    )
     for bundle, service in _services(bundles):
         yield Look(
             bundle.component,
@@ -46,6 +53,18 @@ def looks(bundles: Mapping[str, Bundle], question: str) -> Iterator[Look]:
             partial(older, service=service, record=_record(bundle, service)),
             applies=partial(_is_settled, bundle, service),
         )
+
+
+def overrides_and_timers(lines: Sequence[str], described: set[str]) -> Iterator[Difference]:
+    """Drop-ins by hand change what a unit does; a timer that has elapsed never fires again."""
+    for unit, properties in _states(lines):
+        for path in properties.get("DropInPaths", "").split():
+            if path.startswith(("/etc/", "/run/")) and path not in described:
+                remedy = f"`systemctl revert {unit}`, or remove {path} and reload systemd"
+                yield Difference(Kind.UNIT, unit, "as described", f"overridden by {path}", remedy)
+        if unit.endswith(".timer") and properties.get("SubState") == "elapsed":
+            remedy = f"`systemctl restart {unit}`"
+            yield Difference(Kind.TIMER, unit, "a next run", "elapsed for good", remedy)
 
 
 def _services(bundles: Mapping[str, Bundle]) -> Iterator[tuple[Bundle, "_Service"]]:
@@ -130,6 +149,10 @@ def _started(lines: Sequence[str], service: _Service) -> list[float]:
             for item in map(Container.parse, rows)
             if item.running and item.project == service.name and not item.console
         ]
-    of_units = (line.removeprefix("unit|") for line in lines if line.startswith("unit|"))
-    changed = dict(units(of_units)).get(service.name, {}).get("StateChangeTimestamp", "")
+    changed = dict(_states(lines)).get(service.name, {}).get("StateChangeTimestamp", "")
     return [float(changed[1:])] if changed.startswith("@") else []
+
+
+def _states(lines: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Units with their properties."""
+    return units(line.removeprefix("unit|") for line in lines if line.startswith("unit|"))
