@@ -115,5 +115,15 @@ def _refused_logins() -> str:
     return (
         f"{_DOCKER_RUNS}docker ps --format '{{{{.Names}}}}' {label}.project=postal "
         f'{label}.service=smtp | while read -r name; do docker logs --since 1h "$name" 2>&1 | '
-        "grep -F 'Authentication failure' | tail -n 5 | sed \"s/^/$name|/\"; done"
+        f'awk {shlex.quote(_FAILED_LOGINS)} | tail -n 5 | sed "s/^/$name|/"; done'
     )
+
+
+# Postal says the same of whoever wants to send without a login, as the probes of health do to see
+# that they may not: what is answered with 530 there was no login.
+_FAILED_LOGINS = """
+match($0, /trace_id=[A-Z0-9]+/) { session = substr($0, RSTART, RLENGTH) }
+/=> 530 / { without[session] = 1 }
+/Authentication failure/ { lines[++count] = $0; of[count] = session }
+END { for (i = 1; i <= count; i++) if (!(of[i] in without)) print lines[i] }
+"""

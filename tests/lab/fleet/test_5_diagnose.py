@@ -79,6 +79,15 @@ def test_535(lab: Lab, server: MailServer, deployed: Operator) -> None:
     assert "Authentication failure" in " ".join(outcome.data["cause"]["evidence"])
 
 
+def test_the_probes_of_health_are_no_refused_logins(
+    lab: Lab, server: MailServer, deployed: Operator
+) -> None:
+    """They want to send without a login, which Postal's log calls a failure of authentication."""
+    before = _why(deployed, lab, "never-sent@internet.test").data["cause"]
+    deployed.run("mailfleet", "health", deployed.inventory, "--role", "postal")
+    assert _why(deployed, lab, "never-sent@internet.test").data["cause"] == before
+
+
 def test_timeout(lab: Lab, server: MailServer, deployed: Operator, postal1: Machine) -> None:
     address = lab.hosts["postal1"].address
     with _undone(postal1, _BLOCK, "nft delete table inet blocked"):
