@@ -136,9 +136,10 @@ class MailserverSettings(ComponentSettings):
         description="How mail reaches the API: `pipe`, one process of curl per recipient; `lmtp`, "
         "straight from Postfix; `alias`, the older way by a local alias.",
     )
-    handoff_processes: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=10,
-        description="Handoffs at a time. With `pipe` and `alias` each holds its message in memory.",
+    handoff_processes: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None,
+        description="Handoffs at a time. Default: 10; with `lmtp` 20, as Postfix has it by itself. "
+        "With `pipe` and `alias` each is a process that holds its message in memory.",
     )
     handoff_seconds: Annotated[int, Field(ge=10, le=900)] = Field(
         default=60, description="Seconds that the API has to answer."
@@ -233,6 +234,10 @@ class MailserverSettings(ComponentSettings):
         description='Parameters for services of master.cf: {"submission/inet/smtpd_client_'
         'connection_count_limit": "20"}; a change recreates the container.',
     )
+
+    @property
+    def handoffs_at_a_time(self) -> int:
+        return self.handoff_processes or (20 if self.handoff == "lmtp" else 10)
 
     @property
     def probe_account(self) -> str:

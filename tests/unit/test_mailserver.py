@@ -256,6 +256,21 @@ def test_no_address_makes_a_header_of_its_own(
     assert "X-Sasl-Username;" in lines
 
 
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        ('mailserver_handoff = "lmtp"\n', "email_api_destination_concurrency_limit=20"),
+        (
+            'mailserver_handoff = "lmtp"\nmailserver_handoff_processes = 5\n',
+            "email_api_destination_concurrency_limit=5",
+        ),
+        ("", "curl_email_destination_concurrency_limit=10"),
+    ],
+)
+def test_so_many_are_handed_over_at_a_time(mailserver: MakeFleet, more: str, line: str) -> None:
+    assert line in content(wanted(mailserver(more)), "user-patches.sh")
+
+
 def test_local_names_are_closed_to_clients(mailserver: MakeFleet) -> None:
     host = mailserver('mailserver_handoff = "alias"\n').hosts["mx1"]
     lines = maps.receive_access(host.mailserver, host.email_api).splitlines()
