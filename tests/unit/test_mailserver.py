@@ -256,6 +256,11 @@ def test_no_address_makes_a_header_of_its_own(
     assert "X-Sasl-Username;" in lines
 
 
+def test_notices_of_postfix_are_for_an_alias_that_the_api_knows(mailserver: MakeFleet) -> None:
+    lines = content(wanted(mailserver('mailserver_handoff = "alias"\n')), "postfix-main.cf")
+    assert "error_notice_recipient = postmaster@in.example.com\n" in lines
+
+
 @pytest.mark.parametrize(
     ("more", "line"),
     [
