@@ -211,8 +211,8 @@ def peer(domains: Sequence[str], port: int, threads: int, processes: int) -> flo
             file.write("\n".join(part))
             file.flush()
             command = [
-                PEER / "bin/python",
-                HERE / "dns_peer.py",
+                str(PEER / "bin/python"),
+                str(HERE / "dns_peer.py"),
                 str(port),
                 str(threads),
                 file.name,

@@ -90,7 +90,7 @@ def _certificate(directory: Path) -> dict[str, str]:
     key, certificate = directory / "key.pem", directory / "certificate.pem"
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=postal.lab.test"
     names = "subjectAltName=DNS:*.lab.test,DNS:*.postal.lab.test"
-    arguments = [*command.split(), "-addext", names, "-keyout", key, "-out", certificate]
+    arguments = [*command.split(), "-addext", names, "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(arguments, check=True, capture_output=True)
     return {"certificate": certificate.read_text(), "certificate_key": key.read_text()}
 

@@ -11,7 +11,7 @@ from lab.state import read_lab
 def secret_values() -> dict[str, str]:
     """Name -> value of every secret in the lab's store."""
     directory = read_lab().directory
-    arguments = ["age", "--decrypt", "--identity", directory / "identity.txt"]
+    arguments = ["age", "--decrypt", "--identity", str(directory / "identity.txt")]
     done = subprocess.run(
         [*arguments, directory / "secrets.age"], capture_output=True, text=True, check=True
     )

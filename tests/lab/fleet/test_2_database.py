@@ -102,7 +102,7 @@ def test_rights_on_a_name_with_an_underscore_are_for_that_name_only(
     postal1.run(f"{CLIENT} <<'END'\n{_user_sql('scratch', stored, scopes)}\nEND")
     as_scratch = "docker exec -e MYSQL_PWD=scratch mariadb mariadb -h 127.0.0.1 -u scratch -e"
     try:
-        told = postal1.run(_facts("scratch", "my_db", "my_db"))
+        told = postal1.run(_facts("scratch", "my_db", "my_db", ["max_connections"]))
         assert _user_is_right(tuple(told.splitlines()), stored, scopes), told
         assert stored not in told
         for name in ("my_db", "my_db-server-1"):

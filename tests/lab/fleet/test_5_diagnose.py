@@ -34,6 +34,16 @@ def _why(operator: Operator, lab: Lab, to: str, *options: str) -> Outcome:
     )  # fmt: skip
 
 
+def _known(operator: Operator, lab: Lab, to: str) -> Outcome:
+    """What is told once the log has something to tell."""
+
+    def look() -> Outcome | None:
+        outcome = _why(operator, lab, to)
+        return outcome if outcome.code == 0 else None
+
+    return until(look, f"what became of the message to {to} is known")
+
+
 def _cause(outcome: Outcome) -> str:
     assert outcome.code == 0, str(outcome)
     cause = str(outcome.data["cause"]["cause"])
@@ -126,10 +136,7 @@ def test_a_receiver_that_wants_reverse_dns(
     change = f"cp -p {answers} /root/; echo '{line}' >>{answers}; postfix reload"
     with _undone(internet1, change, f"mv /root/answers {answers}; postfix reload"):
         server.send("noptr@internet.test")
-        outcome = until(
-            lambda: (it := _why(deployed, lab, "noptr@internet.test")).code == 0 and it,
-            "the refusal is known",
-        )
+        outcome = _known(deployed, lab, "noptr@internet.test")
     assert "PTR record of the sending address" in _cause(outcome)
     assert outcome.data["cause"]["dns"] == "reverse"
     # The lab's own reverse DNS is right.
@@ -140,9 +147,6 @@ def test_delivered_means_look_in_the_spam_folder(
     lab: Lab, server: MailServer, deployed: Operator, internet1: Machine
 ) -> None:
     wait_for(internet1, server.send("someone@internet.test"))
-    outcome = until(
-        lambda: (it := _why(deployed, lab, "someone@internet.test")).code == 0 and it,
-        "the delivery is known",
-    )
+    outcome = _known(deployed, lab, "someone@internet.test")
     assert "the receiver took it" in _cause(outcome)
     assert outcome.data["cause"]["dns"] == "dmarc"

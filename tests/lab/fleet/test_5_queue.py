@@ -6,6 +6,7 @@ import smtplib
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def refusing(lab: Lab, operator: Operator, tmp_path: Path) -> Iterator[Sink]:
         yield sink
 
 
-def _entries(operator: Operator, host: str, mark: str) -> list[dict[str, str]]:
+def _entries(operator: Operator, host: str, mark: str) -> list[dict[str, Any]]:
     outcome = operator.run("mailfleet", "queue", operator.inventory, "--host", host, "--json").ok()
     return [one for one in json.loads(outcome.screen) if mark in one["sender"]]
 

@@ -5,6 +5,7 @@ import smtplib
 import ssl
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -361,9 +362,12 @@ def test_a_new_certificate_is_served_without_a_restart(ingress: Operator, mx1: M
         "openssl s_client -connect 127.0.0.1:{}{} </dev/null 2>/dev/null | "
         "openssl x509 -noout -subject"
     )
+
+    def is_new(port: int, starttls: str) -> bool:
+        return "new.test" in mx1.ask(subject.format(port, starttls)).output
+
     for port, starttls in ((25, " -starttls smtp"), (465, ""), (587, " -starttls smtp")):
-        look = subject.format(port, starttls)
-        until(lambda look=look: "new.test" in mx1.ask(look).output, f"the one on port {port}")
+        until(partial(is_new, port, starttls), f"the one on port {port}")
     _deploy(ingress)
     # The image looks every two seconds.
     until(lambda: "new.test" not in mx1.run(subject.format(465, "")), "Caddy's again")
