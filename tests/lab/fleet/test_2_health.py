@@ -215,13 +215,13 @@ def test_a_host_that_hangs_keeps_no_other_waiting(deployed: Operator, postal2: M
     assert outcome.code == 1
 
 
-def test_a_slow_host_is_named_and_still_answers(deployed: Operator, postal2: Machine) -> None:
+def test_a_slow_host_is_named_and_still_answers(deployed: Operator, postal1: Machine) -> None:
     """sshd(8) runs /etc/ssh/sshrc before every command."""
-    postal2.run("echo 'sleep 6' >/etc/ssh/sshrc")
+    postal1.run("echo 'sleep 6' >/etc/ssh/sshrc")
     try:
-        outcome = _health(deployed, "--role", "server", "--quick")
+        outcome = _health(deployed, "--role", "postal", "--quick")
     finally:
-        postal2.run("rm /etc/ssh/sshrc")
+        postal1.run("rm /etc/ssh/sshrc")
     assert _unwell(outcome) == {"ssh: answer": "warn"}, _unwell(outcome)
 
 
