@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 from mailfleet.dns.hosts import address_records
-from mailfleet.dns.keys import UnusableKey, public_key
+from mailfleet.dns.keys import key_record
 from mailfleet.dns.record import Record, RecordType, Severity
 from mailfleet.dns.sts import StsPolicy
 from mailfleet.settings.dns import DkimKey
-from mailfleet.settings.errors import Problem, SettingsError
 from mailfleet.settings.fleet import Fleet
 from mailfleet.settings.mx import mx_hosts
 
@@ -70,10 +69,7 @@ def rotated_key_records(fleet: Fleet, records: Iterable[Record]) -> Iterator[Rec
 def _key_text(fleet: Fleet, key: DkimKey) -> str:
     if key.stage == "revoked" or key.key is None:
         return "v=DKIM1; p="
-    try:
-        return f"v=DKIM1; h=sha256; k=rsa; p={public_key(fleet.value(key.key).reveal())}"
-    except UnusableKey as error:
-        raise SettingsError([Problem("secret store", key.key.name, str(error))]) from None
+    return key_record(fleet, key.key)
 
 
 def sts_policy(fleet: Fleet, domain: str) -> StsPolicy:

@@ -31,10 +31,11 @@ def public_key(private_pem: str) -> str:
     return base64.b64encode(der).decode()
 
 
-def published_key(fleet: Fleet, reference: SecretRef) -> str:
-    """The public half of a secret, see public_key. Raises SettingsError and SecretsError."""
+def key_record(fleet: Fleet, reference: SecretRef) -> str:
+    """The DKIM record of a key that is held as a secret (RFC 6376 section 3.6.1). Raises
+    SettingsError and SecretsError."""
     try:
-        return public_key(fleet.value(reference).reveal())
+        return f"v=DKIM1; h=sha256; k=rsa; p={public_key(fleet.value(reference).reveal())}"
     except UnusableKey as error:
         raise SettingsError([Problem("secret store", reference.name, str(error))]) from None
 

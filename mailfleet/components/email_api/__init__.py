@@ -17,7 +17,7 @@ from mailfleet.converge.database import ROOT_BY_SOCKET
 from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here, fleet_here
 from mailfleet.converge.services import services
-from mailfleet.dns.keys import published_key
+from mailfleet.dns.keys import key_record
 from mailfleet.dns.record import Record, Severity
 from mailfleet.health.probe import Probe
 from mailfleet.health.relay import Tls, relay_probe
@@ -194,7 +194,7 @@ def records(fleet: Fleet) -> list[Record]:
         Record(
             f"{settings.arc_selector}._domainkey.{settings.sender_domain}",
             "TXT",
-            (f"v=DKIM1; h=sha256; k=rsa; p={published_key(fleet, settings.arc_key)}",),
+            (key_record(fleet, settings.arc_key),),
             "ARC key of forwarded mail",
             "Receivers cannot verify the seal, and judge forwarded mail as if it had none.",
             Severity.REQUIRED,

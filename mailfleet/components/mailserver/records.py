@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mailfleet.dns.hosts import address_records, addresses
-from mailfleet.dns.keys import published_key
+from mailfleet.dns.keys import key_record
 from mailfleet.dns.record import Record, Severity
 from mailfleet.dns.senders import dmarc_record
 from mailfleet.settings.fleet import Fleet, Host
@@ -84,7 +84,7 @@ def _sending(fleet: Fleet, host: Host) -> Iterator[Record]:
             yield Record(
                 f"{settings.dkim_selector}._domainkey.{domain}",
                 "TXT",
-                (f"v=DKIM1; h=sha256; k=rsa; p={published_key(fleet, settings.dkim_key)}",),
+                (key_record(fleet, settings.dkim_key),),
                 "DKIM key of mail that users submit at the mailserver",
                 "The signature of such mail cannot be verified, and much of it ends in spam.",
                 _REQUIRED,
