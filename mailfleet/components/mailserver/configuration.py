@@ -68,7 +68,7 @@ def image_files(fleet: Fleet, host: Host) -> ImageFiles:
     live = [
         _accounts(fleet, settings),
         File(f"{CONFIG}/postfix-virtual.cf", maps.virtual(settings, api).encode()),
-        File(f"{CONFIG}/postfix-aliases.cf", maps.local_aliases(settings).encode()),
+        File(f"{CONFIG}/postfix-aliases.cf", maps.local_aliases(settings, api).encode()),
         _file(
             f"{CONFIG}/user-patches.sh",
             render("mailserver/user-patches.sh", settings=settings),

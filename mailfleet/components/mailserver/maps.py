@@ -1,6 +1,7 @@
 """The maps of the handoff: who is a recipient, and which way mail to it goes."""
 
 import re
+from urllib.parse import quote
 
 from mailfleet.settings.email_api import EmailApiSettings
 from mailfleet.settings.mailserver import MailserverSettings
@@ -70,12 +71,26 @@ def _shadowed(settings: MailserverSettings, api: EmailApiSettings) -> list[str]:
     )
 
 
-def local_aliases(settings: MailserverSettings) -> str:
+def local_aliases(settings: MailserverSettings, api: EmailApiSettings) -> str:
     """postfix-aliases.cf, aliases(5), after the image's own line for root."""
-    lines = [f"{name}: root" for name in ("postmaster", "mailer-daemon", "abuse")]
+    target = "root"
+    script = "/usr/local/bin/curl-email.sh"
+    if settings.handoff == "alias" and _is_alias(settings.postmaster, settings, api):
+        # By way of root it would reach the API as mail to a local name, which is no alias there.
+        # Percent-encoded, as the API takes it: the shell sees nothing to interpret.
+        target = f'"|{script} {quote(settings.postmaster, safe="@")}"'
+    lines = [f"{name}: {target}" for name in ("postmaster", "mailer-daemon", "abuse")]
     if settings.handoff == "alias":
-        lines.append(f'{LOCAL_ALIAS}: "|/usr/local/bin/curl-email.sh"')
+        lines.append(f'{LOCAL_ALIAS}: "|{script}"')
     return _lines(lines)
+
+
+def _is_alias(address: str, settings: MailserverSettings, api: EmailApiSettings) -> bool:
+    """Whether mail to an address is handed to the API."""
+    domain = f"@{address.rpartition('@')[2]}".lower()
+    return address.lower() in api.aliases or (
+        domain in api.aliases and address not in settings.accounts
+    )
 
 
 def receive_access(settings: MailserverSettings, api: EmailApiSettings) -> str:

@@ -101,6 +101,12 @@ def test_a_bounce_finds_the_author(handoff: str, internet1: Machine) -> None:
     assert f"X-Forwarded-To: {AUTHOR}".encode() in arrived
 
 
+def test_the_postmaster_gets_mail_to_the_host(handoff: str, internet1: Machine) -> None:
+    mark = uuid.uuid4().hex
+    _send(internet1, AUTHOR, "postmaster@mx1.lab.test", _message(mark))
+    assert b"X-Forwarded-To: inbox@internet.test" in _arrives(internet1, mark)
+
+
 SRS = "SRS0=aaaaaaaaaa=aa=victim.test=someone@in.lab.test"
 
 
