@@ -61,8 +61,9 @@ async def _ours(domains: Sequence[Domain], server: Address) -> dict[str, Seen]:
 
 
 async def _look(domain: Domain, resolver: Resolver) -> Seen:
-    # The first ones are those of the records; others are of whole domains.
-    checks = checks_of(wanted(domain))[: len(ASPECTS)]
+    records = wanted(domain)
+    # The first one of each record is its own; others are of the whole domain.
+    checks = [next(checks_of(records, own=[record])) for record in records]
     parts = await asyncio.gather(*(resolver.run(check) for check in checks))
     found = dict(zip(ASPECTS, map(_verdict, parts), strict=True))
     sender = f"postmaster@{domain.name}"

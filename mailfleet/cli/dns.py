@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import click
@@ -22,11 +24,12 @@ from mailfleet.dns.domains import sts_policy
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.history import changes_since_last, history_file
 from mailfleet.dns.octodns import octodns_zones
-from mailfleet.dns.recording import Recording, UnreadableRecording
+from mailfleet.dns.recording import Recording, UnreadableRecording, save_answers
 from mailfleet.dns.report import coloured
 from mailfleet.dns.resolver import Limits
 from mailfleet.dns.run import Live, NothingAnswers, check_recorded, look_at, servers_of
 from mailfleet.dns.server import Address
+from mailfleet.dns.spool import Spool
 from mailfleet.dns.zone import TTL, zone_texts
 from mailfleet.settings.types import HostName
 
@@ -230,20 +233,20 @@ def check(
     asked, blocklists = servers or servers_of(fleet.dns.resolvers), fleet.dns.blocklists
     try:
         if replay:
-            findings = check_recorded(wanted, Recording.load(replay), blocklists)
+            findings = Spool(check_recorded(wanted, Recording.load(replay), blocklists))
         else:
             limits = Limits(seconds=seconds, rate=rate)
             look = partial(look_at, wanted, asked, limits, blocklists, authoritative, compared)
             live = _wait(look, minutes or 0, strict)
             findings = live.findings
             if save:
-                Recording(live.answers).save(save)
+                save_answers(live.answers, save)
     except (NothingAnswers, UnreadableRecording) as error:
         refuse(str(error))
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}")
     if bulk:
-        findings = [*findings, *bulk_findings(wanted, findings)]
+        findings.extend(bulk_findings(wanted, findings))
     _show(findings, as_json)
     if not replay:
         # Beside the findings, which a program may read.
@@ -280,16 +283,18 @@ def _wait(look: Callable[[], Live], minutes: float, strict: bool) -> Live:
     ends = time.monotonic() + minutes * 60
     while True:
         live = look()
-        waiting = [
-            finding for finding in live.findings if finding.blocks(strict) or _spreads(finding)
-        ]
+        waiting = dict.fromkeys(
+            (finding.name, finding.type)
+            for finding in live.findings
+            if finding.blocks(strict) or _spreads(finding)
+        )
         left = ends - time.monotonic()
         if not waiting or left <= 0:
             return live
         remembered = live.remembered(waiting)
         pause = min(left, _PAUSE[1], max(_PAUSE[0], remembered))
-        names = ", ".join(f"{finding.name} {finding.type}" for finding in waiting[:3])
-        more = f" and {len(waiting) - 3} more" if waiting[3:] else ""
+        names = ", ".join(f"{name} {kind}" for name, kind in islice(waiting, 3))
+        more = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
         click.echo(
             f"not well yet: {names}{more}; resolvers may remember that for {remembered} s; "
             f"looking again in {pause:.0f} s",
@@ -304,9 +309,15 @@ def _spreads(finding: Finding) -> bool:
     return differ and finding.verdict is not Verdict.OK
 
 
-def _show(findings: list[Finding], as_json: bool) -> None:
+def _show(findings: Iterable[Finding], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        click.echo("[", nl=False)
+        lead = ""
+        for finding in findings:
+            text = json.dumps(asdict(finding), indent=2)
+            click.echo(f"{lead}\n{indent(text, '  ')}", nl=False)
+            lead = ","
+        click.echo("\n]")
         return
     for line in coloured(findings):
         click.echo(line)

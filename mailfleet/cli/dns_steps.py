@@ -10,6 +10,7 @@ from mailfleet.cli.dns_records import fleet_and_records_or_exit
 from mailfleet.cli.refuse import refuse
 from mailfleet.components.records import signing_selectors
 from mailfleet.dns.dates import Dates, UnreadableDates
+from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import Record
 from mailfleet.dns.resolver import Limits
 from mailfleet.dns.run import NothingAnswers, look_at, servers_of
@@ -37,11 +38,11 @@ def show_steps(inventory: str) -> None:
     domains = {*(key.domain for key in keys), *(sender.domain for sender in senders)}
     try:
         dates = Dates.load(file)
-        findings = []
+        findings: list[Finding] = []
         if domains:
             servers = servers_of(fleet.dns.resolvers)
             concerned = [one for one in records if _concerns(one, domains)]
-            findings = look_at(concerned, servers, Limits(), authoritative=True).findings
+            findings = list(look_at(concerned, servers, Limits(), authoritative=True).findings)
         found = list(
             steps(
                 keys,

@@ -13,6 +13,7 @@ from mailfleet.converge.run import Refused, current_fleet, is_dry
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import ConflictingRecords
 from mailfleet.dns.report import coloured, printable
+from mailfleet.dns.spool import Spool
 from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import Fleet
@@ -22,7 +23,7 @@ _SECONDS = 5
 _SHOWN = 10
 
 
-def findings_of(fleet: Fleet, seconds: float = 60) -> list[Finding]:
+def findings_of(fleet: Fleet, seconds: float = 60) -> Spool[Finding]:
     """What DNS says of every record that the fleet needs. Raises Refused."""
     # Late: a deploy that does not look at DNS does not load what asks it.
     from mailfleet.components.records import desired_records

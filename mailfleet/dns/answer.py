@@ -30,7 +30,7 @@ VOID = frozenset({Status.NODATA, Status.NXDOMAIN, Status.BAD_NAME})
 """There is an answer, and it is that there is nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
     """One name and type, such as `example.com`, `MX`; or what a name leads to: a URL and `HTTPS`,
     an SMTP server and `STARTTLS`."""
@@ -41,7 +41,7 @@ class Question:
     """Ask a validating resolver not to check signatures (RFC 4035 section 3.2.2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """What came back for one question."""
 

@@ -1,6 +1,6 @@
 """Whether the large receivers take much mail of a domain: what their rules say of DNS."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailfleet.dns.finding import Finding, Verdict
@@ -16,6 +16,14 @@ class _Receiver:
     refusal: str
 
 
+_RULES = {
+    "spf": "SPF",
+    "dkim": "DKIM",
+    "alias": "DKIM",
+    "dmarc": "DMARC",
+    "reverse": "reverse DNS",
+}
+"""First part of a check's name -> the rule that it is about."""
 _ALL = ("SPF", "DKIM", "DMARC", "reverse DNS")
 _RECEIVERS = (
     _Receiver(
@@ -40,28 +48,35 @@ _RECEIVERS = (
 _REST = "one-click unsubscribe (RFC 8058) and complaints below 0.3 % are up to you"
 
 
-def bulk_findings(records: Sequence[Record], findings: Sequence[Finding]) -> list[Finding]:
+def bulk_findings(records: Sequence[Record], findings: Iterable[Finding]) -> Iterator[Finding]:
     """For each domain that sends: what 5,000 messages a day to each large receiver would meet, from
-    what the checks found."""
-    by_name: dict[str, list[Finding]] = {}
+    what the checks found. All findings are read before the first one is made."""
+    holds: dict[tuple[str, str], bool] = {}
     for finding in findings:
-        for name in (finding.name, _ending(finding.name)):
-            by_name.setdefault(name, []).append(finding)
-    return [
-        _finding(domain, receiver, rules)
-        for domain in _sending_domains(records)
-        for rules in (_rules(domain, by_name),)
-        for receiver in _RECEIVERS
-    ]
+        if rule := _RULES.get(finding.check.partition(".")[0]):
+            key = rule, _subject(rule, finding.name)
+            holds[key] = holds.get(key, True) and not _breaks(finding)
+    for domain in _sending_domains(records):
+        rules = {rule: holds.get((rule, _asked(rule, domain))) for rule in _ALL}
+        yield from (_finding(domain, receiver, rules) for receiver in _RECEIVERS)
 
 
-def _ending(name: str) -> str:
+def _breaks(finding: Finding) -> bool:
+    # Receivers refuse a policy that costs too much, whoever of us passes it.
+    return finding.verdict in (Verdict.FAIL, Verdict.UNKNOWN) or finding.check == "spf.whole"
+
+
+def _subject(rule: str, name: str) -> str:
     """What names have in common whose findings count together: all keys of a domain, all
     addresses."""
-    if name.endswith(".arpa"):
-        return ".arpa"
-    _, key, domain = name.partition("._domainkey.")
-    return key + domain
+    if rule == "reverse DNS":
+        return ""
+    return name.partition("._domainkey.")[2] if rule == "DKIM" else name
+
+
+def _asked(rule: str, domain: str) -> str:
+    """What `_subject` makes of the names that matter to a domain."""
+    return {"reverse DNS": "", "DMARC": f"_dmarc.{domain}"}.get(rule, domain)
 
 
 def _sending_domains(records: Sequence[Record]) -> Iterator[str]:
@@ -78,27 +93,8 @@ def _sending_domains(records: Sequence[Record]) -> Iterator[str]:
             yield domain
 
 
-def _rules(domain: str, by_name: Mapping[str, Sequence[Finding]]) -> dict[str, bool | None]:
-    """Rule -> whether it holds; None: nobody here knows."""
-
-    def holds(names: str, *checks: str) -> bool | None:
-        bad = [
-            # Receivers refuse a policy that costs too much, whoever of us passes it.
-            finding.verdict in (Verdict.FAIL, Verdict.UNKNOWN) or finding.check == "spf.whole"
-            for finding in by_name.get(names, ())
-            if finding.check.split(".")[0] in checks
-        ]
-        return not any(bad) if bad else None
-
-    return {
-        "SPF": holds(domain, "spf"),
-        "DKIM": holds(f"._domainkey.{domain}", "dkim", "alias"),
-        "DMARC": holds(f"_dmarc.{domain}", "dmarc"),
-        "reverse DNS": holds(".arpa", "reverse"),
-    }
-
-
-def _finding(domain: str, receiver: _Receiver, rules: dict[str, bool | None]) -> Finding:
+def _finding(domain: str, receiver: _Receiver, rules: Mapping[str, bool | None]) -> Finding:
+    """`rules`: whether each holds; None: nobody here knows."""
     broken = [rule for rule in receiver.rules if rules[rule] is False]
     unknown = [rule for rule in receiver.rules if rules[rule] is None]
     verdict, shown, effect = Verdict.OK, f"{', '.join(receiver.rules)} hold; {_REST}", ""

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ def history_file(inventory: str) -> Path:
     return Path(home) / "mailfleet" / f"dns-{slug[-150:]}.json"
 
 
-def changes_since_last(file: Path, findings: Sequence[Finding]) -> Iterator[str]:
+def changes_since_last(file: Path, findings: Iterable[Finding]) -> Iterator[str]:
     """Lines on what is new and what is gone since the run that the file holds; then the file holds
     this one. A file that cannot be read or written is no reason to fail."""
     faults: dict[str, str] = {}

@@ -10,8 +10,7 @@ from mailfleet.dns.run import look_at_part
 def main() -> None:
     # Whoever interrupts the command hears of it from the command itself.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    made = look_at_part(pickle.load(sys.stdin.buffer))
-    pickle.dump(made, sys.stdout.buffer, pickle.HIGHEST_PROTOCOL)
+    look_at_part(pickle.load(sys.stdin.buffer)).send(sys.stdout.buffer)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO
 
 from mailfleet.dns.checks import mail_domains
 from mailfleet.dns.record import Record
@@ -26,16 +26,17 @@ def available_cores() -> int:
 
 def parts_of(records: Sequence[Record], most: int) -> list[list[Record]]:
     """The records in as many parts as pay, `most` at most, the first one larger since it need not
-    wait for a start. Those of a domain stay together: their checks ask about the same names."""
+    wait for a start. Those of a domain come together: their checks ask about the same names."""
     known = mail_domains(records)
-    domains = [_domain_of(record.name, known) for record in records]
-    numbers = {domain: number for number, domain in enumerate(dict.fromkeys(domains))}
-    count = max(1, min(most, len(numbers) // _LEAST))
-    share = max(1, (len(numbers) - _LEAST) // count)
+    domains: dict[str, list[Record]] = {}
+    for record in records:
+        domains.setdefault(_domain_of(record.name, known), []).append(record)
+    count = max(1, min(most, len(domains) // _LEAST))
+    share = max(1, (len(domains) - _LEAST) // count)
     parts: list[list[Record]] = [[] for _ in range(count)]
-    for record, domain in zip(records, domains, strict=True):
+    for number, together in enumerate(domains.values()):
         # The last ones, and what does not divide, come round to the first part.
-        parts[min(numbers[domain] // share + 1, count) % count].append(record)
+        parts[min(number // share + 1, count) % count] += together
     return parts
 
 
@@ -52,18 +53,18 @@ class Elsewhere:
     def __init__(self, running: Sequence[tuple["subprocess.Popen[bytes]", IO[bytes]]]) -> None:
         self._running = running
 
-    def results(self) -> Iterator[Any]:
-        """What each made, once it is done. Raises subprocess.CalledProcessError."""
+    def outputs(self) -> Iterator[IO[bytes]]:
+        """What each wrote, once it is done. Raises subprocess.CalledProcessError."""
         for process, output in self._running:
             if process.wait():
                 raise subprocess.CalledProcessError(process.returncode, process.args)
             output.seek(0)
-            yield pickle.load(output)
+            yield output
 
 
 @contextmanager
 def elsewhere(module: str, inputs: Sequence[object]) -> Iterator[Elsewhere]:
-    """Run a module that reads its input with `pickle` from standard input and writes what it makes
+    """Run a module that reads its input with `pickle` from standard input and writes what it finds
     to standard output, once for each input. Files, since a full pipe would wait for its reader."""
     with ExitStack() as stack:
         running = []

@@ -16,7 +16,7 @@ Type = Annotated[str, Field(pattern=f"^({'|'.join((*TYPES, *PROBES))})$")]
 
 
 class UnreadableRecording(Exception):
-    """Not a file that `save` wrote."""
+    """Not a file that `save_answers` wrote."""
 
 
 class _Entry(BaseModel):
@@ -39,19 +39,13 @@ class _File(BaseModel):
     answers: list[_Entry]
 
 
-class Recording:
-    """Answers by question."""
-
-    def __init__(self, answers: Iterable[Answer]) -> None:
-        self._answers = {answer.question: answer for answer in answers}
-
-    def lookup(self, question: Question) -> Answer:
-        return self._answers.get(question) or Answer(question, Status.NOT_RECORDED)
-
-    def save(self, file: Path) -> None:
-        """Write the file. Raises OSError."""
-        entries = [
-            {
+def save_answers(answers: Iterable[Answer], file: Path) -> None:
+    """Write the file, one answer a line. Raises OSError."""
+    with file.open("w", encoding="utf-8") as lines:
+        lines.write('{"version": 1, "answers": [')
+        lead = ""
+        for answer in answers:
+            entry = {
                 "name": answer.question.name,
                 "type": answer.question.type,
                 "status": answer.status.value,
@@ -61,14 +55,23 @@ class Recording:
                 "unchecked": answer.question.unchecked,
                 "secure": answer.secure,
             }
-            for answer in self._answers.values()
-        ]
-        text = json.dumps({"version": 1, "answers": entries}, indent=1)
-        file.write_text(text + "\n", encoding="utf-8")
+            lines.write(f"{lead}\n{json.dumps(entry)}")
+            lead = ","
+        lines.write("\n]}\n")
+
+
+class Recording:
+    """Answers by question, the last one where it was asked again."""
+
+    def __init__(self, answers: Iterable[Answer]) -> None:
+        self._answers = {answer.question: answer for answer in answers}
+
+    def lookup(self, question: Question) -> Answer:
+        return self._answers.get(question) or Answer(question, Status.NOT_RECORDED)
 
     @classmethod
     def load(cls, file: Path) -> "Recording":
-        """Read a file that `save` wrote. Raises OSError and UnreadableRecording."""
+        """Read a file that `save_answers` wrote. Raises OSError and UnreadableRecording."""
         try:
             content = _File.model_validate_json(file.read_bytes())
         except ValidationError as error:

@@ -1,11 +1,12 @@
 """Findings as lines for a terminal: what matters first, then how much is well."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import click
 
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Severity
+from mailfleet.dns.spool import Spool
 
 _ORDER = [Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.INFO]
 
@@ -19,26 +20,27 @@ _COLOURS = {
 }
 
 
-def coloured(findings: Sequence[Finding]) -> Iterator[str]:
+def coloured(findings: Iterable[Finding]) -> Iterator[str]:
     """The lines of `table`, styled for a terminal."""
     for verdict, line in table(findings):
         yield click.style(line, _COLOURS[verdict] if verdict else None, bold=bool(verdict))
 
 
-def table(findings: Sequence[Finding]) -> Iterator[tuple[Verdict | None, str]]:
+def table(findings: Iterable[Finding]) -> Iterator[tuple[Verdict | None, str]]:
     """Lines, each with the verdict that it heads or none."""
-    bad = [finding for finding in findings if finding.verdict is not Verdict.OK]
-    for finding in sorted(bad, key=_urgency):
-        yield finding.verdict, _heading(finding)
-        for title, text in _details(finding):
-            yield None, f"         {title:7} {printable(text)}"
-    held = len(findings) - len(bad)
-    counts = [
-        f"{count} {verdict}"
-        for verdict in _ORDER
-        if (count := sum(finding.verdict is verdict for finding in bad))
-    ]
-    yield (None if bad else Verdict.OK), f"{', '.join([*counts, f'{held} ok'])}"
+    counts = dict.fromkeys(Verdict, 0)
+    bad: dict[tuple[bool, int], Spool[Finding]] = {}
+    for finding in findings:
+        counts[finding.verdict] += 1
+        if finding.verdict is not Verdict.OK:
+            bad.setdefault(_urgency(finding), Spool()).append(finding)
+    for urgency in sorted(bad):
+        for finding in bad[urgency]:
+            yield finding.verdict, _heading(finding)
+            for title, text in _details(finding):
+                yield None, f"         {title:7} {printable(text)}"
+    shown = [f"{counts[verdict]} {verdict}" for verdict in _ORDER if counts[verdict]]
+    yield (None if bad else Verdict.OK), ", ".join([*shown, f"{counts[Verdict.OK]} ok"])
 
 
 def _urgency(finding: Finding) -> tuple[bool, int]:

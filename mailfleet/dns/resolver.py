@@ -1,7 +1,8 @@
-"""The resolver of one run: every question asked once, of whichever given server answers."""
+"""The resolver of one run: no question asked again and again, of whichever given server answers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,10 @@ _RCODES = {
     wire.SERVFAIL: Status.SERVFAIL,
 }
 _SETTLED = frozenset({Status.OK, Status.NODATA, Status.NXDOMAIN})
+_REMEMBERED = 4096
+"""Questions, the last ones asked: what all domains ask about, and what 250 of them ask."""
+_AHEAD = 8192
+"""Checks that may end before an earlier one has."""
 MAX_CHAIN = 8
 """CNAMEs followed (RFC 1034 section 5.2.2 asks for a bound without naming one)."""
 
@@ -47,18 +52,21 @@ def system_servers(file: Path = Path("/etc/resolv.conf")) -> list[Address]:
 
 
 class Resolver:
-    """Asks, remembers, and never takes longer than its limits. Use it inside one event loop."""
+    """Asks, remembers, and never takes longer than its limits. Use it inside one event loop. All
+    answers are told to `answered`."""
 
     def __init__(
         self,
         servers: Sequence[Address],
         limits: Limits | None = None,
         probes: Probes | None = None,
+        answered: Callable[[Answer], None] = lambda answer: None,
     ) -> None:
         self._limits = limits or Limits()
         self._probes = probes or Probes()
         self.servers = [Server(address, self._limits.rate) for address in servers]
-        self._known: dict[Question, asyncio.Task[Answer]] = {}
+        self._answered = answered
+        self._known: OrderedDict[Question, asyncio.Task[Answer]] = OrderedDict()
         self._slots = asyncio.Semaphore(self._limits.in_flight)
         self._ends = asyncio.get_running_loop().time() + self._limits.seconds
         self._plain: set[Server] = set()
@@ -75,22 +83,27 @@ class Resolver:
             found: Found = end.value
             return found
 
-    async def run_all(self, checks: Sequence[Lookups[Found]]) -> list[Found]:
-        """Run checks side by side, in their order, no more at once than there are questions in
-        flight: what has not begun costs nothing."""
+    async def run_all(
+        self, checks: Iterable[Lookups[Found]], take: Callable[[Found], object]
+    ) -> None:
+        """Run checks side by side, no more at once than there are questions in flight: what has
+        not begun costs nothing. What each found is handed to `take`, in the order of the checks."""
         found: dict[int, Found] = {}
+        room = asyncio.Semaphore(_AHEAD)
         waiting = iter(enumerate(checks))
+        taken = 0
 
         async def work() -> None:
+            nonlocal taken
             for number, check in waiting:
+                await room.acquire()
                 found[number] = await self.run(check)
+                while taken in found:
+                    take(found.pop(taken))
+                    taken += 1
+                    room.release()
 
         await asyncio.gather(*(work() for _ in range(self._limits.in_flight)))
-        return [found[number] for number in range(len(checks))]
-
-    def answers(self) -> list[Answer]:
-        """Everything answered so far, in order of asking."""
-        return [task.result() for task in self._known.values() if task.done()]
 
     @property
     def sent(self) -> int:
@@ -103,11 +116,20 @@ class Resolver:
 
     def _ask(self, question: Question) -> asyncio.Task[Answer]:
         task = self._known.get(question)
-        if task is None:
-            look = self._look_there if question.type in PROBES else self._resolve
-            task = asyncio.get_running_loop().create_task(look(question))
-            self._known[question] = task
+        if task is not None:
+            self._known.move_to_end(question)
+            return task
+        task = asyncio.get_running_loop().create_task(self._find(question))
+        self._known[question] = task
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
         return task
+
+    async def _find(self, question: Question) -> Answer:
+        look = self._look_there if question.type in PROBES else self._resolve
+        answer = await look(question)
+        self._answered(answer)
+        return answer
 
     async def _resolve(self, question: Question) -> Answer:
         """Follow CNAMEs that a server leaves to be followed, as authoritative ones do."""

@@ -1,9 +1,10 @@
 """All checks at once, against servers or a recording."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+import pickle
+from collections.abc import Container, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mailfleet.dns.answer import Answer, ask_all, run
 from mailfleet.dns.checks import checks_of
@@ -13,6 +14,7 @@ from mailfleet.dns.propagation import propagation
 from mailfleet.dns.record import Record
 from mailfleet.dns.resolver import Limits, Resolver, system_servers
 from mailfleet.dns.server import Address
+from mailfleet.dns.spool import Spool
 
 if TYPE_CHECKING:
     from mailfleet.dns.recording import Recording
@@ -39,24 +41,35 @@ class NothingAnswers(Exception):
     """No server answered anything: nothing is known about the records."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Live:
     """What a run against servers found, and what it asked."""
 
-    # Not shown: asyncio.run makes the text of a result twice, in looking up a signal's handler.
-    findings: list[Finding] = field(repr=False)
-    answers: list[Answer] = field(repr=False)
-    queries: int
+    findings: Spool[Finding] = field(default_factory=Spool)
+    answers: Spool[Answer] = field(default_factory=Spool)
+    """A question may have been asked again later, and then has two."""
+    queries: int = 0
 
-    def remembered(self, findings: Sequence[Finding]) -> int:
-        """Seconds for which a resolver may go on giving the answers behind these findings."""
-        asked = {(finding.name, finding.type) for finding in findings}
-        times = [
+    def remembered(self, records: Container[tuple[str, str]]) -> int:
+        """Seconds for which a resolver may go on giving the answers for these names and types."""
+        times = (
             answer.ttl
             for answer in self.answers
-            if (answer.question.name, answer.question.type) in asked and not answer.failed
-        ]
+            if (answer.question.name, answer.question.type) in records and not answer.failed
+        )
         return max(times, default=0)
+
+    def send(self, to: IO[bytes]) -> None:
+        """Write everything, for `receive` in another process."""
+        pickle.dump(self.queries, to)
+        self.findings.send(to)
+        self.answers.send(to)
+
+    def receive(self, sent: IO[bytes]) -> None:
+        """Add what another process found."""
+        self.queries += pickle.load(sent)
+        self.findings.receive(sent)
+        self.answers.receive(sent)
 
 
 @dataclass(frozen=True)
@@ -85,26 +98,18 @@ def look_at(
     shared = replace(limits, rate=limits.rate / len(owns))
     parts = [Part(records, own, servers, shared, blocklists) for own in owns]
     with elsewhere("mailfleet.dns.look", parts[1:]) as others:
-        live = _joined([look_at_part(parts[0]), *others.results()])
+        live = look_at_part(parts[0])
+        for output in others.outputs():
+            live.receive(output)
     _require_answers(live, servers)
-    if not authoritative and not compared:
-        return live
-    more = run_loop(propagation(records, servers, limits, compared=compared))
-    return replace(live, findings=live.findings + more)
+    if authoritative or compared:
+        live.findings.extend(run_loop(propagation(records, servers, limits, compared=compared)))
+    return live
 
 
 def look_at_part(part: Part) -> Live:
     """One look at the records of a part."""
     return run_loop(_look(part))
-
-
-def _joined(looks: Sequence[Live]) -> Live:
-    answers = {answer.question: answer for live in looks for answer in live.answers}
-    return Live(
-        [finding for live in looks for finding in live.findings],
-        list(answers.values()),
-        sum(live.queries for live in looks),
-    )
 
 
 async def check_live(
@@ -120,20 +125,27 @@ async def check_live(
 
 
 async def _look(part: Part) -> Live:
-    resolver = Resolver(part.servers, part.limits)
+    live = Live()
+    resolver = Resolver(part.servers, part.limits, answered=live.answers.append)
     try:
-        found = await resolver.run_all(checks_of(part.records, part.blocklists, part.own))
-        findings = [finding for one in found for finding in one]
-        return Live(findings, resolver.answers(), resolver.sent)
+        checks = checks_of(part.records, part.blocklists, part.own)
+        await resolver.run_all(checks, live.findings.extend)
     finally:
         resolver.close()
+    live.queries = resolver.sent
+    return live
 
 
 def _require_answers(live: Live, servers: Sequence[Address]) -> None:
-    if live.answers and all(answer.failed for answer in live.answers):
+    why = set()
+    for answer in live.answers:
+        if not answer.failed:
+            return
+        why.add(answer.status.value)
+    if why:
         asked = ", ".join(str(address) for address in servers)
-        why = ", ".join(sorted({answer.status.value for answer in live.answers}))
-        raise NothingAnswers(f"DNS: {asked}: {why}; name another server with --server")
+        said = ", ".join(sorted(why))
+        raise NothingAnswers(f"DNS: {asked}: {said}; name another server with --server")
 
 
 def absence_remembered(zones: Sequence[str], servers: Sequence[Address]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Many domains, looked at by more than one process."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ def _look(cores: int, server: Address, monkeypatch: pytest.MonkeyPatch) -> Live:
     return look_at(WANTED, [server], Limits(seconds=60, rate=0))
 
 
-def _sorted(found: Sequence[Finding | Record]) -> list[str]:
+def _sorted(found: Iterable[Finding | Record]) -> list[str]:
     return sorted(map(repr, found))
 
 

@@ -74,16 +74,18 @@ def _findings(server: Address, domain: str, tls: Certified) -> dict[tuple[str, s
     hosts = (f"10 mx.{domain}", f"20 other.{domain}")
     record = Record(domain, "MX", hosts, "", "", Severity.REQUIRED, "")
 
-    async def inside() -> list[Finding]:
+    found: list[Finding] = []
+
+    async def inside() -> None:
         async with smtp(tls) as port:
             asking = Resolver([server], Limits(rate=0), Probes(smtp_port=port))
             try:
-                found = await asking.run_all(checks_of([record]))
+                await asking.run_all(checks_of([record]), found.extend)
             finally:
                 asking.close()
-        return [finding for part in found for finding in part]
 
-    return {(finding.check, finding.name): finding for finding in asyncio.run(inside())}
+    asyncio.run(inside())
+    return {(finding.check, finding.name): finding for finding in found}
 
 
 def test_a_good_signature_is_seen_and_tlsa_records_are_held_against_the_certificate(

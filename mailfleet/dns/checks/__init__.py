@@ -1,7 +1,7 @@
 """Checks: what DNS says, held against what the fleet needs. Each is a generator of questions that
 returns findings; none touches the network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mailfleet.dns.answer import Lookups
 from mailfleet.dns.checks.blocklist import check_blocklist
@@ -17,7 +17,7 @@ from mailfleet.dns.checks.names import (
 from mailfleet.dns.checks.policy import check_policy_file
 from mailfleet.dns.checks.postmark import INCLUDE, RETURN_PATH, check_postmark
 from mailfleet.dns.checks.text import check_text
-from mailfleet.dns.checks.wanted import Wanted
+from mailfleet.dns.checks.wanted import Wanted, sender_of
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import Record
 
@@ -28,20 +28,23 @@ def checks_of(
     records: Sequence[Record],
     blocklists: Sequence[str] = (),
     own: Sequence[Record] | None = None,
-) -> list[Lookups[list[Finding]]]:
+) -> Iterator[Lookups[list[Finding]]]:
     """One check for each desired record, and those of each mail domain and of each sending address
     and blocklist, to be run side by side. With `own` only those of these records, held against all
-    of them."""
+    of them. What asks the same comes close together."""
     wanted = Wanted(records)
     own = records if own is None else own
-    incoming = [one for one in own if one.type == "MX" and one.values != ("0 .",)]
-    return [
-        *(_check(record, wanted) for record in own),
-        *(check_blocklist(sender, zone) for sender in Wanted(own).senders for zone in blocklists),
-        *(check_dnssec(domain, kind) for domain, kind in mail_domains(own).items()),
-        *(check(record) for record in incoming for check in (check_policy_file, check_dane)),
-        *(check_postmark(domain, wanted) for domain in _postmark_domains(own)),
-    ]
+    domains = mail_domains(own)
+    for record in own:
+        yield _check(record, wanted)
+        if record.type == "PTR":
+            yield from (check_blocklist(sender_of(record), zone) for zone in blocklists)
+        if domains.get(record.name) == record.type:
+            yield check_dnssec(record.name, record.type)
+        if record.type == "MX" and record.values != ("0 .",):
+            yield check_policy_file(record)
+            yield check_dane(record)
+    yield from (check_postmark(domain, wanted) for domain in _postmark_domains(own))
 
 
 def mail_domains(records: Sequence[Record]) -> dict[str, str]:

@@ -18,6 +18,11 @@ class Sender:
     helo: str
 
 
+def sender_of(record: Record) -> Sender:
+    """Whom a PTR record is wanted for."""
+    return Sender(ip_address(address_of(record.name)), record.values[0])
+
+
 class Wanted:
     """Desired records, to be asked like DNS."""
 
@@ -25,11 +30,7 @@ class Wanted:
         self._values: dict[tuple[str, str], tuple[str, ...]] = {
             (record.name, record.type): record.values for record in records
         }
-        self.senders = [
-            Sender(ip_address(address_of(record.name)), record.values[0])
-            for record in records
-            if record.type == "PTR"
-        ]
+        self.senders = [sender_of(record) for record in records if record.type == "PTR"]
         self._return_paths = self._by_parent()
         self._aliases: dict[tuple[str, str], list[str]] = {}
         self._keys: dict[str, list[str]] = {}

@@ -1,0 +1,67 @@
+"""What a look at many domains finds, kept in files: memory holds only the last of it."""
+
+import os
+import pickle
+from collections.abc import Iterable, Iterator
+from shutil import copyfileobj
+from tempfile import SpooledTemporaryFile
+from typing import IO, Generic, TypeVar
+
+Item = TypeVar("Item")
+
+_AT_ONCE = 256
+"""Items written and read together, which share what they have in common."""
+_IN_MEMORY = 1 << 20
+"""Bytes, up to which there is no file: most fleets never need one."""
+
+
+class Spool(Generic[Item]):
+    """Items in order of arrival, to be read as often as wanted. Raises OSError where no file can
+    be written."""
+
+    def __init__(self, items: Iterable[Item] = ()) -> None:
+        # It ends with the spool, which outlives the look.
+        self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+        self._size = 0
+        self._last: list[Item] = []
+        self.extend(items)
+
+    def append(self, item: Item) -> None:
+        self._last.append(item)
+        if len(self._last) == _AT_ONCE:
+            self._write()
+
+    def extend(self, items: Iterable[Item]) -> None:
+        for item in items:
+            self.append(item)
+
+    def __iter__(self) -> Iterator[Item]:
+        at = 0
+        while at < self._size:
+            # Another reader may have been here in between.
+            self._file.seek(at)
+            items: list[Item] = pickle.load(self._file)
+            at = self._file.tell()
+            yield from items
+        yield from self._last
+
+    def send(self, to: IO[bytes]) -> None:
+        """Write all items, for `receive` elsewhere."""
+        self._write()
+        pickle.dump(self._size, to)
+        self._file.seek(0)
+        copyfileobj(self._file, to)
+
+    def receive(self, sent: IO[bytes]) -> None:
+        """Append the items that another spool sent."""
+        self._write()
+        end = self._size + pickle.load(sent)
+        while block := sent.read(min(end - self._size, _IN_MEMORY)):
+            self._size += self._file.write(block)
+
+    def _write(self) -> None:
+        """Put the last items into the file, and stay at its end."""
+        self._file.seek(0, os.SEEK_END)
+        if self._last:
+            pickle.dump(self._last, self._file, pickle.HIGHEST_PROTOCOL)
+            self._size, self._last = self._file.tell(), []
