@@ -8,6 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from tempfile import gettempdir
 from textwrap import indent
 from typing import Any
 
@@ -244,7 +245,8 @@ def check(
     except (NothingAnswers, UnreadableRecording) as error:
         refuse(str(error))
     except OSError as error:
-        refuse(f"{error.filename}: {error.strerror}")
+        # A temporary file has no name.
+        refuse(f"{error.filename or gettempdir()}: {error.strerror}")
     if bulk:
         findings.extend(bulk_findings(wanted, findings))
     _show(findings, as_json)

@@ -43,8 +43,9 @@ def changes_since_last(file: Path, findings: Iterable[Finding]) -> Iterator[str]
         yield from lines
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        content = _Last(at=datetime.now(UTC), faults=faults).model_dump(mode="json")
-        file.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        content = {"version": 1, "at": datetime.now(UTC).isoformat(), "faults": faults}
+        with file.open("w", encoding="utf-8") as text:
+            json.dump(content, text, indent=1)
 
 
 def _differences(before: dict[str, str], now: dict[str, str]) -> Iterator[str]:

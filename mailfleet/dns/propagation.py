@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from mailfleet.dns.answer import Answer, Lookups, Status, ask, ask_all, together
+from mailfleet.dns.answer import Answer, Lookups, Status, ask, ask_all
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
-from mailfleet.dns.resolver import Limits, Resolver
+from mailfleet.dns.resolver import Limits, Resolver, side_by_side
 from mailfleet.dns.server import Address
 
 _SOURCE = "RFC 1034 section 4.3.5; RFC 1912 section 2.2"
@@ -34,31 +34,31 @@ async def propagation(
     be compared with them: one finding for each zone where all say the same."""
     resolver = Resolver(servers, limits)
     try:
-        names = list(dict.fromkeys(record.name for record in records))
-        zones = await resolver.run(together(*(_zone_of(name) for name in names)))
+        names = dict.fromkeys(record.name for record in records)
+        # The servers of a zone are the same for all its names.
+        zones: dict[str, _Zone] = {}
+        await resolver.run_all(map(_zone_of, names), zones.update)
     finally:
         resolver.close()
-    # The servers of a zone are the same for all its names.
-    found = {zone.name: zone for zone in zones if zone}
-    members: dict[str, list[Record]] = {name: [] for name in found}
+    members: dict[str, list[Record]] = {name: [] for name in zones}
     for record in records:
-        if apex := _apex(record.name, found):
+        if apex := _apex(record.name, zones):
             members[apex].append(record)
     # One for each server, which many zones may share: the rate is a server's.
-    asked = {zone.name: _asked(zone, port, compared) for zone in found.values()}
+    asked = {zone.name: _asked(zone, port, compared) for zone in zones.values()}
     addresses = {address for named in asked.values() for address in named.values()}
     resolvers = {address: Resolver([address], limits) for address in addresses}
+
+    async def look(zone: _Zone) -> list[Finding]:
+        return await _check_zone(zone, members[zone.name], asked[zone.name], resolvers)
+
+    findings: list[Finding] = []
     try:
-        parts = await asyncio.gather(
-            *(
-                _check_zone(zone, members[zone.name], asked[zone.name], resolvers)
-                for zone in found.values()
-            )
-        )
+        await side_by_side(look, zones.values(), limits.in_flight, findings.extend)
     finally:
         for one in resolvers.values():
             one.close()
-    return [finding for part in parts for finding in part]
+    return findings
 
 
 def _asked(zone: _Zone, port: int, compared: Sequence[Address]) -> dict[str, Address]:
@@ -76,8 +76,8 @@ def _apex(name: str, zones: dict[str, _Zone]) -> str:
     return next((one for one in above if one in zones), "")
 
 
-def _zone_of(name: str) -> Lookups[_Zone | None]:
-    """The zone that holds a name: the closest one above it that has name servers."""
+def _zone_of(name: str) -> Lookups[dict[str, _Zone]]:
+    """The zone that holds a name, by its own: the closest one above that has name servers."""
     labels = name.split(".")
     for at in range(len(labels) - 1):
         apex = ".".join(labels[at:])
@@ -90,8 +90,8 @@ def _zone_of(name: str) -> Lookups[_Zone | None]:
                 for (server, _), found in zip(pairs, addresses, strict=True)
                 for address in found.values
             ]
-            return _Zone(apex, tuple(servers))
-    return None
+            return {apex: _Zone(apex, tuple(servers))}
+    return {}
 
 
 async def _check_zone(

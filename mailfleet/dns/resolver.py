@@ -2,14 +2,17 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from mailfleet.dns import wire
 from mailfleet.dns.answer import Answer, Found, Lookups, Question, Status
 from mailfleet.dns.probe import PROBES, Probes
 from mailfleet.dns.server import Address, Asked, NoAnswer, NotReachable, Server
+
+Item = TypeVar("Item")
 
 _RCODES = {
     wire.NXDOMAIN: Status.NXDOMAIN,
@@ -17,10 +20,10 @@ _RCODES = {
     wire.SERVFAIL: Status.SERVFAIL,
 }
 _SETTLED = frozenset({Status.OK, Status.NODATA, Status.NXDOMAIN})
-_REMEMBERED = 4096
-"""Questions, the last ones asked: what all domains ask about, and what 250 of them ask."""
-_AHEAD = 8192
-"""Checks that may end before an earlier one has."""
+_REMEMBERED = 2048
+"""Questions, the last ones asked: what all domains ask about, and what 100 of them ask."""
+_AHEAD = 2048
+"""Looks that may end before an earlier one has."""
 MAX_CHAIN = 8
 """CNAMEs followed (RFC 1034 section 5.2.2 asks for a bound without naming one)."""
 
@@ -49,6 +52,32 @@ def system_servers(file: Path = Path("/etc/resolv.conf")) -> list[Address]:
             if len(words) > 1 and words[0] == "nameserver" and "%" not in words[1]:
                 found.append(Address.parse(f"[{words[1]}]"))
     return found or [Address("127.0.0.1")]
+
+
+async def side_by_side(
+    look: Callable[[Item], Awaitable[Found]],
+    items: Iterable[Item],
+    at_once: int,
+    take: Callable[[Found], object],
+) -> None:
+    """Look at items, so many at once, and hand what is found to `take`, in their order: what has
+    not begun costs nothing, nor does what has been taken."""
+    found: dict[int, Found] = {}
+    room = asyncio.Semaphore(_AHEAD)
+    waiting = iter(enumerate(items))
+    taken = 0
+
+    async def go_on() -> None:
+        nonlocal taken
+        for number, item in waiting:
+            await room.acquire()
+            found[number] = await look(item)
+            while taken in found:
+                take(found.pop(taken))
+                taken += 1
+                room.release()
+
+    await asyncio.gather(*(go_on() for _ in range(at_once)))
 
 
 class Resolver:
@@ -86,24 +115,9 @@ class Resolver:
     async def run_all(
         self, checks: Iterable[Lookups[Found]], take: Callable[[Found], object]
     ) -> None:
-        """Run checks side by side, no more at once than there are questions in flight: what has
-        not begun costs nothing. What each found is handed to `take`, in the order of the checks."""
-        found: dict[int, Found] = {}
-        room = asyncio.Semaphore(_AHEAD)
-        waiting = iter(enumerate(checks))
-        taken = 0
-
-        async def work() -> None:
-            nonlocal taken
-            for number, check in waiting:
-                await room.acquire()
-                found[number] = await self.run(check)
-                while taken in found:
-                    take(found.pop(taken))
-                    taken += 1
-                    room.release()
-
-        await asyncio.gather(*(work() for _ in range(self._limits.in_flight)))
+        """Run checks side by side, no more at once than there are questions in flight, and hand
+        what each found to `take`, in their order."""
+        await side_by_side(self.run, checks, self._limits.in_flight, take)
 
     @property
     def sent(self) -> int:

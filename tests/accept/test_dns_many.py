@@ -1,17 +1,19 @@
 """Many domains, looked at by more than one process."""
 
-from collections.abc import Iterable
+import tracemalloc
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
 from bench.dns_check import HOST, records, zones
-from mailfleet.dns import run
+from mailfleet.dns import resolver, run, spool
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.parts import parts_of
 from mailfleet.dns.record import Record, Severity
+from mailfleet.dns.recording import Recording, save_answers
 from mailfleet.dns.resolver import Limits
-from mailfleet.dns.run import Live, NothingAnswers, look_at
+from mailfleet.dns.run import Live, NothingAnswers, check_recorded, look_at
 from mailfleet.dns.server import Address
 from tests.accept.knot import knot
 
@@ -42,6 +44,54 @@ def test_two_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.M
     wrong = {finding.name for finding in one.findings if finding.verdict is Verdict.FAIL}
     assert wrong
     assert all(name.endswith("d007.test") for name in wrong)
+
+
+def _remember_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if there were many more domains: what is kept in memory is full after a few."""
+    monkeypatch.setattr(resolver, "_REMEMBERED", 100)
+    monkeypatch.setattr(resolver, "_AHEAD", 50)
+    monkeypatch.setattr(spool, "_AT_ONCE", 16)
+    monkeypatch.setattr(spool, "_IN_MEMORY", 1000)
+
+
+def test_what_memory_does_not_hold_is_found_and_saved_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = WANTED[:400]
+    with knot(tmp_path, zones(DOMAINS[:30])) as authority:
+        server = Address("127.0.0.1", authority.port)
+        before = look_at(wanted, [server], Limits(rate=0))
+        _remember_little(monkeypatch)
+        live = look_at(wanted, [server], Limits(rate=0))
+    assert list(live.findings) == list(before.findings)
+    # The domains that are not served are among them.
+    assert {finding.verdict for finding in live.findings} == {Verdict.OK, Verdict.FAIL}
+    save_answers(live.answers, tmp_path / "saved.json")
+    saved = Recording.load(tmp_path / "saved.json")
+    assert _sorted(check_recorded(wanted, saved)) == _sorted(live.findings)
+
+
+def test_memory_does_not_grow_with_what_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _remember_little(monkeypatch)
+    monkeypatch.setattr(run, "available_cores", lambda: 1)
+    with knot(tmp_path, zones(DOMAINS)) as authority:
+        server = Address("127.0.0.1", authority.port)
+        few, many = (_peak(WANTED[: 10 * count], server) for count in (60, 300))
+    # Bytes: the tables of wanted records take 2,000 for a domain; answers alone would take 20,000.
+    assert (many - few) / 240 < 5000
+
+
+def _peak(wanted: Sequence[Record], server: Address) -> int:
+    """Bytes that one look takes at most."""
+    tracemalloc.start()
+    try:
+        live = look_at(wanted, [server], Limits(rate=0))
+        assert all(finding.verdict is Verdict.OK for finding in live.findings)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def test_nobody_answers_any_of_them(monkeypatch: pytest.MonkeyPatch) -> None:

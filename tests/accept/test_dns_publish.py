@@ -239,7 +239,7 @@ def test_a_deploy_fails_while_a_required_record_is_wrong(
     told = deploy_dns("-y", file=reporting)
     assert told.exit_code == 0, told.output
     assert "DNS: 15 required records do not hold" in told.output, told.output
-    assert "fail     rp.postal.example.com MX  no such name" in told.output
+    assert "fail     postal1.example.com A  no such name" in told.output
     limited = deploy_dns("-y", "--limit", "@local", file=reporting)
     assert (limited.exit_code, "DNS: " in limited.output) == (0, False), limited.output
     assert publish("--yes").exit_code == 0
