@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 from tempfile import gettempdir
 from textwrap import indent
-from typing import Any
 
 import click
 from pydantic import TypeAdapter, ValidationError
@@ -18,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from mailfleet.cli.dns_publish import publish
 from mailfleet.cli.dns_records import desired_or_exit, fleet_and_records_or_exit
 from mailfleet.cli.dns_steps import show_steps
-from mailfleet.cli.refuse import refuse
+from mailfleet.cli.refuse import Checking, refuse
 from mailfleet.cli.results import OutputFile
 from mailfleet.dns.bulk import bulk_findings
 from mailfleet.dns.domains import sts_policy
@@ -49,15 +48,8 @@ def _domain(context: click.Context, parameter: click.Parameter, value: Iterable[
 domains_argument = click.argument("domains", metavar="[DOMAIN]...", nargs=-1, callback=_domain)
 
 
-class _Group(click.Group):
-    """A mistyped command ends with 1: 2 says that records do not hold."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.UsageError as error:
-            error.show()
-            ctx.exit(1)
+class _Group(Checking, click.Group):
+    """2 says that records do not hold, whatever the command."""
 
 
 @click.group(cls=_Group)

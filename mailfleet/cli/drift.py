@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from mailfleet.cli.refuse import refuse
-from mailfleet.cli.results import Checking, OutputFile, end_as_nagios, junit_option, nagios_option
+from mailfleet.cli.refuse import Checking, refuse
+from mailfleet.cli.results import OutputFile, end_as_nagios, junit_option, nagios_option
 from mailfleet.converge.run import Refused
 from mailfleet.drift.finding import REPORT, Finding, Report
 from mailfleet.drift.page import page

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from mailfleet.cli.refuse import refuse
-from mailfleet.cli.results import Checking, end_as_nagios, junit_option, nagios_option
+from mailfleet.cli.refuse import Checking, refuse
+from mailfleet.cli.results import end_as_nagios, junit_option, nagios_option
 from mailfleet.components import COMPONENTS
 from mailfleet.health import formats
 from mailfleet.health.probe import Level, Result

@@ -13,25 +13,6 @@ from mailfleet.health import formats
 from mailfleet.health.probe import Result
 
 
-class Checking(click.Command):
-    """A command whose exit status is its verdict: click's 2 for misuse would look like one."""
-
-    @override
-    def make_context(
-        self,
-        info_name: str | None,
-        args: list[str],
-        parent: click.Context | None = None,
-        **extra: Any,
-    ) -> click.Context:
-        code = formats.NAGIOS_UNKNOWN if "--nagios" in args else 1
-        try:
-            return super().make_context(info_name, args, parent, **extra)
-        except click.UsageError as error:
-            error.show()
-            sys.exit(code)
-
-
 class OutputFile(click.Path):
     """A file to be written at the end: that it cannot be is told before any host is asked."""
 
