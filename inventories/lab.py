@@ -12,6 +12,10 @@ try:
     _lab = read_lab()
 except LabError as error:
     sys.exit(f"mailfleet: {error}")
+if not _lab.update_key_file.exists():
+    sys.exit(
+        f"mailfleet: {_lab.update_key_file} is missing: run `mailfleet lab up`, which makes it"
+    )
 
 
 def _host(name):
