@@ -119,7 +119,8 @@ async def check_live(
     blocklists: Sequence[str] = (),
 ) -> Live:
     """Check merged records side by side, each question asked once. Raises NothingAnswers."""
-    live = await _look(Part(records, records, servers, limits, blocklists))
+    (own,) = parts_of(records, 1)
+    live = await _look(Part(records, own, servers, limits, blocklists))
     _require_answers(live, servers)
     return live
 
@@ -172,8 +173,9 @@ def check_recorded(
     records: Sequence[Record], recording: "Recording", blocklists: Sequence[str] = ()
 ) -> list[Finding]:
     """The same checks over what was recorded."""
+    (own,) = parts_of(records, 1)
     return [
         finding
-        for check in checks_of(records, blocklists)
+        for check in checks_of(records, blocklists, own)
         for finding in run(check, recording.lookup)
     ]

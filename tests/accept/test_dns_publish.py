@@ -94,7 +94,9 @@ def test_from_a_bare_zone_to_a_clean_check_and_nothing_left_to_do(
     fleet: Callable[..., Fleet], server: Knot
 ) -> None:
     loaded = fleet('postal_sending_domains = ["example.org"]')
-    assert check(server).exit_code == 2
+    bare = check(server, "--save", "bare.json")
+    assert bare.exit_code == 2
+    assert mailfleet("check", INVENTORY, "--strict", "--replay", "bare.json") == bare
     done = publish("--yes")
     assert done.exit_code == 0, done.output
     # The last field of the SOA record.
