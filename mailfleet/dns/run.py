@@ -118,7 +118,7 @@ async def check_live(
     limits: Limits,
     blocklists: Sequence[str] = (),
 ) -> Live:
-    """Check merged records side by side, each question asked once. Raises NothingAnswers."""
+    """Check merged records side by side. Raises NothingAnswers."""
     (own,) = parts_of(records, 1)
     live = await _look(Part(records, own, servers, limits, blocklists))
     _require_answers(live, servers)

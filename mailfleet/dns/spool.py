@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import weakref
 from collections.abc import Iterable, Iterator
 from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
@@ -20,8 +21,9 @@ class Spool(Generic[Item]):
     be written."""
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
-        # It ends with the spool, which outlives the look.
         self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+        # A spool outlives the look that fills it.
+        weakref.finalize(self, self._file.close)
         self._size = 0
         self._last: list[Item] = []
         self.extend(items)
