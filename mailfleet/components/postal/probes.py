@@ -1,5 +1,7 @@
 """What healthy means for Postal, by the ways that really tell: its web process has no /health."""
 
+import re
+
 from mailfleet.health.https import WebSite
 from mailfleet.health.probe import AnyProbe, Level, Limit, Outside, Probe
 from mailfleet.health.relay import postal_relay_probe
@@ -10,7 +12,7 @@ from mailfleet.settings.ports import SMTP_HEALTH_PORT, web_address, worker_healt
 
 def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
     """Probes of the processes that this host carries."""
-    found: list[AnyProbe] = []
+    found: list[AnyProbe] = [_version(host.postal.version)]
     if host.has("postal_web"):
         found += _web(fleet, host)
     if host.has("postal_smtp"):
@@ -21,6 +23,36 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             found.append(_outbound(host))
         found += [postal_relay_probe(url) for url in host.postal.relays]
     return (*found, *_from_outside(host))
+
+
+_VERSION = re.compile(r"\d+(\.\d+)+")
+
+# The same image says the same, so one process of each is asked.
+_SAID = """
+said=$(docker ps --quiet --filter label=com.docker.compose.project=postal \\
+        --filter label=com.docker.compose.oneoff=False |
+    xargs -r docker inspect --format '{{.Image}} {{.Id}}' | sort -u -k 1,1 |
+    while read -r image id; do docker exec "$id" postal version </dev/null; done | sort -u | xargs)
+[ -n "$said" ] || { echo 'no process tells'; exit 1; }
+"""
+
+
+def _version(tag: str) -> Probe:
+    """What Postal itself says it is; a tag that is no version (`stable`) is not held against it."""
+    described = tag.partition("@")[0]
+    judged = "echo $said"
+    if _VERSION.fullmatch(described):
+        judged = (
+            f'[ "$said" = {described} ] && echo "$said, as described" || '
+            f'{{ echo "runs $said, described is {described}"; exit 2; }}'
+        )
+    return Probe(
+        "version",
+        f"{_SAID}{judged}",
+        "deploy again, or set postal_version to what is to run",
+        # It starts Ruby.
+        level=Level.FULL,
+    )
 
 
 def _outbound(host: Host) -> Probe:

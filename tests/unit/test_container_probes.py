@@ -1,0 +1,119 @@
+"""What probes make of what Docker and the programs in containers say."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from mailfleet.components import mariadb, postal
+from mailfleet.health.probe import Answers, Probe, Result, Status, results
+from tests.unit.conftest import Write
+
+
+def _ask(probe: Probe, directory: Path, docker: str) -> Result:
+    """Ask on this machine, where `docker` is this shell."""
+    program = directory / "docker"
+    program.write_text(f"#!/bin/sh\n{docker}\n")
+    program.chmod(0o755)
+    command = Answers.command(Answers(), {f"it: {probe.name}": probe.command})
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env={"PATH": f"{directory}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    outputs = Answers.process(Answers(), done.stdout.splitlines())
+    (found,) = results("one", "it", [probe], outputs)
+    return found
+
+
+def _start(fleet_from: Write) -> Probe:
+    fleet = fleet_from()
+    return next(it for it in mariadb.probes(fleet, fleet.hosts["postal1"]) if it.name == "start")
+
+
+@pytest.mark.parametrize(
+    ("ago", "took", "status", "value"),
+    [
+        (600, 2, Status.OK, 2),
+        (600, 29, Status.OK, 29),
+        (600, 45, Status.WARN, 45),
+        (600, 120, Status.FAIL, 120),
+        # Told for a day, and not until the next start.
+        (90_000, 45, Status.OK, 0),
+    ],
+)
+def test_a_slow_start_of_mariadb_is_told_for_a_day(
+    fleet_from: Write, tmp_path: Path, ago: int, took: int, status: Status, value: float
+) -> None:
+    ready = int(time.time()) - ago
+    docker = (
+        'case "$*" in inspect*) echo true 2026-01-01T00:00:00.123456789Z ;; '
+        f"*UPTIME*) echo {ready - took} ;; *mysqld.sock) echo {ready} ;; esac"
+    )
+    found = _ask(_start(fleet_from), tmp_path, docker)
+    assert (found.status, found.value) == (status, value)
+    assert found.finding.startswith(f"ready {took} s after its start at 20")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status"), [(3, Status.OK), (60, Status.WARN), (3600, Status.FAIL)]
+)
+def test_a_start_that_goes_on_is_measured(
+    fleet_from: Write, tmp_path: Path, seconds: int, status: Status
+) -> None:
+    started = time.strftime("%FT%T.123456789Z", time.gmtime(time.time() - seconds))
+    docker = (
+        f'case "$*" in inspect*) echo true {started} ;; logs*) echo "InnoDB: recovers" >&2 ;; '
+        "*) exit 1 ;; esac"
+    )
+    found = _ask(_start(fleet_from), tmp_path, docker)
+    assert found.status is status
+    assert found.finding.startswith("not ready ")
+    assert found.finding.endswith(": InnoDB: recovers")
+
+
+def test_a_mariadb_that_does_not_run_has_no_start(fleet_from: Write, tmp_path: Path) -> None:
+    found = _ask(_start(fleet_from), tmp_path, "echo false 2026-01-01T00:00:00Z")
+    assert (found.status, found.finding) == (Status.FAIL, "its container does not run")
+
+
+@pytest.mark.parametrize(
+    ("tag", "images", "status", "finding"),
+    [
+        ("3.3.7", {"web": "3.3.7", "worker": "3.3.7"}, Status.OK, "3.3.7, as described"),
+        ("3.3.7@sha256:" + 64 * "0", {"web": "3.3.7"}, Status.OK, "3.3.7, as described"),
+        ("3.3.7", {"web": "3.3.6"}, Status.WARN, "runs 3.3.6, described is 3.3.7"),
+        # A half-done upgrade.
+        (
+            "3.3.7",
+            {"web": "3.3.7", "worker": "3.3.6"},
+            Status.WARN,
+            "runs 3.3.6 3.3.7, described is 3.3.7",
+        ),
+        ("stable", {"web": "3.3.6"}, Status.OK, "3.3.6"),
+        ("3.3.7", {}, Status.FAIL, "no process tells"),
+    ],
+)
+def test_postal_itself_says_which_version_runs(
+    fleet_from: Write,
+    tmp_path: Path,
+    tag: str,
+    images: dict[str, str],
+    status: Status,
+    finding: str,
+) -> None:
+    fleet = fleet_from(f'postal_version = "{tag}"')
+    probe = next(it for it in postal.probes(fleet, fleet.hosts["postal1"]) if it.name == "version")
+    assert isinstance(probe, Probe)
+    lines = "\n".join(f"echo image-{version} {name}" for name, version in images.items())
+    said = " ".join(f'"exec {name} postal version") echo {it} ;;' for name, it in images.items())
+    docker = (
+        f'case "$*" in ps*) echo {" ".join(images)} ;;\n'
+        f"inspect*) {lines or 'exit 1'} ;;\n{said}\n*) exit 1 ;; esac"
+    )
+    found = _ask(probe, tmp_path, docker)
+    assert (found.status, found.finding) == (status, finding)
