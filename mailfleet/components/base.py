@@ -10,7 +10,8 @@ from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
 from mailfleet.dns.hosts import address_records
 from mailfleet.dns.record import Record, Severity
-from mailfleet.health.probe import Level, Limit, Probe
+from mailfleet.health.blocklist import blocklist_probes
+from mailfleet.health.probe import AnyProbe, Level, Limit, Probe
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
 from mailfleet.templates import render, shipped
 
@@ -114,8 +115,8 @@ def _swap(below_mb: int, size_mb: int) -> Condition:
     )
 
 
-def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
-    """What healthy means for this component, asked on the host."""
+def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
+    """What healthy means for this component, asked on the host and from here."""
     return (
         Probe(
             "units",
@@ -166,6 +167,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             'echo "synchronised: $state"; [ "$state" = yes ] || exit 2',
             "open UDP 123 outbound, or set base_ntp_servers to servers that answer",
         ),
+        *blocklist_probes(fleet, host),
     )
 
 

@@ -6,11 +6,13 @@ import re
 import socket
 import urllib.request
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from lab.state import Lab
 from tests.lab.console import Operator, Outcome
 from tests.lab.hosts import Machine, until
 
@@ -178,6 +180,55 @@ def test_health_names_exactly_what_is_wrong(
     assert _unwell(outcome) == fault.expected, _unwell(outcome)
     assert outcome.code == (2 if "fail" in fault.expected.values() else 0)
     assert all(one["remedy"] for one in outcome.data if one["status"] != "ok")
+
+
+# The server stands still from when InnoDB has opened its data, as on a disk that hangs.
+_SLOW_START = """
+docker restart mariadb >/dev/null
+server=$(docker inspect --format '{{.State.Pid}}' mariadb)
+until readlink /proc/$server/fd/* | grep -q /ibdata1$; do :; done
+kill -STOP $server; sleep 32; kill -CONT $server
+"""
+_MARIADB_HEALTHY = (
+    "until docker inspect --format '{{.State.Health.Status}}' mariadb | grep -q ^healthy; "
+    "do sleep 0.5; done"
+)
+_ZONE = "/etc/knot/zones/lab.test.zone"
+
+
+def _listing(address: str) -> str:
+    """What a list says of itself (RFC 5782 section 5), and of an address."""
+    name = ip_address(address).reverse_pointer.removesuffix(".in-addr.arpa")
+    lines = ("2.0.0.127.bl A 127.0.0.2", f"{name}.bl A 127.0.0.4", f'{name}.bl TXT "sends spam"')
+    return "\n".join(lines)
+
+
+def test_a_slow_start_another_version_and_a_listed_address_are_named(
+    deployed: Operator, lab: Lab, postal1: Machine, tmp_path: Path
+) -> None:
+    ns1 = Machine(lab, "ns1")
+    described = deployed.variant(
+        tmp_path,
+        'settings["postal_version"] = "3.3.6"\nsettings["dns_blocklists"] = ["bl.lab.test"]',
+    )
+    listing = _listing(postal1.address)
+    ns1.run(f"cp -p {_ZONE} /root/zone; printf '%s\n' '{listing}' >>{_ZONE}; knotc zone-reload")
+    try:
+        postal1.run(f"{_SLOW_START}{_MARIADB_HEALTHY}")
+        outcome = _health(described, "--role", "postal")
+    finally:
+        ns1.run(f"cat /root/zone >{_ZONE}; rm /root/zone; knotc zone-reload")
+        postal1.run(f"docker restart mariadb; {_MARIADB_HEALTHY}")
+    assert _unwell(outcome) == {
+        "mariadb: start": "warn",
+        "postal: version": "warn",
+        "base: blocklists from here": "fail",
+    }, _unwell(outcome)
+    findings = {one["probe"]: one["finding"] for one in outcome.data}
+    assert findings["version"] == "runs 3.3.7, described is 3.3.6"
+    assert findings["blocklists from here"].startswith(
+        f"bl.lab.test: {postal1.address} is listed: 127.0.0.4, sends spam"
+    )
 
 
 def test_quick_asks_the_host_only(deployed: Operator) -> None:

@@ -1,0 +1,44 @@
+"""Whether a host's sending addresses are on the DNS blocklists of `dns_blocklists`."""
+
+import pickle
+from collections.abc import Iterator
+
+from mailfleet.health.probe import Answer, Outside, Status
+from mailfleet.settings.fleet import Fleet, Host
+
+_SENDING = ("postal_worker", "mailserver")
+
+
+def blocklist_probes(fleet: Fleet, host: Host) -> Iterator[Outside]:
+    """One question for all addresses of a host that sends, where lists are set."""
+    if fleet.dns.blocklists and host.has(*_SENDING):
+        yield Outside(
+            "blocklists from here",
+            lambda: _ask(fleet, host),
+            "end what got the address listed, then ask the list for removal; a list that cannot be "
+            "asked wants a resolver of your own in dns_resolvers",
+        )
+
+
+def _ask(fleet: Fleet, host: Host) -> Answer:
+    # Late: who does not ask DNS does not load what asks it.
+    from mailfleet.dns.checks.wanted import Sender
+    from mailfleet.dns.finding import Verdict
+    from mailfleet.dns.listed import Lists
+    from mailfleet.dns.parts import elsewhere
+    from mailfleet.dns.run import servers_of
+
+    addresses = [it for it in (host.host.public_ipv4, host.host.public_ipv6) if it]
+    senders = tuple(Sender(address, host.host.fqdn) for address in addresses)
+    lists = Lists(senders, tuple(fleet.dns.blocklists), tuple(servers_of(fleet.dns.resolvers)))
+    # In a process of its own: this one may ask for several hosts at once, and has one event loop.
+    with elsewhere("mailfleet.dns.listed", [lists]) as asked:
+        (found,) = map(pickle.load, asked.outputs())
+    listed = [f"{zone}: {one.seen}" for zone, one in found if one.verdict is Verdict.FAIL]
+    if listed:
+        return Answer(Status.FAIL, "; ".join(listed))
+    if untold := {zone: one.seen for zone, one in found if one.verdict is not Verdict.OK}:
+        told = "; ".join(f"{zone}: {seen}" for zone, seen in untold.items())
+        return Answer(Status.WARN, f"cannot be asked: {told}")
+    names = ", ".join(str(address) for address in addresses)
+    return Answer(Status.OK, f"{names} not on {', '.join(fleet.dns.blocklists)}")

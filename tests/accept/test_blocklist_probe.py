@@ -1,0 +1,54 @@
+"""Health asks a real DNS server about the sending addresses of several hosts at once."""
+
+from pathlib import Path
+
+import pytest
+
+from mailfleet.components import base
+from mailfleet.health.probe import Status
+from mailfleet.health.run import Checkup
+from tests.accept.knot import knot
+from tests.unit.conftest import POSTAL, Write, fleet_from
+
+__all__ = ["fleet_from"]
+
+# RFC 5782 section 5: what a list answers about itself.
+_WORKS = '2.0.0.127 A 127.0.0.2\n2.0.0.127 TXT "a test"\n'
+_LISTED = '11.2.0.192 A 127.0.0.4\n11.2.0.192 TXT "sends spam"\n'
+_LISTS = {"clean.test": _WORKS, "strict.test": _WORKS + _LISTED, "gone.test": ""}
+_INVENTORY = """
+def _host(name, number):
+    return name, {"host_fqdn": f"{name}.example.com", "host_public_ipv4": f"192.0.2.{number}",
+                  "host_private_ipv4": f"10.0.0.{number}"}
+
+_one, _two, _other = _host("postal1", 10), _host("postal2", 11), _host("other", 12)
+postal_worker = [_one, _two]
+postal_web = postal_smtp = database = caddy = [_one]
+server = [_other]
+"""
+
+
+@pytest.mark.parametrize(
+    ("lists", "status", "finding"),
+    [
+        (["clean.test", "strict.test"], Status.FAIL, "strict.test: 192.0.2.11 is listed"),
+        (["clean.test", "gone.test"], Status.WARN, "gone.test: 127.0.0.2 is not on it"),
+        (["clean.test"], Status.OK, "192.0.2.11 not on clean.test"),
+    ],
+)
+def test_each_sending_host_hears_of_its_own_addresses(
+    fleet_from: Write, tmp_path: Path, lists: list[str], status: Status, finding: str
+) -> None:
+    with knot(tmp_path, _LISTS) as server:
+        dns = f"dns_blocklists = {lists}\ndns_resolvers = ['127.0.0.1:{server.port}']\n"
+        fleet = fleet_from("", _INVENTORY, all=POSTAL + dns)
+        found = {one.host: one for one in Checkup.of([base], fleet).from_here()}
+    assert found.keys() == {"postal1", "postal2"}
+    assert found["postal2"].status is status
+    assert finding in found["postal2"].finding
+    assert "192.0.2.11" not in found["postal1"].finding
+    assert found["postal1"].status is (Status.WARN if "gone.test" in lists else Status.OK)
+
+
+def test_without_lists_nobody_is_asked(fleet_from: Write) -> None:
+    assert Checkup.of([base], fleet_from()).from_here() == []
