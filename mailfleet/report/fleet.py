@@ -126,8 +126,8 @@ def ask(inventory: str, servers: Sequence[Address] = (), sudo: bool = False) -> 
         live = look_at(
             records,
             servers or servers_of(fleet.dns.resolvers),
+            # Blocklists are part of health.
             Limits(seconds=_DNS_SECONDS),
-            fleet.dns.blocklists,
         )
         dns, dns_error = tuple(live.findings), ""
     except NothingAnswers as error:

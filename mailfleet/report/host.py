@@ -15,12 +15,22 @@ _STEPS = 8
 _DOCKER_RUNS = "systemctl is-active --quiet docker.service || exit 0; "
 _LABEL = '{{.Label "com.docker.compose.%s"}}'
 
+_MOUNTS = (
+    "{{range .Mounts}}{{if .RW}}"
+    '{{index $.Config.Labels "com.docker.compose.project"}}|'
+    '{{index $.Config.Labels "com.docker.compose.service"}}|'
+    "{{.Type}}|{{or .Name .Source}}|{{.Destination}}{{println}}"
+    "{{end}}{{end}}"
+)
+
 _QUESTIONS = {
     "system": '. /etc/os-release; echo "system|$PRETTY_NAME"; echo "kernel|$(uname -r)"; '
     'echo "up since|$(uptime -s)"; '
     f"{_DOCKER_RUNS}echo \"Docker|$(docker version --format '{{{{.Server.Version}}}}')\"",
     "containers": f"{_DOCKER_RUNS}docker ps -a --filter label=com.docker.compose.oneoff=False "
     f"--format '{_LABEL % 'project'}|{_LABEL % 'service'}|{{{{.Image}}}}|{{{{.Status}}}}'",
+    "data": f"{_DOCKER_RUNS}docker ps -aq --filter label=com.docker.compose.oneoff=False | "
+    f"xargs -r docker inspect --format '{_MOUNTS}'",
     "steps": f"tail -n {_STEPS} /var/log/mailfleet.log",
 }
 
@@ -38,6 +48,20 @@ class Container:
     def version(self) -> str:
         """The image's tag, or all of its name where it has none."""
         return self.image.rpartition(":")[2]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a service writes and what outlives its container: in no description."""
+
+    project: str
+    service: str
+    kind: str
+    """`volume` or `bind`."""
+    name: str
+    """Of the volume, or the path on the host."""
+    path: str
+    """In the container."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +92,7 @@ class HostStatus:
     roles: tuple[str, ...]
     system: Mapping[str, str]
     containers: tuple[Container, ...] = ()
+    data: tuple[Data, ...] = ()
     steps: tuple[Step, ...] = ()
     """The last one first."""
     queues: tuple[Queue, ...] = ()
@@ -94,6 +119,7 @@ def status_of(host: Host, sections: Mapping[str, Section], error: str = "") -> H
         tuple(sorted(host.roles)),
         dict(_columns(sections, "system", 2)),
         tuple(sorted((Container(*row) for row in _columns(sections, "containers", 4)), key=str)),
+        tuple(sorted((Data(*row) for row in _columns(sections, "data", 5)), key=str)),
         tuple(_steps(sections)),
         tuple(_queues(host.name, sections)),
         error,

@@ -27,6 +27,7 @@ POSTAL = (
 ANSWERS = {
     "system": Section(0, "system|Debian GNU/Linux 13\nkernel|6.12\nDocker|26.1.5\n"),
     "containers": Section(0, "postal|web|registry.test:5000/postal:3.3.7|Up 2 hours (healthy)\n"),
+    "data": Section(0, "mariadb|mariadb|volume|mariadb_data|/var/lib/mysql\n\n"),
     "steps": Section(
         0,
         "2026-01-01T10:00:00Z root from 192.0.2.1: files of caddy\n"
@@ -57,7 +58,7 @@ DNS = DnsFinding(
 @pytest.fixture
 def well(fleet_from: Write) -> FleetStatus:
     host = fleet_from().hosts["postal1"]
-    answers = {name: ANSWERS[name] for name in ("system", "containers", "steps")}
+    answers = {name: ANSWERS[name] for name in ("system", "containers", "data", "steps")}
     clean = Report("i", "now", (HostReport("postal1"),))
     hosts = (status_of(host, answers),)
     return FleetStatus(
@@ -138,6 +139,7 @@ def test_the_page_tells_everything_with_what_to_do(unwell: FleetStatus) -> None:
         "valid until Mar 1",
         "2 of 4",
         "1 fail, 0 unknown, 1 warn",
+        "volume mariadb_data",
     ):
         assert words in page.text, words
     assert [one.probe for one in unwell.unwell] == ["worker 9090", "held messages"]

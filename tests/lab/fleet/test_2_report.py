@@ -30,6 +30,9 @@ def test_the_page_tells_of_every_host(
     assert "lab.test" in page.partition('id="dns"')[2].partition("</section>")[0]
     certificates = page.partition('id="certificates"')[2].partition("</section>")[0]
     assert "chain of postal.lab.test from here" in certificates
+    backups = page.partition('id="backups"')[2].partition("</section>")[0]
+    for data in ("mariadb/mariadb", "volume mariadb_data", "/opt/caddy/data"):
+        assert data in backups, data
     assert "PRIVATE KEY" not in page
     # Half of these keys is public, and stands in the DNS records that are missing.
     published = {"mailserver/dkim_key", "postal/signing_key"}
