@@ -13,6 +13,8 @@ from mailfleet.dns.resolver import Limits, Resolver
 from mailfleet.dns.run import run_loop
 from mailfleet.dns.server import Address
 
+_SECONDS = 10.0
+
 
 @dataclass(frozen=True)
 class Lists:
@@ -21,12 +23,11 @@ class Lists:
     senders: tuple[Sender, ...]
     zones: tuple[str, ...]
     servers: tuple[Address, ...]
-    seconds: float = 10
 
 
 async def _look(lists: Lists) -> list[tuple[str, Finding]]:
     """Each finding with its list."""
-    resolver = Resolver(lists.servers, Limits(seconds=lists.seconds))
+    resolver = Resolver(lists.servers, Limits(seconds=_SECONDS))
     pairs = [(sender, zone) for sender in lists.senders for zone in lists.zones]
     try:
         found = await resolver.run(together(*(check_blocklist(*pair) for pair in pairs)))
