@@ -71,9 +71,13 @@ class SmtpServer:
         return Answer(Status.OK, ", ".join(["answers EHLO", *offered]))
 
     def _refuses_strangers(self) -> Answer:
+        """Under TLS where it is offered: submission refuses everyone before."""
         try:
             with self._connect() as server:
                 server.ehlo()
+                if self.tls and "starttls" in server.esmtp_features:
+                    server.starttls(context=_any_certificate())
+                    server.ehlo()
                 code, text = server.mail(_SENDER)
                 if code == 250:
                     code, text = server.rcpt(_STRANGER)

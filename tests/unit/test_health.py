@@ -2,11 +2,13 @@
 
 import socket
 import socketserver
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
+from pathlib import Path
 
 import pytest
 
@@ -133,6 +135,51 @@ def test_an_open_relay_is_found() -> None:
         found = _statuses(port, tls=False)
     assert found["relay"][0] is Status.FAIL
     assert "anyone to anyone" in found["relay"][1]
+
+
+class _Submission(socketserver.StreamRequestHandler):
+    """Refuses everything before STARTTLS, and nothing after it."""
+
+    server: "_SubmissionServer"
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 mx.test ESMTP\r\n")
+        while verb := self.rfile.readline()[:4].upper():
+            if verb == b"EHLO":
+                self.wfile.write(b"250-mx.test\r\n250 STARTTLS\r\n")
+            elif verb == b"STAR":
+                self.wfile.write(b"220 go ahead\r\n")
+                inside = self.server.context.wrap_socket(self.connection, server_side=True)
+                self.rfile, self.wfile = inside.makefile("rb"), inside.makefile("wb", 0)
+            elif verb == b"QUIT":
+                self.wfile.write(b"221 bye\r\n")
+                return
+            else:
+                encrypted = isinstance(self.wfile, socket.SocketIO)
+                self.wfile.write(b"250 ok\r\n" if encrypted else b"530 STARTTLS first\r\n")
+
+
+class _SubmissionServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def __init__(self, certificate: Path) -> None:
+        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.context.load_cert_chain(certificate)
+        super().__init__(("127.0.0.1", 0), _Submission)
+
+
+def test_an_open_relay_behind_starttls_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "both.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=mx.test -days 1"
+    whole = [*command.split(), "-keyout", file, "-out", tmp_path / "c"]
+    subprocess.run(whole, capture_output=True, check=True)
+    file.write_text(file.read_text() + (tmp_path / "c").read_text())
+    with _SubmissionServer(file) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        status, finding = _statuses(server.server_address[1], tls=True)["relay"]
+        server.shutdown()
+    assert status is Status.FAIL
+    assert "anyone to anyone" in finding
 
 
 def test_a_server_that_refuses_strangers_is_well() -> None:
