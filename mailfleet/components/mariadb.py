@@ -42,7 +42,8 @@ _COMPOSE = f"{DIRECTORY}/compose.yaml"
 _CONFIG = f"{DIRECTORY}/conf.d/mailfleet.cnf"
 _INIT = f"{DIRECTORY}/init/root-by-socket.sql"
 
-CLIENT = "docker exec -i mariadb mariadb --user=root --batch --skip-column-names"
+_SQL = "mariadb --user=root --batch --skip-column-names"
+CLIENT = f"docker exec -i mariadb {_SQL}"
 
 _VERSION_OF_DATA = """
 data=$(docker volume inspect --format '{{.Mountpoint}}' mariadb_data 2>/dev/null) || exit 0
@@ -274,19 +275,23 @@ echo "$state" | awk -F': ' '
 # binds its socket, which it does when InnoDB has recovered. So the first set-up of the data and
 # upgrades, which the image does before, are no part of it, and a rotated log does not matter.
 _START = f"""
-set -- $(docker inspect --format '{{{{.State.Running}}}} {{{{.State.StartedAt}}}}' mariadb)
-[ "$1" = true ] || {{ echo 'its container does not run'; exit 1; }}
+answer=$(docker exec -i mariadb sh <<'END'
+socket=/run/mysqld/mysqld.sock
+[ -S $socket ] || exec echo starting
+stat --format %Y $socket && {_SQL} -e "SELECT UNIX_TIMESTAMP() - CAST(variable_value AS SIGNED)
+    FROM information_schema.global_status WHERE variable_name = 'UPTIME'"
+END
+) || exit 1
+set -- $answer
 now=$(date +%s)
-if ready=$(docker exec mariadb stat --format %Y /run/mysqld/mysqld.sock 2>/dev/null); then
-    began=$({CLIENT} -e "SELECT UNIX_TIMESTAMP() - CAST(variable_value AS SIGNED)
-        FROM information_schema.global_status WHERE variable_name = 'UPTIME'") || exit 1
-    took=$((ready > began ? ready - began : 0))
-    echo "measured $((now - ready < 86400 ? took : 0))"
-    echo "ready $took s after its start at $(date -u -d "@$began" +%FT%TZ)"
-else
-    took=$((now - $(date -d "$2" +%s)))
+if [ "$1" = starting ]; then
+    took=$((now - $(date -d "$(docker inspect --format '{{{{.State.StartedAt}}}}' mariadb)" +%s)))
     echo "measured $took"
     echo "not ready $took s after its start: $(docker logs --tail 1 mariadb 2>&1)"
+else
+    took=$(($1 > $2 ? $1 - $2 : 0))
+    echo "measured $((now - $1 < 86400 ? took : 0))"
+    echo "ready $took s after its start at $(date -u -d "@$2" +%FT%TZ)"
 fi
 """
 

@@ -29,9 +29,9 @@ _VERSION = re.compile(r"\d+(\.\d+)+")
 
 # The same image says the same, so one process of each is asked.
 _SAID = """
-said=$(docker ps --quiet --filter label=com.docker.compose.project=postal \\
-        --filter label=com.docker.compose.oneoff=False |
-    xargs -r docker inspect --format '{{.Image}} {{.Id}}' | sort -u -k 1,1 |
+said=$(docker ps --filter label=com.docker.compose.project=postal \\
+        --filter label=com.docker.compose.oneoff=False --format '{{.Image}} {{.ID}}' |
+    sort -u -k 1,1 |
     while read -r image id; do docker exec "$id" postal version </dev/null; done | sort -u | xargs)
 [ -n "$said" ] || { echo 'no process tells'; exit 1; }
 """
