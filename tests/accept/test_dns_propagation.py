@@ -1,7 +1,11 @@
 """Authoritative servers that differ: two real ones, one of which got the zone of before."""
 
 import asyncio
+import socket
 from pathlib import Path
+
+import dns.message
+import dns.rdatatype
 
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.propagation import propagation
@@ -45,6 +49,24 @@ def test_servers_that_differ_or_do_not_answer_are_told(tmp_path: Path) -> None:
             found = look(asked)
         assert found.keys() == {"propagation.server warn", "propagation ok"}
         assert found["propagation ok"].verdict is Verdict.OK
+
+
+def test_a_silent_server_is_asked_for_the_zone_alone(tmp_path: Path) -> None:
+    with (
+        knot(tmp_path, {"example.com": SERVERS + NOW}) as first,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent,
+    ):
+        silent.bind(("127.0.0.2", first.port))
+        look(Address(first.address, first.port))
+        silent.setblocking(False)
+        asked = set()
+        try:
+            while query := silent.recv(4096):
+                asked.add(dns.message.from_wire(query).question[0].rdtype)
+        except BlockingIOError:
+            pass
+    # Waiting for more would take the time that other zones need.
+    assert asked == {dns.rdatatype.SOA}
 
 
 def test_a_resolver_that_remembers_what_was_before_is_told(tmp_path: Path) -> None:
