@@ -22,8 +22,9 @@ _RCODES = {
 _SETTLED = frozenset({Status.OK, Status.NODATA, Status.NXDOMAIN})
 _REMEMBERED = 2048
 """Questions, the last ones asked: what all domains ask about, and what 100 of them ask."""
-_AHEAD = 2048
-"""Looks that may end before an earlier one has."""
+_AHEAD = 16384
+"""Looks that may end before an earlier one has: what 2,000 domains take while one waits for silent
+servers. A kilobyte each."""
 MAX_CHAIN = 8
 """CNAMEs followed (RFC 1034 section 5.2.2 asks for a bound without naming one)."""
 

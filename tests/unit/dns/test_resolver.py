@@ -13,7 +13,7 @@ import pytest
 
 from mailfleet.dns.answer import Answer, Question, Status, ask, ask_all, run, together
 from mailfleet.dns.recording import Recording, UnreadableRecording, save_answers
-from mailfleet.dns.resolver import Limits, Resolver, system_servers
+from mailfleet.dns.resolver import Limits, Resolver, side_by_side, system_servers
 from mailfleet.dns.server import Address
 from tests.unit.dns.servers import Handler, Zone, serving, zone_handler
 
@@ -324,6 +324,23 @@ def test_checks_side_by_side_get_their_own_answers() -> None:
         together(ask("a.test", "A"), ask("b.test", "A")), lambda question: look(question.name)
     )
     assert [answer.values for answer in found] == [("a.test",), ("b.test",)]
+
+
+def test_one_look_that_waits_holds_up_no_other_of_thousands() -> None:
+    others = asyncio.Event()
+    looked: set[int] = set()
+
+    async def look(number: int) -> int:
+        if number == 0:
+            await others.wait()
+        looked.add(number)
+        if len(looked) == 9999:
+            others.set()
+        return number
+
+    taken: list[int] = []
+    asyncio.run(asyncio.wait_for(side_by_side(look, range(10_000), 100, taken.append), 60))
+    assert taken == list(range(10_000))
 
 
 def test_a_recording_says_the_same_again(tmp_path: Path) -> None:
