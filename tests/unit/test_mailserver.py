@@ -261,6 +261,18 @@ def test_notices_of_postfix_are_for_an_alias_that_the_api_knows(mailserver: Make
     assert "error_notice_recipient = postmaster@in.example.com\n" in lines
 
 
+def test_a_postmaster_with_a_mailbox_gets_mail_to_the_host_there(mailserver: MakeFleet) -> None:
+    # The catch-all of its domain takes the mail of others.
+    more = """
+mailserver_handoff = "alias"
+mailserver_domains = ["in.example.com"]
+mailserver_accounts = {"ops@in.example.com": secret("mailserver/app")}
+mailserver_postmaster = "Ops@in.example.com"
+email_api_aliases = {"@in.example.com": ["me@example.org"]}
+"""
+    assert "postmaster: root\n" in content(wanted(mailserver(more)), "postfix-aliases.cf")
+
+
 @pytest.mark.parametrize(
     ("more", "line"),
     [

@@ -87,9 +87,10 @@ def local_aliases(settings: MailserverSettings, api: EmailApiSettings) -> str:
 
 def _is_alias(address: str, settings: MailserverSettings, api: EmailApiSettings) -> bool:
     """Whether mail to an address is handed to the API."""
-    domain = f"@{address.rpartition('@')[2]}".lower()
-    return address.lower() in api.aliases or (
-        domain in api.aliases and address not in settings.accounts
+    address = address.lower()
+    domain = f"@{address.rpartition('@')[2]}"
+    return address in api.aliases or (
+        domain in api.aliases and address not in _shadowed(settings, api)
     )
 
 
