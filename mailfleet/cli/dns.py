@@ -233,14 +233,14 @@ def check(
             live = _wait(look, minutes or 0, strict)
             findings = live.findings
             if save:
-                save_answers(live.answers, save)
+                _save(live, save)
+        if bulk:
+            findings.extend(bulk_findings(wanted, findings))
     except (NothingAnswers, UnreadableRecording) as error:
         refuse(str(error))
     except OSError as error:
         # A temporary file has no name.
         refuse(f"{error.filename or gettempdir()}: {error.strerror}")
-    if bulk:
-        findings.extend(bulk_findings(wanted, findings))
     _show(findings, as_json)
     if not replay:
         # Beside the findings, which a program may read.
@@ -266,6 +266,13 @@ def sts(inventory: str, domain: str) -> None:
 
 dns.add_command(publish)
 dns.add_command(show_steps)
+
+
+def _save(live: Live, file: Path) -> None:
+    try:
+        save_answers(live.answers, file)
+    except OSError as error:
+        refuse(f"{file}: {error.strerror}")
 
 
 _PAUSE = 5, 30
@@ -303,7 +310,7 @@ def _spreads(finding: Finding) -> bool:
     return differ and finding.verdict is not Verdict.OK
 
 
-def _show(findings: Iterable[Finding], as_json: bool) -> None:
+def _show(findings: Spool[Finding], as_json: bool) -> None:
     if as_json:
         click.echo("[", nl=False)
         lead = ""

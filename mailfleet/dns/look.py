@@ -3,6 +3,7 @@
 import pickle
 import signal
 import sys
+from tempfile import gettempdir
 
 from mailfleet.dns.run import look_at_part
 
@@ -10,7 +11,12 @@ from mailfleet.dns.run import look_at_part
 def main() -> None:
     # Whoever interrupts the command hears of it from the command itself.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    look_at_part(pickle.load(sys.stdin.buffer)).send(sys.stdout.buffer)
+    try:
+        look_at_part(pickle.load(sys.stdin.buffer)).send(sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        # Both are temporary files, which have no name.
+        sys.exit(f"mailfleet: {gettempdir()}: {error.strerror}")
 
 
 if __name__ == "__main__":

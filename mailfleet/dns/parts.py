@@ -1,6 +1,7 @@
 """A look at many domains by several processes, each with the domains of its part: one process
 takes one core, and a thousand domains take it several seconds."""
 
+import errno
 import os
 import pickle
 import subprocess
@@ -50,14 +51,17 @@ def _domain_of(name: str, domains: Container[str]) -> str:
 class Elsewhere:
     """What runs in processes of their own."""
 
-    def __init__(self, running: Sequence[tuple["subprocess.Popen[bytes]", IO[bytes]]]) -> None:
+    def __init__(
+        self, module: str, running: Sequence[tuple["subprocess.Popen[bytes]", IO[bytes]]]
+    ) -> None:
+        self._module = module
         self._running = running
 
     def outputs(self) -> Iterator[IO[bytes]]:
-        """What each wrote, once it is done. Raises subprocess.CalledProcessError."""
+        """What each wrote, once it is done. Raises ChildProcessError."""
         for process, output in self._running:
-            if process.wait():
-                raise subprocess.CalledProcessError(process.returncode, process.args)
+            if status := process.wait():
+                raise ChildProcessError(errno.ECHILD, f"ended with {status}", self._module)
             output.seek(0)
             yield output
 
@@ -65,7 +69,8 @@ class Elsewhere:
 @contextmanager
 def elsewhere(module: str, inputs: Sequence[object]) -> Iterator[Elsewhere]:
     """Run a module that reads its input with `pickle` from standard input and writes what it finds
-    to standard output, once for each input. Files, since a full pipe would wait for its reader."""
+    to standard output, once for each input. Files, since a full pipe would wait for its reader.
+    Raises OSError where they cannot be written."""
     with ExitStack() as stack:
         running = []
         for given in inputs:
@@ -77,4 +82,4 @@ def elsewhere(module: str, inputs: Sequence[object]) -> Iterator[Elsewhere]:
             stack.callback(process.wait)
             stack.callback(process.terminate)
             running.append((process, output))
-        yield Elsewhere(running)
+        yield Elsewhere(module, running)

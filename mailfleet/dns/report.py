@@ -1,6 +1,6 @@
 """Findings as lines for a terminal: what matters first, then how much is well."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -20,27 +20,31 @@ _COLOURS = {
 }
 
 
-def coloured(findings: Iterable[Finding]) -> Iterator[str]:
+def coloured(findings: Sequence[Finding] | Spool[Finding]) -> Iterator[str]:
     """The lines of `table`, styled for a terminal."""
     for verdict, line in table(findings):
         yield click.style(line, _COLOURS[verdict] if verdict else None, bold=bool(verdict))
 
 
-def table(findings: Iterable[Finding]) -> Iterator[tuple[Verdict | None, str]]:
-    """Lines, each with the verdict that it heads or none."""
+def table(
+    findings: Sequence[Finding] | Spool[Finding],
+) -> Iterator[tuple[Verdict | None, str]]:
+    """Lines, each with the verdict that it heads or none. Reads all findings for each urgency."""
     counts = dict.fromkeys(Verdict, 0)
-    bad: dict[tuple[bool, int], Spool[Finding]] = {}
+    urgencies = set()
     for finding in findings:
         counts[finding.verdict] += 1
         if finding.verdict is not Verdict.OK:
-            bad.setdefault(_urgency(finding), Spool()).append(finding)
-    for urgency in sorted(bad):
-        for finding in bad[urgency]:
+            urgencies.add(_urgency(finding))
+    for urgency in sorted(urgencies):
+        for finding in findings:
+            if finding.verdict is Verdict.OK or _urgency(finding) != urgency:
+                continue
             yield finding.verdict, _heading(finding)
             for title, text in _details(finding):
                 yield None, f"         {title:7} {printable(text)}"
     shown = [f"{counts[verdict]} {verdict}" for verdict in _ORDER if counts[verdict]]
-    yield (None if bad else Verdict.OK), ", ".join([*shown, f"{counts[Verdict.OK]} ok"])
+    yield (None if urgencies else Verdict.OK), ", ".join([*shown, f"{counts[Verdict.OK]} ok"])
 
 
 def _urgency(finding: Finding) -> tuple[bool, int]:

@@ -4,6 +4,7 @@ import asyncio
 import pickle
 from collections.abc import Container, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
+from tempfile import gettempdir
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mailfleet.dns.answer import Answer, ask_all, run
@@ -38,7 +39,8 @@ def run_loop(main: Coroutine[Any, Any, Result]) -> Result:
 
 
 class NothingAnswers(Exception):
-    """No server answered anything: nothing is known about the records."""
+    """Nothing is known about the records: no server answered anything, or there is no room for what
+    they answer."""
 
 
 @dataclass
@@ -97,13 +99,18 @@ def look_at(
     owns = parts_of(records, available_cores())
     shared = replace(limits, rate=limits.rate / len(owns))
     parts = [Part(records, own, servers, shared, blocklists) for own in owns]
-    with elsewhere("mailfleet.dns.look", parts[1:]) as others:
-        live = look_at_part(parts[0])
-        for output in others.outputs():
-            live.receive(output)
-    _require_answers(live, servers)
-    if authoritative or compared:
-        live.findings.extend(run_loop(propagation(records, servers, limits, compared=compared)))
+    try:
+        with elsewhere("mailfleet.dns.look", parts[1:]) as others:
+            live = look_at_part(parts[0])
+            for output in others.outputs():
+                live.receive(output)
+        _require_answers(live, servers)
+        if authoritative or compared:
+            live.findings.extend(run_loop(propagation(records, servers, limits, compared=compared)))
+    except OSError as error:
+        # A temporary file has no name.
+        where = error.filename or gettempdir()
+        raise NothingAnswers(f"DNS: {where}: {error.strerror}") from None
     return live
 
 

@@ -138,6 +138,9 @@ class Server:
     async def _datagram(self, asked: Asked, seconds: float) -> bytes:
         protocol = self._protocol or await self._open()
         assert self._transport is not None
+        if self._transport.is_closing():
+            # A look that ended early, before it was told to all.
+            raise NotReachable("closed")
         loop = asyncio.get_running_loop()
         number = protocol.number()
         future: asyncio.Future[bytes] = loop.create_future()

@@ -4,6 +4,7 @@ import os
 import pickle
 import weakref
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
 from typing import IO, Generic, TypeVar
@@ -23,7 +24,7 @@ class Spool(Generic[Item]):
     def __init__(self, items: Iterable[Item] = ()) -> None:
         self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
         # A spool outlives the look that fills it.
-        weakref.finalize(self, self._file.close)
+        weakref.finalize(self, _discard, self._file)
         self._size = 0
         self._last: list[Item] = []
         self.extend(items)
@@ -60,10 +61,19 @@ class Spool(Generic[Item]):
         end = self._size + pickle.load(sent)
         while block := sent.read(min(end - self._size, _IN_MEMORY)):
             self._size += self._file.write(block)
+        self._file.flush()
 
     def _write(self) -> None:
         """Put the last items into the file, and stay at its end."""
         self._file.seek(0, os.SEEK_END)
         if self._last:
             pickle.dump(self._last, self._file, pickle.HIGHEST_PROTOCOL)
+            # That there is no room is told here, and not to whoever reads.
+            self._file.flush()
             self._size, self._last = self._file.tell(), []
+
+
+def _discard(file: IO[bytes]) -> None:
+    """Close a file that nobody reads any more, whether or not there was room for it."""
+    with suppress(OSError):
+        file.close()

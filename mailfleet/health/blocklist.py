@@ -32,8 +32,12 @@ def _ask(fleet: Fleet, host: Host) -> Answer:
     senders = tuple(Sender(address, host.host.fqdn) for address in addresses)
     lists = Lists(senders, tuple(fleet.dns.blocklists), tuple(servers_of(fleet.dns.resolvers)))
     # In a process of its own: this one may ask for several hosts at once, and has one event loop.
-    with elsewhere("mailfleet.dns.listed", [lists]) as asked:
-        (found,) = map(pickle.load, asked.outputs())
+    try:
+        with elsewhere("mailfleet.dns.listed", [lists]) as asked:
+            (found,) = map(pickle.load, asked.outputs())
+    except OSError as error:
+        # The fault is this machine's, and says nothing about the addresses.
+        return Answer(Status.UNKNOWN, f"cannot be asked from here: {error}")
     listed = [f"{zone}: {one.seen}" for zone, one in found if one.verdict is Verdict.FAIL]
     if listed:
         return Answer(Status.FAIL, "; ".join(listed))

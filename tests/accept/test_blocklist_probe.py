@@ -1,5 +1,6 @@
 """Health asks a real DNS server about the sending addresses of several hosts at once."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,14 @@ def test_each_sending_host_hears_of_its_own_addresses(
 
 def test_without_lists_nobody_is_asked(fleet_from: Write) -> None:
     assert Checkup.of([base], fleet_from()).from_here() == []
+
+
+def test_a_fault_of_this_machine_is_no_listing(
+    fleet_from: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/does/not/exist")
+    dns = 'dns_blocklists = ["clean.test"]\n'
+    fleet = fleet_from("", _INVENTORY, all=POSTAL + dns)
+    found = Checkup.of([base], fleet).from_here()
+    assert {one.status for one in found} == {Status.UNKNOWN}
+    assert all("No such file or directory" in one.finding for one in found)

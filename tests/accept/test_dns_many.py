@@ -1,7 +1,10 @@
 """Many domains, looked at by more than one process."""
 
+import resource
+import subprocess
 import tracemalloc
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -97,6 +100,20 @@ def _peak(wanted: Sequence[Record], server: Address) -> int:
 def test_nobody_answers_any_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NothingAnswers, match="not reachable"):
         _look(2, Address("127.0.0.1", 9), monkeypatch)
+
+
+def test_a_process_that_cannot_go_on_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # Bytes that one file of that process may have, as if the disk were full.
+    bounded = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100_000, 100_000))
+    started = partial(subprocess.Popen, preexec_fn=bounded)
+    monkeypatch.setattr(subprocess, "Popen", started)
+    with pytest.raises(NothingAnswers, match=r"mailfleet\.dns\.look: ended with 1"):
+        _look(2, Address("127.0.0.1", 9), monkeypatch)
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("mailfleet: ")
+    assert line.endswith(": File too large")
 
 
 def test_records_of_a_domain_stay_in_one_part() -> None:

@@ -1,6 +1,8 @@
 """Spools: what was put in comes out, in order, also in another process."""
 
 import io
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -46,3 +48,21 @@ def test_items_of_another_process_come_after_ones_own(count: int) -> None:
     items.receive(pipe)
     theirs = [list(range(first, first + count)) for first in (100, 200)]
     assert list(items) == [1, 2, *theirs[0], 3, *theirs[1]]
+
+
+_NO_ROOM = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
+from mailfleet.dns.spool import Spool
+try:
+    Spool(str(number) for number in range(1_000_000))
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+def test_no_room_is_told_once() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _NO_ROOM], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("File too large\n", "")
