@@ -1,7 +1,6 @@
 """Blocklists alone, in a process of its own: `python -m mailfleet.dns.listed`, see parts.py."""
 
 import pickle
-import signal
 import sys
 from dataclasses import dataclass
 
@@ -41,8 +40,6 @@ async def _look(lists: Lists) -> list[tuple[str, Finding]]:
 
 
 def main() -> None:
-    # Whoever interrupts the command hears of it from the command itself.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     made = run_loop(_look(pickle.load(sys.stdin.buffer)))
     pickle.dump(made, sys.stdout.buffer, pickle.HIGHEST_PROTOCOL)
 

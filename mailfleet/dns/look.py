@@ -1,7 +1,6 @@
 """One part of a look, in a process of its own: `python -m mailfleet.dns.look`, see parts.py."""
 
 import pickle
-import signal
 import sys
 from tempfile import gettempdir
 
@@ -9,8 +8,6 @@ from mailfleet.dns.run import look_at_part
 
 
 def main() -> None:
-    # Whoever interrupts the command hears of it from the command itself.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         look_at_part(pickle.load(sys.stdin.buffer)).send(sys.stdout.buffer)
         sys.stdout.buffer.flush()

@@ -78,7 +78,10 @@ def elsewhere(module: str, inputs: Sequence[object]) -> Iterator[Elsewhere]:
             output = stack.enter_context(TemporaryFile())
             pickle.dump(given, source, pickle.HIGHEST_PROTOCOL)
             source.seek(0)
-            process = subprocess.Popen([sys.executable, "-m", module], stdin=source, stdout=output)
+            # Whoever interrupts the command hears of it from the command itself.
+            process = subprocess.Popen(
+                [sys.executable, "-m", module], stdin=source, stdout=output, process_group=0
+            )
             stack.callback(process.wait)
             stack.callback(process.terminate)
             running.append((process, output))
