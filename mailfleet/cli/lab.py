@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from lab.topology import MAX_EXTRA
+
 
 class _LabGroup(click.Group):
     """Says what is wrong in the lab without a traceback."""
@@ -33,7 +35,7 @@ def lab() -> None:
 @lab.command()
 @click.option(
     "--extra",
-    type=click.IntRange(0, 20),
+    type=click.IntRange(0, MAX_EXTRA),
     default=0,
     metavar="N",
     help="N more empty hosts, postal3 and on, for benchmarks.",
