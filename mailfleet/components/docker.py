@@ -28,7 +28,9 @@ PACKAGES = {
 }
 
 _DAEMON = "/etc/docker/daemon.json"
-_CREDENTIALS = "/root/.docker/config.json"
+# Home of root on every Debian (base-passwd). A file's path is absolute: no shell expands `~root`.
+_HOME = "/root"
+_CREDENTIALS = f"{_HOME}/.docker/config.json"
 # A key that Docker does not know: `docker login` drops it, and the file is the operator's then.
 _MARK = "mailfleet"
 _APT_REPOSITORY = "Docker's apt repository"

@@ -325,15 +325,15 @@ def test_the_deploy_fails_while_there_is_drift(deployed: Operator, postal1: Mach
 def test_a_login_and_a_key_that_nobody_described(
     deployed: Operator, postal1: Machine, tmp_path: Path
 ) -> None:
-    key = postal1.run("cut -d' ' -f1,2 /root/.ssh/authorized_keys").splitlines()
+    key = postal1.run("cut -d' ' -f1,2 ~root/.ssh/authorized_keys").splitlines()
     described = deployed.variant(tmp_path, f'settings["access_logins"] = {{"root": {key!r}}}')
     assert _found(_drift(described, DEPLOY)) == {}
     postal1.run(
-        "useradd --shell /bin/sh mallory; cp -p /root/.ssh/authorized_keys /root/keys;"
-        f"echo 'ssh-ed25519 {'A' * 68} eve' >>/root/.ssh/authorized_keys"
+        "useradd --shell /bin/sh mallory; cp -p ~root/.ssh/authorized_keys /root/keys;"
+        f"echo 'ssh-ed25519 {'A' * 68} eve' >>~root/.ssh/authorized_keys"
     )
     try:
         found = _found(_drift(described, DEPLOY))
     finally:
-        postal1.run("userdel mallory; mv /root/keys /root/.ssh/authorized_keys")
+        postal1.run("userdel mallory; mv /root/keys ~root/.ssh/authorized_keys")
     assert set(found) == {("access", "login", "mallory"), ("access", "key", "root")}
