@@ -8,7 +8,6 @@ from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from tempfile import gettempdir
 from textwrap import indent
 
 import click
@@ -239,8 +238,7 @@ def check(
     except (NothingAnswers, UnreadableRecording) as error:
         refuse(str(error))
     except OSError as error:
-        # A temporary file has no name.
-        refuse(f"{error.filename or gettempdir()}: {error.strerror}")
+        refuse(f"{error.filename}: {error.strerror}")
     _show(findings, as_json)
     if not replay:
         # Beside the findings, which a program may read.

@@ -2,18 +2,16 @@
 
 import pickle
 import sys
-from tempfile import gettempdir
 
 from mailfleet.dns.run import look_at_part
+from mailfleet.dns.spool import NoRoom
 
 
 def main() -> None:
     try:
         look_at_part(pickle.load(sys.stdin.buffer)).send(sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-    except OSError as error:
-        # Both are temporary files, which have no name.
-        sys.exit(f"mailfleet: {gettempdir()}: {error.strerror}")
+    except NoRoom as error:
+        sys.exit(f"mailfleet: {error.filename}: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import IO
 
 from mailfleet.dns.checks import mail_domains
 from mailfleet.dns.record import Record
+from mailfleet.dns.spool import discard, named
 
 _LEAST = 150
 """Domains for each process: starting another takes about as long as checking so many."""
@@ -70,14 +71,16 @@ class Elsewhere:
 def elsewhere(module: str, inputs: Sequence[object]) -> Iterator[Elsewhere]:
     """Run a module that reads its input with `pickle` from standard input and writes what it finds
     to standard output, once for each input. Files, since a full pipe would wait for its reader.
-    Raises OSError where they cannot be written."""
+    Raises NoRoom where they cannot be written."""
     with ExitStack() as stack:
         running = []
         for given in inputs:
-            source = stack.enter_context(TemporaryFile())
-            output = stack.enter_context(TemporaryFile())
-            pickle.dump(given, source, pickle.HIGHEST_PROTOCOL)
-            source.seek(0)
+            with named():
+                source = TemporaryFile()  # noqa: SIM115
+                stack.callback(discard, source)
+                output = stack.enter_context(TemporaryFile())
+                pickle.dump(given, source, pickle.HIGHEST_PROTOCOL)
+                source.seek(0)
             # Whoever interrupts the command hears of it from the command itself.
             process = subprocess.Popen(
                 [sys.executable, "-m", module], stdin=source, stdout=output, process_group=0

@@ -4,7 +4,6 @@ import asyncio
 import pickle
 from collections.abc import Container, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from tempfile import gettempdir
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mailfleet.dns.answer import Answer, ask_all, run
@@ -108,9 +107,7 @@ def look_at(
         if authoritative or compared:
             live.findings.extend(run_loop(propagation(records, servers, limits, compared=compared)))
     except OSError as error:
-        # A temporary file has no name.
-        where = error.filename or gettempdir()
-        raise NothingAnswers(f"DNS: {where}: {error.strerror}") from None
+        raise NothingAnswers(f"DNS: {error.filename}: {error.strerror}") from None
     return live
 
 

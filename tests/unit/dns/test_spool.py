@@ -1,9 +1,11 @@
 """Spools: what was put in comes out, in order, also in another process."""
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -50,19 +52,38 @@ def test_items_of_another_process_come_after_ones_own(count: int) -> None:
     assert list(items) == [1, 2, *theirs[0], 3, *theirs[1]]
 
 
+# A limit of the size of files stands for a full disk.
 _NO_ROOM = """
 import resource
-resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
-from mailfleet.dns.spool import Spool
+resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
+from mailfleet.dns.parts import elsewhere
+from mailfleet.dns.spool import NoRoom, Spool
+many = list(map(str, range(1_000_000)))
 try:
-    Spool(str(number) for number in range(1_000_000))
-except OSError as error:
-    print(error.strerror)
+    {write}
+except NoRoom as error:
+    print(error.filename, error.strerror, sep=": ")
 """
 
 
-def test_no_room_is_told_once() -> None:
+@pytest.mark.parametrize(
+    "write", ["Spool(many)", "elsewhere('this', [many]).__enter__()"], ids=["spool", "process"]
+)
+@pytest.mark.parametrize(
+    ("room", "told"),
+    [
+        pytest.param(2 << 20, "{}: File too large", id="some"),
+        pytest.param(0, "TMPDIR: No usable temporary directory found in ['{}', ", id="none"),
+    ],
+)
+def test_no_room_is_told_once_and_where(tmp_path: Path, write: str, room: int, told: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _NO_ROOM], capture_output=True, text=True, check=True
+        [sys.executable, "-c", _NO_ROOM.format(room=room, write=write)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
-    assert (done.stdout, done.stderr) == ("File too large\n", "")
+    (line,) = done.stdout.splitlines()
+    assert line.startswith(told.format(tmp_path))
+    assert done.stderr == ""
