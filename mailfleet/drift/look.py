@@ -52,13 +52,21 @@ def who_looks(seen: Observation) -> str:
     return seen.fact(_BUNDLE, "who")
 
 
+# What a program complains of is no answer: it is kept apart, and told where there is none.
+_ASKED = """exec 3>&1
+if said=$( ( {command}
+) 2>&1 >&3 3>&-); then echo {answered}; else echo "$said"; fi"""
+
+
 def as_bundle(looks: Iterable[Look]) -> Bundle:
     """The looks as facts, so that they travel with what converge asks, in one round trip."""
     return Bundle(
         _BUNDLE,
         facts={
             "who": "id -u",
-            **{look._key: f"( {look.command}\n) && echo {_ANSWERED}" for look in looks},
+            **{
+                look._key: _ASKED.format(command=look.command, answered=_ANSWERED) for look in looks
+            },
         },
     )
 

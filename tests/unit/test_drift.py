@@ -1,6 +1,7 @@
 """How answers of hosts are judged, and what becomes of findings."""
 
 import json
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailfleet.converge.bundle import Bundle, File
 from mailfleet.converge.manifest import with_manifest
-from mailfleet.converge.observe import Observation
+from mailfleet.converge.observe import Observation, Wanted, parse
 from mailfleet.converge.observe import Path as Path_
 from mailfleet.converge.plan import scope_of
 from mailfleet.converge.run import Refused
@@ -95,6 +96,23 @@ def test_a_look_without_an_answer_is_unknown_not_well() -> None:
     assert "answered" in command
     (found,) = look.differences(Observation(facts={f"drift/{name}": ("no such command",)}))
     assert (found.kind, found.seen) == (Kind.UNKNOWN, "no such command")
+
+
+@pytest.mark.parametrize(
+    ("command", "seen"),
+    [
+        ("echo W: half a list >&2; echo held curl", ["held back"]),
+        ("echo held curl; echo E: no list >&2; exit 1", ["E: no list"]),
+        ("exit 1", ["nothing"]),
+    ],
+)
+def test_a_complaint_is_told_only_in_place_of_an_answer(command: str, seen: list[str]) -> None:
+    """By a real shell: apt complains of a list that is just being replaced, and still answers."""
+    look = Look("base", "updates", command, host.updates)
+    script = Wanted((as_bundle([look]),)).script
+    output = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    found = look.differences(parse(output.stdout.splitlines()))
+    assert [difference.seen for difference in found] == seen
 
 
 def _pem(days: float, *names: str) -> list[str]:
