@@ -1,6 +1,8 @@
 """How answers of hosts are judged, and what becomes of findings."""
 
 import json
+import shlex
+import socket
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -32,8 +34,11 @@ from mailfleet.drift.looks import (
     running,
 )
 from mailfleet.drift.page import page
+from mailfleet.drift.run import _EVERYTHING, Comparison
+from mailfleet.settings.fleet import Fleet
 from mailfleet.settings.ports import ANYWHERE, LOOPBACK, PortUse
 from mailfleet.templates import ROOT
+from tests.unit.conftest import Write
 
 
 def _finding(**changes: str) -> Finding:
@@ -140,13 +145,43 @@ def _pem(days: float, *names: str) -> list[str]:
     ],
 )
 def test_certificates(days: float, names: list[str], seen: str | None) -> None:
-    found = list(certificates.judge(_pem(days, *names), "a.test", 14 * 86400))
+    lines = ["name a.test", *_pem(days, *names), "name c.test", *_pem(60, "c.test")]
+    found = list(certificates.judge(lines, ["a.test", "c.test"], 14 * 86400))
     assert [(it.name, it.seen) for it in found] == ([("a.test", seen)] if seen else [])
 
 
 def test_a_certificate_that_nobody_serves() -> None:
-    (found,) = certificates.judge([], "a.test", 0)
-    assert found.seen == "none is served"
+    """By a real shell, from a port that nobody listens on."""
+    look = certificates._look("caddy", "caddy", 9, "", ["a.test", "b.test"], 0)
+    done = subprocess.run(["sh", "-c", look.command], capture_output=True, text=True, check=True)
+    found = {it.name: it.seen for it in look.judge(done.stdout.splitlines())}
+    assert found == {"a.test": "none is served", "b.test": "none is served"}
+
+
+def test_a_listener_that_says_nothing_keeps_no_other_question_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(certificates, "_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        look = replace(
+            certificates._look("caddy", "caddy", port, "", ["a.test"], 0), applies=lambda seen: True
+        )
+        script = Wanted((as_bundle([look]),)).script
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    (found,) = look.differences(parse(done.stdout.splitlines()))
+    assert (found.kind, found.name) == (Kind.UNKNOWN, f"certificates on port {port}")
+
+
+def test_a_host_with_a_thousand_sites_can_be_asked(fleet_from: Write) -> None:
+    """One argument of a program has 128 KiB at most (execve(2)), and sshd gives the shell one."""
+    names = [f"click.customer{number}.example.com" for number in range(1000)]
+    fleet = fleet_from(f"postal_track_domains = {names!r}\n")
+    masked = Fleet(fleet.hosts, fleet.directory, masked=True)
+    comparison = Comparison.of(masked, masked.hosts["postal1"], [_EVERYTHING])
+    sent = f"sh -c {shlex.quote(comparison.wanted.script)}"
+    assert names[-1] in sent
+    subprocess.run(["sh", "-c", f"exit 0\n{sent}"], check=True)
 
 
 _TRACKING = "0AD50502,10.0.0.1,9,1795266347.19,{offset},0,0,-24,0,0,0,0,64.1,{leap}"
