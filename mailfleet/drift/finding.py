@@ -41,6 +41,7 @@ class Kind(StrEnum):
     GRANT = "grant"
     VARIABLE = "variable"
     SCHEMA = "schema"
+    ALIAS = "alias"
     CLOCK = "clock"
     REBOOT = "reboot"
     UNKNOWN = "unknown"

@@ -11,7 +11,7 @@ from pyinfra import state as context_state
 from pyinfra.api.exceptions import OperationError
 from pyinfra.api.host import Host as PyinfraHost
 
-from mailfleet.components import COMPONENTS, mariadb, preflight
+from mailfleet.components import COMPONENTS, preflight
 from mailfleet.converge.ask import LOGIN_REMEDY, Asking, NoAnswer
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.diff import Contents
@@ -23,8 +23,7 @@ from mailfleet.drift.contents import unified
 from mailfleet.drift.described import differences, is_deployed
 from mailfleet.drift.finding import Difference, Finding, HostReport, Kind, Report
 from mailfleet.drift.look import Look, as_bundle, who_looks
-from mailfleet.drift.looks import looks
-from mailfleet.drift.looks.database import in_force
+from mailfleet.drift.looks import in_force_of, looks
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
 from mailfleet.settings.load import fleet_of, load_inventory
@@ -85,9 +84,8 @@ class Comparison:
             for look in self.looks:
                 if look.component == name:
                     yield from ((name, difference) for difference in look.differences(seen))
-            if name == mariadb.NAME:
-                found = in_force(self.fleet, bundle, seen)
-                yield from ((name, difference) for difference in found)
+            found = in_force_of(self.fleet, self.host, bundle, seen)
+            yield from ((name, difference) for difference in found)
 
     def differing_files(self, findings: Iterable[Finding]) -> list[str]:
         return [

@@ -13,9 +13,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from mailfleet.components.email_api.aliases import digest
 from mailfleet.converge.bundle import Bundle, File
+from mailfleet.converge.database import native_password_hash, told_password
 from mailfleet.converge.manifest import with_manifest
-from mailfleet.converge.observe import Observation, Wanted, parse
+from mailfleet.converge.observe import Container, Observation, Wanted, parse
 from mailfleet.converge.observe import Path as Path_
 from mailfleet.converge.plan import scope_of
 from mailfleet.converge.run import Refused
@@ -27,6 +29,7 @@ from mailfleet.drift.looks import (
     certificates,
     containers,
     database,
+    email_api,
     host,
     in_force,
     logins,
@@ -35,6 +38,7 @@ from mailfleet.drift.looks import (
 )
 from mailfleet.drift.page import page
 from mailfleet.drift.run import _EVERYTHING, Comparison
+from mailfleet.secrets import MASK, Secret
 from mailfleet.settings.fleet import Fleet
 from mailfleet.settings.ports import ANYWHERE, LOOPBACK, PortUse
 from mailfleet.templates import ROOT
@@ -257,6 +261,44 @@ def test_sshd_in_force() -> None:
     assert not list(in_force.sshd(["permitrootlogin without-password", "maxauthtries 4"], settings))
     (found,) = in_force.sshd(["permitrootlogin yes", "maxauthtries 4"], settings)
     assert (found.name, found.wanted, found.seen) == ("PermitRootLogin", "prohibit-password", "yes")
+
+
+_API = """
+email_api = [("api1", {"host_fqdn": "api1.example.com", "host_public_ipv4": "192.0.2.30"})]
+"""
+
+
+@pytest.mark.parametrize(
+    ("described", "password", "kinds"),
+    [
+        (True, MASK, []),
+        (False, MASK, [Kind.ALIAS]),
+        (True, "another", [Kind.GRANT]),
+        (True, None, [Kind.UNKNOWN]),
+    ],
+)
+def test_what_the_email_api_has_in_force(
+    fleet_from: Write, described: bool, password: str | None, kinds: list[Kind]
+) -> None:
+    fleet = fleet_from(
+        inventory=_API,
+        email_api='email_api_aliases = {"a@in.example.com": ["me@example.org"]}\n'
+        'email_api_relay_host = "relay.example.net"\nemail_api_srs_domain = "example.com"\n',
+    )
+    masked = Fleet(fleet.hosts, fleet.directory, masked=True)
+    has = {"a@in.example.com": ["me@example.org" if described else "eve@example.org"]}
+    facts: dict[str, tuple[str, ...]] = {"email_api/aliases": (digest(has),)}
+    if password:
+        told = told_password(native_password_hash(Secret(password)))
+        facts["email_api/database"] = (told,)
+    containers = tuple(
+        Container("email-api", name, "", "running", "Up (healthy)") for name in ("api", "database")
+    )
+    seen = Observation(containers=containers, facts=facts)
+    found = email_api.in_force(masked, masked.hosts["api1"], seen)
+    assert [one.kind for one in found] == kinds
+    down = email_api.in_force(masked, masked.hosts["api1"], Observation())
+    assert list(down) == []
 
 
 def test_parameters_of_postfix_in_force() -> None:

@@ -70,6 +70,9 @@ def test_aliases_follow_the_settings(api: Operator, mx1: Machine, tmp_path: Path
     assert changed.dry(deploy=DEPLOY).ok().planned == {"mx1": {"email_api | aliases"}}
     assert changed.deploy(deploy=DEPLOY).ok().changed == {"mx1": {"email_api | aliases"}}
     _post(mx1, "new@in.lab.test")
+    drift = api.run_json("mailfleet", "drift", api.inventory, DEPLOY, "--json")
+    found = [(it["kind"], it["name"]) for host in drift.data["hosts"] for it in host["findings"]]
+    assert found == [("alias", "aliases")], drift.data
     api.deploy(deploy=DEPLOY).ok()
     refused = mx1.ask(_POST.format(queue_id="Q404", recipient="new@in.lab.test"))
     assert "HTTP Error 404" in refused.error
