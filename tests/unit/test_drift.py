@@ -348,14 +348,33 @@ def test_logins_and_keys_that_nobody_described() -> None:
         "user root",
         'key root command="true one" ssh-ed25519 AAAAanna another comment',
         "key root ssh-ed25519 AAAAeve eve",
+        'key root command="sh # \\" ssh-ed25519 AAAAanna " ssh-ed25519 AAAAoscar oscar',
         "user mallory",
     ]
-    found = {(it.kind, it.name): (it.wanted, it.seen) for it in logins.judge(lines, described)}
+    found = {(it.kind, it.name, it.wanted, it.seen) for it in logins.judge(lines, described)}
     assert found == {
-        (Kind.LOGIN, "mallory"): ("no login", "has a login shell"),
-        (Kind.LOGIN, "bob"): ("can log in", "cannot"),
-        (Kind.KEY, "root"): ("no such key", "ssh-ed25519 ...AAAAeve eve"),
+        (Kind.LOGIN, "mallory", "no login", "has a login shell"),
+        (Kind.LOGIN, "bob", "can log in", "cannot"),
+        (Kind.KEY, "root", "no such key", "ssh-ed25519 ...AAAAeve eve"),
+        (Kind.KEY, "root", "no such key", "ssh-ed25519 ...AAAAoscar oscar"),
     }
+
+
+def test_every_line_is_a_key_but_comments_and_blank_ones(tmp_path: Path) -> None:
+    """By a real shell, of the accounts of a file that stands for /etc/passwd."""
+    (tmp_path / ".ssh").mkdir()
+    keys = tmp_path / ".ssh/authorized_keys"
+    keys.write_text("# one\n  # two\n\n \t\r\n  ssh-ed25519 AAAAanna anna")
+    passwd = tmp_path / "passwd"
+    passwd.write_text(
+        f"root:x:0:0::{tmp_path}:/bin/sh\nweb:x:1:1::/:/usr/sbin/nologin\nbob:x:2:2::/none:\n"
+    )
+    command = logins._COMMAND.replace("/etc/passwd", str(passwd))
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines == ["user root", "key root   ssh-ed25519 AAAAanna anna", "user bob"]
+    described = {"root": ["ssh-ed25519 AAAAanna anna"], "bob": []}
+    assert not list(logins.judge(lines, described))
 
 
 def test_a_deploy_tells_what_it_goes_through() -> None:

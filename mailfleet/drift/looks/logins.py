@@ -1,5 +1,6 @@
 """Who can log in, and by which keys (sshd(8), "AUTHORIZED_KEYS FILE FORMAT")."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
@@ -14,12 +15,15 @@ while IFS=: read -r user _ _ _ _ home shell; do
     case $shell in */nologin | */false | */sync) continue ;; esac
     echo "user $user"
     for file in "$home/.ssh/authorized_keys" "$home/.ssh/authorized_keys2"; do
-        [ ! -f "$file" ] || sed -n "s/^[^#]/key $user &/p" "$file"
+        [ ! -f "$file" ] ||
+            awk -v user="$user" '!/^[[:space:]]*(#|$)/ { print "key", user, $0 }' "$file"
     done
 done </etc/passwd
 """
 
 _TYPES = ("ssh-", "ecdsa-", "sk-")
+# They end at the first space outside of quotes.
+_OPTIONS = re.compile(r'(?:[^\s"]|"(?:\\"|[^"])*")+\s+')
 _Key = tuple[str, str]
 """User, and a key's type with its base64."""
 
@@ -57,11 +61,11 @@ def judge(lines: Sequence[str], logins: Mapping[str, Sequence[str]]) -> Iterator
 
 def key(line: str) -> str:
     """Type and base64 of a line, without the options before and the comment after."""
-    words = line.split()
-    for number, word in enumerate(words[:-1]):
-        if word.startswith(_TYPES):
-            return " ".join(words[number : number + 2])
-    return line.strip()
+    line = line.strip()
+    for rest in (line, _OPTIONS.sub("", line, count=1)):
+        if rest.startswith(_TYPES):
+            return " ".join(rest.split()[:2])
+    return line
 
 
 def _shown(line: str) -> str:
