@@ -21,6 +21,7 @@ from mailfleet.converge.run import send_at_once
 Answer = TypeVar("Answer")
 
 LOGIN_REMEDY = "see that the host is up, and that its SSH address, port and key are as described"
+HANG_REMEDY = "look on the host what hangs: `uptime`, `docker ps`, `systemctl list-jobs`"
 SUDO_REMEDY = "let the SSH user use sudo without a password"
 
 
@@ -86,6 +87,6 @@ class Asking(Generic[Answer]):
             return NoAnswer("cannot log in", LOGIN_REMEDY)
         if not job.ready():
             job.kill(block=False)
-            return NoAnswer(f"no answer within {self.answer_seconds:.0f} s", LOGIN_REMEDY)
+            return NoAnswer(f"no answer within {self.answer_seconds:.0f} s", HANG_REMEDY)
         answer: Answer | NoAnswer = job.get()
         return answer

@@ -91,7 +91,8 @@ class Comparison:
         return [
             finding.name
             for finding in findings
-            if finding.kind is Kind.FILE and "other content" in finding.seen
+            # Of anything but a file, such as a link, the content is another's.
+            if finding.kind is Kind.FILE and finding.seen.startswith("other content")
         ]
 
     def with_diffs(

@@ -377,6 +377,23 @@ def test_every_line_is_a_key_but_comments_and_blank_ones(tmp_path: Path) -> None
     assert not list(logins.judge(lines, described))
 
 
+def test_what_a_link_leads_to_is_no_content_of_the_file(fleet_from: Write) -> None:
+    fleet = fleet_from()
+    comparison = Comparison(fleet, fleet.hosts["postal1"], {}, (), frozenset())
+    bundle = Bundle("base", files=(File("/etc/a", b"new"), File("/etc/b", b"new")))
+    applied = {"base/a": ""}
+    seen = {
+        "/etc/a": Path_("symbolic link", 0o777, 0, 0, "that of /etc/shadow"),
+        "/etc/b": Path_("regular file", 0o644, 0, 0, "other"),
+    }
+    found = [
+        Finding.of("postal1", "base", one)
+        for one in differences(bundle, Observation(paths=seen, applied=applied))
+    ]
+    assert [one.name for one in found] == ["/etc/a", "/etc/b"]
+    assert comparison.differing_files(found) == ["/etc/b"]
+
+
 def test_a_deploy_tells_what_it_goes_through() -> None:
     scope = scope_of(str(ROOT / "deploys/postal.py"))
     assert {"base", "postal"} <= scope.components
