@@ -17,7 +17,7 @@ from mailfleet.cli.dns_publish import publish
 from mailfleet.cli.dns_records import desired_or_exit, fleet_and_records_or_exit
 from mailfleet.cli.dns_steps import show_steps
 from mailfleet.cli.refuse import Checking, refuse
-from mailfleet.cli.results import OutputFile
+from mailfleet.cli.results import OutputFile, write
 from mailfleet.dns.bulk import bulk_findings
 from mailfleet.dns.domains import sts_policy
 from mailfleet.dns.finding import Finding, Verdict
@@ -117,7 +117,7 @@ def zone(
         try:
             output.mkdir(parents=True, exist_ok=True)
             for name, text in texts.items():
-                (output / f"{name}.{suffix}").write_text(text, encoding="utf-8")
+                write(output / f"{name}.{suffix}", text)
         except OSError as error:
             refuse(f"{error.filename}: {error.strerror}")
         return

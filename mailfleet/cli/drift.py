@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from mailfleet.cli.refuse import Checking, refuse
-from mailfleet.cli.results import OutputFile, end_as_nagios, junit_option, nagios_option
+from mailfleet.cli.results import OutputFile, end_as_nagios, junit_option, nagios_option, write
 from mailfleet.converge.run import Refused
 from mailfleet.drift.finding import REPORT, Finding, Report
 from mailfleet.drift.page import page
@@ -50,9 +50,9 @@ def drift(
     try:
         report = drift_of(inventory, deploys, sudo)
         if html:
-            html.write_text(page(report), encoding="utf-8")
+            write(html, page(report))
         if junit:
-            junit.write_text(formats.junit(f"Drift of {inventory}", report.results), "utf-8")
+            write(junit, formats.junit(f"Drift of {inventory}", report.results))
     except (SettingsError, SecretsError, TemplateProblem, Refused) as error:
         refuse(str(error), as_nagios)
     except OSError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mailfleet.cli.refuse import Checking, refuse
-from mailfleet.cli.results import end_as_nagios, junit_option, nagios_option
+from mailfleet.cli.results import end_as_nagios, junit_option, nagios_option, write
 from mailfleet.components import COMPONENTS
 from mailfleet.health import formats
 from mailfleet.health.probe import Level, Result
@@ -81,7 +81,7 @@ def health(
     try:
         found = ask_fleet(COMPONENTS, inventory, roles or EVERY_HOST, sudo, Level(level))
         if junit:
-            junit.write_text(formats.junit(f"Health of {inventory}", found), "utf-8")
+            write(junit, formats.junit(f"Health of {inventory}", found))
     except (SettingsError, SecretsError) as error:
         refuse(str(error), as_nagios)
     except OSError as error:

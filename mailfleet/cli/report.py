@@ -6,7 +6,7 @@ import click
 
 from mailfleet.cli.dns import server_option
 from mailfleet.cli.refuse import refuse
-from mailfleet.cli.results import OutputFile
+from mailfleet.cli.results import OutputFile, write
 from mailfleet.converge.run import Refused
 from mailfleet.dns.record import ConflictingRecords
 from mailfleet.dns.server import Address
@@ -34,7 +34,7 @@ def report(inventory: str, output: Path, servers: list[Address], sudo: bool) -> 
     The page needs no other file and loads nothing. It names hosts and addresses, and no secret.
     Exits 0 when it was written, whatever it says."""
     try:
-        output.write_text(ask(inventory, servers, sudo).page(), encoding="utf-8")
+        write(output, ask(inventory, servers, sudo).page())
     except (SettingsError, SecretsError, TemplateProblem, Refused, ConflictingRecords) as error:
         refuse(str(error))
     except OSError as error:

@@ -29,6 +29,14 @@ class OutputFile(click.Path):
         return path
 
 
+def write(file: Path, text: str) -> None:
+    """Raises OSError that names the file: Python's own names none where the disk is full."""
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from None
+
+
 nagios_option = click.option(
     "--nagios",
     "as_nagios",

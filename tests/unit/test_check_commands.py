@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from mailfleet.cli import main
+from mailfleet.cli.results import write
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,8 @@ def test_a_file_that_cannot_be_written_is_told_at_once(
     done = CliRunner().invoke(main, [command, "no-such-inventory.py", option, file])
     assert done.exit_code != 0
     assert f"no such directory: {tmp_path / 'nowhere'}" in done.output
+
+
+def test_a_full_disk_is_told_with_the_file() -> None:
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        write(Path("/dev/full"), "text")
