@@ -205,16 +205,23 @@ def postal_user(
 
 
 def _user_is_right(lines: tuple[str, ...], stored: str, scopes: tuple[str, ...]) -> bool:
-    granted = {line.split(" ON ")[1].split(" TO ")[0] for line in lines if " ON " in line}
-    return (
-        told_password(stored) in lines
-        and granted - {"*.*"} == set(scopes)
-        and not _has_global_rights(lines)
-    )
+    return told_password(stored) in lines and granted(lines) == wanted_rights(scopes)
 
 
-def _has_global_rights(lines: tuple[str, ...]) -> bool:
-    return any(" ON *.* TO " in line and not line.startswith("GRANT USAGE ") for line in lines)
+def wanted_rights(scopes: Iterable[str]) -> set[tuple[str, str]]:
+    """As `granted` tells them."""
+    return {("ALL PRIVILEGES", scope) for scope in scopes}
+
+
+_GRANT = re.compile(r"GRANT (.+) ON (\S+) TO \S+( WITH GRANT OPTION)?")
+
+
+def granted(lines: Iterable[str]) -> set[tuple[str, str]]:
+    """Privileges and scopes, from lines of SHOW GRANTS."""
+    matches = filter(None, map(_GRANT.match, lines))
+    rights = {(f"{match[1]}{match[3] or ''}", match[2]) for match in matches}
+    # USAGE is no right: it says that the user exists.
+    return {(privileges, scope) for privileges, scope in rights if privileges != "USAGE"}
 
 
 def _other_version(version: str, data: str) -> str:

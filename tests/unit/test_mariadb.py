@@ -8,12 +8,13 @@ import pytest
 from pyinfra.api.exceptions import OperationError
 
 from mailfleet.components.mariadb import (
+    _user_is_right,
     bundle,
     grants,
     refuse_other_version,
     user_fingerprint,
 )
-from mailfleet.converge.database import native_password_hash
+from mailfleet.converge.database import native_password_hash, told_password
 from mailfleet.secrets import Secret
 from mailfleet.settings.errors import SettingsError
 from tests.unit.conftest import Write
@@ -75,6 +76,29 @@ def test_the_data_itself_says_whether_a_version_fits(
 
 def test_an_underscore_in_a_database_name_is_no_wildcard() -> None:
     assert grants("my_db", "my_db") == (r"`my\_db`.*", r"`my\_db-%`.*")
+
+
+_USAGE = "GRANT USAGE ON *.* TO `postal`@`%`"
+_MAIN, _SERVERS = (
+    f"GRANT ALL PRIVILEGES ON {scope} TO `postal`@`%`" for scope in grants("postal", "postal")
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "right"),
+    [
+        ([_USAGE, _MAIN, _SERVERS], True),
+        ([_USAGE, _MAIN], False),
+        ([_USAGE, _MAIN, _SERVERS.replace("ALL PRIVILEGES", "SELECT, INSERT")], False),
+        ([_USAGE, _MAIN, f"{_SERVERS} WITH GRANT OPTION"], False),
+        ([_USAGE.replace("USAGE", "ALL PRIVILEGES"), _MAIN, _SERVERS], False),
+        ([_USAGE, _MAIN, _SERVERS, "GRANT SELECT ON `mysql`.* TO `postal`@`%`"], False),
+    ],
+)
+def test_a_right_too_many_or_too_few_is_put_right(lines: list[str], right: bool) -> None:
+    stored = native_password_hash(Secret("password"))
+    told = ("version 11.8.6-MariaDB", told_password(stored), *lines)
+    assert _user_is_right(told, stored, grants("postal", "postal")) is right
 
 
 def test_the_kept_fingerprint_follows_every_input() -> None:

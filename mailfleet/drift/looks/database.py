@@ -1,7 +1,6 @@
 """MariaDB's settings in force, and the rights of Postal's user, beyond what files say: from what
 the server says to converge's own question."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from mailfleet.components import mariadb
@@ -64,11 +63,9 @@ def rights(fleet: Fleet, lines: Sequence[str]) -> Iterator[Difference]:
         return
     if passwords != [told_password(stored)]:
         yield Difference(Kind.GRANT, user, "the described password", "another one", DEPLOY)
-    granted = set(_granted(lines))
-    wanted = {
-        ("ALL PRIVILEGES", scope)
-        for scope in mariadb.grants(settings.database_name, settings.database_prefix)
-    }
+    granted = mariadb.granted(lines)
+    scopes = mariadb.grants(settings.database_name, settings.database_prefix)
+    wanted = mariadb.wanted_rights(scopes)
     for privileges, scope in sorted(wanted - granted):
         yield Difference(Kind.GRANT, user, f"{privileges} on {scope}", "not granted", DEPLOY)
     for privileges, scope in sorted(granted - wanted):
@@ -76,14 +73,3 @@ def rights(fleet: Fleet, lines: Sequence[str]) -> Iterator[Difference]:
     if not any(line.startswith("schema ") and line != "schema NULL" for line in lines):
         name = settings.database_name
         yield Difference(Kind.SCHEMA, name, "Postal's tables", "none", DEPLOY)
-
-
-_GRANT = re.compile(r"GRANT (.+) ON (\S+) TO ")
-
-
-def _granted(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for line in lines:
-        match = _GRANT.match(line)
-        # USAGE is no right: it says that the user exists.
-        if match and match[1] != "USAGE":
-            yield match[1], match[2]
