@@ -18,17 +18,19 @@ from mailfleet.converge.diff import Contents
 from mailfleet.converge.manifest import with_manifest
 from mailfleet.converge.observe import HostState, Observation, Wanted
 from mailfleet.converge.plan import Scope, any_host, scope_of
-from mailfleet.converge.run import current_fleet
+from mailfleet.converge.run import Refused, current_fleet
 from mailfleet.drift.contents import unified
 from mailfleet.drift.described import differences, is_deployed
 from mailfleet.drift.finding import Difference, Finding, HostReport, Kind, Report
 from mailfleet.drift.look import Look, as_bundle, who_looks
 from mailfleet.drift.looks import in_force_of, looks
+from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
 from mailfleet.settings.load import fleet_of, load_inventory
 from mailfleet.settings.origin import Sources
 from mailfleet.settings.rules import secret_problems
+from mailfleet.templates import TemplateProblem
 
 _EVERYTHING = Scope(frozenset(component.NAME for component in COMPONENTS), EVERY_HOST, any_host)
 
@@ -166,9 +168,12 @@ def _report(name: str, answer: list[Finding] | NoAnswer) -> HostReport:
 
 def drift_here() -> None:
     """In a deploy: compare the host at hand, print what differs, and fail if anything does.
-    Raises OperationError."""
+    Raises OperationError and Refused."""
     fleet = current_fleet(context_state)
-    comparison = Comparison.of(fleet, fleet.hosts[context_host.name], [_EVERYTHING])
+    try:
+        comparison = Comparison.of(fleet, fleet.hosts[context_host.name], [_EVERYTHING])
+    except (SecretsError, TemplateProblem) as error:
+        raise Refused(str(error)) from None
     found = compare(comparison, context_host)
     if isinstance(found, NoAnswer):
         raise OperationError(f"{context_host.name}: {found.finding}: {found.remedy}")

@@ -70,8 +70,12 @@ ROUNDS = {
         ),
         _drift("chmod 644 /opt/postal/config/postal.yml", "postal | files", "postal | services"),
     ],
-    "stopped container": [
+    "stopped container, one right taken": [
         _drift("docker stop -t 60 $(docker ps -q -f name=postal-smtp)", "postal | services"),
+        _drift(
+            f"{_MARIADB} \"REVOKE DELETE ON \\`postal\\`.* FROM postal@'%'\"",
+            "mariadb | database user of Postal",
+        ),
     ],
     "rights on everything": [
         _drift(
