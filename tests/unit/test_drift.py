@@ -1,6 +1,7 @@
 """How answers of hosts are judged, and what becomes of findings."""
 
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -203,6 +204,34 @@ _TRACKING = "0AD50502,10.0.0.1,9,1795266347.19,{offset},0,0,-24,0,0,0,0,64.1,{le
 def test_clock(running: int, offset: str, leap: str, seen: str | None) -> None:
     line = f"{running},{_TRACKING.format(offset=offset, leap=leap)}"
     assert [found.seen for found in host.clock([line])] == ([seen] if seen else [])
+
+
+@pytest.mark.parametrize(
+    ("active", "chronyc", "seen"),
+    [
+        (True, f"echo {_TRACKING.format(offset='2.5', leap='Normal')}", ["off by +2.500 s"]),
+        (True, "echo 506 Cannot talk to daemon; exit 1", ["506 Cannot talk to daemon"]),
+        (False, "echo 506 Cannot talk to daemon; exit 1", []),
+    ],
+)
+def test_a_clock_that_cannot_be_asked_is_not_right(
+    tmp_path: Path, active: bool, chronyc: str, seen: list[str]
+) -> None:
+    """By a real shell; both programs stand for those of a host."""
+    systemctl = f"case $1 in is-active) {str(active).lower()} ;; *) echo 5 ;; esac"
+    for name, script in {"chronyc": chronyc, "systemctl": systemctl}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    (look,) = (one for one in host.looks({}) if one.name == "clock")
+    done = subprocess.run(
+        ["sh", "-c", Wanted((as_bundle([look]),)).script],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = look.differences(parse(done.stdout.splitlines()))
+    assert [one.seen for one in found] == seen
 
 
 def test_a_timer_that_never_fires_again() -> None:
