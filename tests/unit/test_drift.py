@@ -371,6 +371,29 @@ def test_a_reboot_is_told_with_its_reason() -> None:
     assert "6.12" in found.seen
 
 
+@pytest.mark.parametrize(
+    ("running", "installed", "seen"),
+    [
+        ("6.1.0-9-amd64", "6.1.0-28-amd64", "6.1.0-9-amd64 runs, 6.1.0-28-amd64 is installed"),
+        ("6.8.0-45-generic", "6.8.0-9-generic", ""),
+        ("6.12.48+deb13-amd64", "6.12.57+deb13-amd64", "6.12.57+deb13-amd64 is installed"),
+        ("6.12.48+deb13-amd64", "6.12.48+deb13-cloud-amd64", ""),
+        ("6.12.48+deb13-cloud-amd64", "6.12.57+deb13-amd64", ""),
+    ],
+)
+def test_a_newer_kernel_is_one_of_the_same_flavour(
+    tmp_path: Path, running: str, installed: str, seen: str
+) -> None:
+    """By a real shell, on a directory that stands for /boot."""
+    for version in (running, installed):
+        (tmp_path / f"vmlinuz-{version}").touch()
+    script = host._REBOOT.replace("/boot", str(tmp_path)).replace("$(uname -r)", running)
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    told = " ".join(one.seen for one in host.reboot(done.stdout.splitlines()))
+    assert seen in told
+    assert bool(seen) is bool(told)
+
+
 def test_logins_and_keys_that_nobody_described() -> None:
     described = {"root": ["ssh-ed25519 AAAAanna anna"], "bob": ["ssh-rsa AAAAbob bob"]}
     lines = [

@@ -41,13 +41,16 @@ tracking=$(chronyc -c tracking) || { echo "$tracking" >&2; exit 1; }
 echo "$((now - ${since:-0} / 1000000)),$tracking"
 """
 
-_REBOOT = """
+# Of the flavour that runs, such as `-amd64` or `-cloud-amd64`: both may be installed.
+_REBOOT = r"""
 [ ! -e /run/reboot-required ] ||
-    echo "required by $(sort -u /run/reboot-required.pkgs 2>/dev/null | tr '\\n' ' ')"
+    echo "required by $(sort -u /run/reboot-required.pkgs 2>/dev/null | tr '\n' ' ')"
 running=$(uname -r)
 [ ! -e "/boot/vmlinuz-$running" ] || {
-    newest=$(ls /boot/vmlinuz-* | sort -V | tail -n 1)
-    [ "$newest" = "/boot/vmlinuz-$running" ] ||
+    version='[0-9.]+([+~][^-]*)?(-[0-9]+)?'
+    flavour=$(echo "$running" | sed -E "s/^$version//")
+    newest=$(ls /boot | grep -xE "vmlinuz-$version$flavour" | sort -V | tail -n 1)
+    [ "$newest" = "vmlinuz-$running" ] ||
         echo "kernel $running runs, ${newest#*-} is installed"
 }
 """
