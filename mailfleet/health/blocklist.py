@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
 
 from mailfleet.health.probe import Answer, Outside, Status
 from mailfleet.settings.fleet import Fleet, Host
@@ -10,14 +11,19 @@ _SENDING = ("postal_worker", "mailserver")
 
 
 def blocklist_probes(fleet: Fleet, host: Host) -> Iterator[Outside]:
-    """One question for all addresses of a host that sends, where lists are set."""
-    if fleet.dns.blocklists and host.has(*_SENDING):
+    """One question for all addresses of a host that sends, where lists are set. Of a host that no
+    public address is known of there is nothing to ask."""
+    if fleet.dns.blocklists and host.has(*_SENDING) and _addresses(host):
         yield Outside(
             "blocklists from here",
             lambda: _ask(fleet, host),
             "end what got the address listed, then ask the list for removal; a list that cannot be "
             "asked wants a resolver of your own in dns_resolvers",
         )
+
+
+def _addresses(host: Host) -> list[IPv4Address | IPv6Address]:
+    return [it for it in (host.host.public_ipv4, host.host.public_ipv6) if it]
 
 
 def _ask(fleet: Fleet, host: Host) -> Answer:
@@ -28,7 +34,7 @@ def _ask(fleet: Fleet, host: Host) -> Answer:
     from mailfleet.dns.parts import elsewhere
     from mailfleet.dns.run import servers_of
 
-    addresses = [it for it in (host.host.public_ipv4, host.host.public_ipv6) if it]
+    addresses = _addresses(host)
     senders = tuple(Sender(address, host.host.fqdn) for address in addresses)
     lists = Lists(senders, tuple(fleet.dns.blocklists), tuple(servers_of(fleet.dns.resolvers)))
     # In a process of its own: this one may ask for several hosts at once, and has one event loop.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mailfleet.components import base
-from mailfleet.health.probe import Status
+from mailfleet.health.probe import Outside, Status
 from mailfleet.health.run import Checkup
 from tests.accept.knot import knot
 from tests.unit.conftest import POSTAL, Write, fleet_from
@@ -53,6 +53,19 @@ def test_each_sending_host_hears_of_its_own_addresses(
 
 def test_without_lists_nobody_is_asked(fleet_from: Write) -> None:
     assert Checkup.of([base], fleet_from()).from_here() == []
+
+
+def test_a_host_without_a_public_address_is_not_called_unlisted(fleet_from: Write) -> None:
+    """There is nothing to ask about it."""
+    hidden = _INVENTORY + 'del _two[1]["host_public_ipv4"]\n'
+    lists = "dns_blocklists = ['clean.test']\n"
+    checkup = Checkup.of([base], fleet_from("", hidden, all=POSTAL + lists))
+    asked = {
+        name
+        for name, probes in checkup.probes.items()
+        if any(isinstance(one, Outside) for one in probes["base"])
+    }
+    assert asked == {"postal1"}
 
 
 def test_a_fault_of_this_machine_is_no_listing(
