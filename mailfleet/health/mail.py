@@ -106,8 +106,10 @@ def _smtp(host: Host, key: Secret) -> Callable[[EmailMessage], None]:
             if postal.smtp_tls != "off":
                 session.starttls(context=_context(host))
                 session.ehlo()
-            # Postal knows a credential by its key alone.
-            session.login("mailfleet", key.reveal())
+            # Postal knows a credential by its key alone, but wants a server's name for CRAM-MD5,
+            # which `login` would try first: Postal would log each probe as a failed login.
+            session.user, session.password = "mailfleet", key.reveal()
+            session.auth("PLAIN", session.auth_plain)
             session.send_message(message)
 
     return send
@@ -132,15 +134,29 @@ def _api(host: Host, key: Secret) -> Callable[[EmailMessage], None]:
         try:
             client.request("POST", "/api/v1/send/message", json.dumps(body), headers)
             answer = client.getresponse()
-            told = json.loads(answer.read(65536))
-        except (http.client.HTTPException, ValueError) as error:
+            told = answer.read(65536)
+        except http.client.HTTPException as error:
             raise NotSent(f"no answer of the API: {type(error).__name__}") from None
         finally:
             client.close()
-        if answer.status != 200 or told.get("status") != "success":
-            raise NotSent(f"HTTP {answer.status}: {json.dumps(told.get('data'))}")
+        if refusal := _refusal(answer.status, told):
+            raise NotSent(f"HTTP {answer.status}: {refusal}")
 
     return send
+
+
+def _refusal(status: int, body: bytes) -> str:
+    """Why the API did not take a message; empty when it did. Of an error only code and message are
+    told: Postal gives a wrong key back in it."""
+    try:
+        told = json.loads(body)
+        data = told["data"]
+        if status == 200 and told["status"] == "success":
+            return ""
+        words = [str(data[name]) for name in ("code", "message") if data.get(name)]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return "no answer of Postal's API"
+    return " ".join(words)
 
 
 def mailbox(fleet: Fleet) -> Mailbox | None:
@@ -180,15 +196,19 @@ def ask_mail(fleet: Fleet) -> list[Result]:
     gevent.joinall(list(jobs.values()))
     errors = {mark: job.value for mark, job in jobs.items() if job.value}
     waiting = [one.mark for one in ways if one.mark not in errors]
+    found: dict[str, _Arrived] = {}
+    unread = ""
     try:
         found = _await(where, waiting, sent + settings.mail_seconds)
-    except (OSError, imaplib.IMAP4.error) as error:
-        return [_unread(one, where, str(error)) for one in ways]
+    except (OSError, imaplib.IMAP4.error, UnicodeError) as error:
+        unread = str(error)
     results: list[Result] = []
     for one in ways:
-        results += _results(
-            one, sent, errors.get(one.mark, ""), found.get(one.mark), settings.mail_seconds
-        )
+        refusal = errors.get(one.mark, "")
+        if unread and not refusal:
+            results.append(_unread(one, where, unread))
+        else:
+            results += _results(one, sent, refusal, found.get(one.mark), settings.mail_seconds)
     return results
 
 
@@ -198,6 +218,9 @@ def _send(probe: Probe, sender: str) -> str:
         probe.send(probe.message(sender))
     except (OSError, smtplib.SMTPException, NotSent) as error:
         return " ".join(str(error).split()) or type(error).__name__
+    except ValueError as error:
+        # A key that fits into no header or login; the error's words would tell it.
+        return f"the credential cannot be sent: {type(error).__name__}"
     return ""
 
 

@@ -2,18 +2,22 @@
 
 import email
 import email.policy
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from email.message import EmailMessage
 
 import pytest
 
 from mailfleet.health import mail
-from mailfleet.health.mail import Probe, _Arrived, _results, probes
+from mailfleet.health.mail import Probe, _Arrived, _refusal, _results, _send, probes
 from mailfleet.health.mailbox import MARK, Found
-from mailfleet.health.probe import Status
+from mailfleet.health.probe import Result, Status
 from mailfleet.health.received import Hop, authentication, hops, way
 from mailfleet.settings.errors import SettingsError
-from tests.unit.conftest import Write
+from tests.unit.conftest import INVENTORY, Write
 
 RAW = b"""\
 Authentication-Results: mx.b.test (amavisd); dkim=fail (bad signature)
@@ -132,3 +136,83 @@ def test_without_a_mailbox_nothing_is_sent(fleet_from: Write) -> None:
 def test_half_a_description_is_refused(fleet_from: Write, settings: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         fleet_from(settings)
+
+
+class _Postal(socketserver.StreamRequestHandler):
+    """Offers what Postal's SMTP server offers, knows no key, and keeps what it is asked."""
+
+    server: "_Server"
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 mx.a.test ESMTP Postal/X\r\n")
+        for line in self.rfile:
+            self.server.asked.append(line.split()[:2])
+            if line.startswith(b"ehlo"):
+                self.wfile.write(b"250-My capabilities are\r\n250 AUTH CRAM-MD5 PLAIN LOGIN\r\n")
+            else:
+                self.wfile.write(b"535 Invalid credential\r\n")
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.asked: list[list[bytes]] = []
+        super().__init__(("127.0.0.1", 0), _Postal)
+
+
+@contextmanager
+def _postal() -> Iterator[_Server]:
+    with _Server() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+_WITH_KEY = """
+health_smtp_key = secret("health/smtp")
+postal_smtp_tls = "off"
+"""
+
+
+def _asked(fleet_from: Write, server: _Server) -> list[Result]:
+    inventory = INVENTORY.replace("192.0.2.10", "127.0.0.1")
+    port = server.server_address[1]
+    settings = f"{SETTINGS}{_WITH_KEY}postal_smtp_ports = [{port}]\nhealth_imap_port = 1\n"
+    settings = settings.replace("imap.b.test", "localhost")
+    return mail.ask_mail(replace(fleet_from(settings, inventory), masked=True))
+
+
+def test_a_refused_key_is_one_failed_login_and_outweighs_the_mailbox(fleet_from: Write) -> None:
+    """Postal logs each failed login, and the diagnosis takes those for an application's. Nobody
+    serves the mailbox either."""
+    with _postal() as server:
+        (found,) = _asked(fleet_from, server)
+    assert (found.status, "535" in found.finding) == (Status.FAIL, True)
+    assert [it[1] for it in server.asked if it[0].upper() == b"AUTH"] == [b"PLAIN"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (
+            '{"status":"error","data":{"message":"The API token was not valid.",'
+            '"token":"s3cret","code":"InvalidServerAPIKey"}}',
+            "InvalidServerAPIKey The API token was not valid.",
+        ),
+        ('{"status":"parameter-error","data":{"message":"`to` is missing"}}', "`to` is missing"),
+        ('{"status":"success","data":{"message_id":"x"}}', ""),
+        ("<html>502</html>", "no answer of Postal's API"),
+        ("[]", "no answer of Postal's API"),
+    ],
+)
+def test_a_refusal_of_the_api_tells_no_key(body: str, told: str) -> None:
+    assert _refusal(200, body.encode()) == told
+
+
+def test_a_key_that_no_login_can_hold_is_not_told() -> None:
+    def send(message: EmailMessage) -> None:
+        raise ValueError("Invalid header value b's3cret\\n'")
+
+    told = _send(replace(PROBE, send=send), "probe@a.test")
+    assert told == "the credential cannot be sent: ValueError"
