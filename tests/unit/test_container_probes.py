@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from mailfleet.components import docker as docker_component
 from mailfleet.components import mariadb, postal
 from mailfleet.health.probe import Answers, Probe, Result, Status, results
 from tests.unit.conftest import Write
 
 
-def _ask(probe: Probe, directory: Path, docker: str) -> Result:
-    """Ask on this machine, where `docker` is this shell."""
-    program = directory / "docker"
-    program.write_text(f"#!/bin/sh\n{docker}\n")
-    program.chmod(0o755)
+def _ask(probe: Probe, directory: Path, docker: str, systemctl: str = "") -> Result:
+    """Ask on this machine, where `docker` and `systemctl` are these shells."""
+    for name, shell in (("docker", docker), ("systemctl", systemctl)):
+        program = directory / name
+        program.write_text(f"#!/bin/sh\n{shell}\n")
+        program.chmod(0o755)
     command = Answers.command(Answers(), {f"it: {probe.name}": probe.command})
     done = subprocess.run(
         ["sh", "-c", command],
@@ -110,3 +112,13 @@ def test_postal_itself_says_which_version_runs(
     docker = f'case "$*" in ps*) {running} ;; {said} *) exit 1 ;; esac'
     found = _ask(probe, tmp_path, docker)
     assert (found.status, found.finding) == (status, finding)
+
+
+def test_a_stopped_docker_is_named_and_not_started(fleet_from: Write, tmp_path: Path) -> None:
+    """Its socket would start it, so the program must not be led there."""
+    docker = 'if [ "$DOCKER_HOST" ]; then echo "cannot connect to $DOCKER_HOST"; exit 1; fi'
+    (probe,) = docker_component.probes(fleet := fleet_from(), fleet.hosts["postal1"])
+    found = _ask(probe, tmp_path, docker, systemctl="exit 3")
+    assert found.status is Status.FAIL
+    assert found.finding == "cannot connect to unix:///docker.service-is-not-active"
+    assert _ask(probe, tmp_path, docker).status is Status.OK
