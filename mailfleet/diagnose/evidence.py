@@ -79,6 +79,8 @@ class Evidence:
     application: tuple[Line, ...] = ()
     """Lines of applications' logs on this recipient, or on failures of SMTP."""
     refused_logins: tuple[Line, ...] = ()
+    relays: tuple[str, ...] = ()
+    """Smarthosts through which Postal sends."""
     ways: tuple[Way, ...] = ()
     listening: frozenset[int] | None = None
     """Ports of one host on which someone listens; None where it was not asked."""
@@ -92,12 +94,14 @@ class Evidence:
 
 
 def of_postal(host: str, text: str) -> tuple[list[Message], list[str]]:
-    """Messages and suppressions, one JSON object a line, as questions.postal prints them."""
+    """Messages and suppressions, one JSON object a line, as questions.postal prints them, between
+    warnings of the client."""
     messages, suppressed = [], []
     for line in text.splitlines():
-        row = json.loads(line)
+        row = _json(line)
         if "suppressed" in row:
             suppressed.append(str(row["suppressed"]))
+        if "server" not in row:
             continue
         attempts = tuple(_attempt(one) for one in _rows(row["attempts"]))
         messages.append(

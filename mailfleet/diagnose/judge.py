@@ -3,6 +3,7 @@ it ends the walk."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from mailfleet.diagnose.application import Failure, last_failure
 from mailfleet.diagnose.evidence import Evidence, Message
@@ -54,7 +55,8 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         cause = next(it for it in (ask(evidence) for ask in _NOT_SEEN) if it)
         return Diagnosis(evidence.to, (tried,), cause, evidence.unanswered)
     steps = [
-        Step("Was it sent?", f"yes: {_named(message)}"),
+        # An older message to the same recipient is another story.
+        Step("Was it sent?", f"yes: {_named(message)}{_when(message.at)}"),
         Step("Was it delivered?", _state(message)),
     ]
     cause = _of_message(evidence, message)
@@ -64,6 +66,10 @@ def diagnose(evidence: Evidence) -> Diagnosis:
 def _named(message: Message) -> str:
     name = f"{message.program} on {message.host}"
     return f"{name}, message {message.id}" if message.id else name
+
+
+def _when(at: float) -> str:
+    return f", {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC" if at else ""
 
 
 def _state(message: Message) -> str:
@@ -235,15 +241,21 @@ _HOLDS = (
 )
 
 
+_GAVE_UP = "Maximum number of delivery attempts"
+"""What Postal writes last, without the answer that it got each time."""
+
+
 def _of_message(evidence: Evidence, message: Message) -> Cause:
-    last = message.attempts[-1] if message.attempts else None
+    tried = [one for one in message.attempts if not one.reply.startswith(_GAVE_UP)]
+    last = tried[-1] if tried else None
     reply = last.reply if last else ""
     told = [f"{_named(message)}: {reply}" if reply else f"{_named(message)}: {_state(message)}"]
     match message.status:
         case "Held":
             return _held(reply, [*told, *(f"suppressed: {one}" for one in evidence.suppressed)])
         case "Sent" | "Processed":
-            return _filtered(told)
+            relay = next((it for it in evidence.relays if it in reply.lower()), "")
+            return _relayed(relay, told) if relay else _filtered(told)
         case "Bounced":
             return Cause(
                 "the receiver took it and sent a bounce later",
@@ -293,6 +305,15 @@ def _held(reply: str, told: list[str]) -> Cause:
         "Postal holds the message",
         tuple(told),
         "look at it in Postal's web interface: release or delete it",
+    )
+
+
+def _relayed(relay: str, told: list[str]) -> Cause:
+    return Cause(
+        f"Postal gave it to the relay {relay}, which alone knows what became of it",
+        tuple(told),
+        "look at the relay's activity, and at its suppression list: mail to an address that once "
+        "bounced is dropped there; if the receiver took it, it is in the recipient's spam folder",
     )
 
 

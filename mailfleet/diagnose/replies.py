@@ -128,6 +128,11 @@ _FROM = Meaning(
     "Postal 3.3, app/lib/smtp_server/client.rb",
     "dkim",
 )
+_LOOP = Meaning(
+    "the message goes round between servers that each send it on to the next",
+    "see where forwards of the recipient and the MX records of its domain lead",
+    "RFC 5321 section 6.3; RFC 3463 section 3.5 (X.4.6)",
+)
 _CONTENT = Meaning(
     "the receiver took the content for spam",
     "look at SPF, DKIM and DMARC first, then at links and wording",
@@ -151,13 +156,17 @@ RULES = (
     Rule(_HELO, r"Helo command rejected"),
     Rule(
         _LISTED,
-        r"blocked using|black ?list|block ?list|DNSBL|spamhaus|barracuda|banned sending IP|"
+        # Barracuda's own servers stand in front of many receivers: their name alone says nothing.
+        r"blocked using|black ?list|block ?list|DNSBL|spamhaus|banned sending IP|"
+        r"barracuda(central| reputation|networks\.com/reputation)|"
         r"\bS31[45]0\b|\[BL\d\d\]",
     ),
     Rule(_SENDER, r"Sender address rejected: (Domain|unverified)"),
     Rule(_RELAY, r"relay(ing)? (access )?denied|not permitted to relay"),
     Rule(_GREY, r"gr[ea]y ?-?list"),
-    Rule(_RATE, r"rate.?limit|too many|unusual rate|\[TSS?\d\d\]|throttl"),
+    Rule(_LOOP, r"too many hops|mail (forwarding )?loop|loops back|loop detected", ("4.6",)),
+    # Postal says of itself that it has seen "too many hard fails".
+    Rule(_RATE, r"rate.?limit|too many (?!hard fails)|unusual rate|\[TSS?\d\d\]|throttl"),
     Rule(_TLS, r"STARTTLS|TLS (connection )?(is )?required|requires? TLS"),
     Rule(_RECIPIENT, r"user unknown|no such (user|mailbox|recipient)|mailbox (not found|unavail)"),
     Rule(_FULL, r"over ?quota|mailbox (is )?full|quota exceeded"),

@@ -17,6 +17,7 @@ from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.resolver import Limits
 from mailfleet.dns.run import look_at, servers_of
 from mailfleet.dns.server import Address
+from mailfleet.health.relay import relay_host
 from mailfleet.health.sections import Section, Sections
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.load import fleet_of, load_inventory
@@ -51,7 +52,10 @@ def why(
 
     answers = Asking(loaded, list(fleet.hosts), ask, sudo=sudo).answers()
     gevent.joinall(jobs)
-    return diagnose(_together(to, answers, [job.value for job in jobs], log))
+    evidence = _together(to, answers, [job.value for job in jobs], log)
+    senders = fleet.with_role("postal_worker")
+    relays = {relay_host(url) for host in senders for url in host.postal.relays}
+    return diagnose(replace(evidence, relays=tuple(relays)))
 
 
 def _together(

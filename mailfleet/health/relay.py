@@ -40,10 +40,14 @@ def relay_probe(name: str, port: int, tls: Tls, verify: bool = False) -> Probe:
     return Probe(f"relay {name}:{port}", command, _REMEDY, level=Level.FULL)
 
 
+def relay_host(url: str) -> str:
+    """Name in `smtp://host:port?ssl_mode=...`, as Postal takes it."""
+    return urlsplit(url).hostname or ""
+
+
 def postal_relay_probe(url: str) -> Probe:
-    """Of `smtp://host:port?ssl_mode=...`, as Postal takes it; Postal itself verifies no
-    certificate there."""
+    """Postal itself verifies no certificate there."""
     parts = urlsplit(url)
     mode = parse_qs(parts.query).get("ssl_mode", ["Auto"])[0].lower()
     tls: Tls = "starttls" if mode == "starttls" else "tls" if mode == "tls" else "none"
-    return relay_probe(parts.hostname or "", parts.port or 25, tls)
+    return relay_probe(relay_host(url), parts.port or 25, tls)

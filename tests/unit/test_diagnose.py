@@ -46,6 +46,9 @@ REPLIES = {
     "550 5.7.515 Access denied, does not meet the required authentication level": "dmarc",
     "554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org": "blocklist",
     "550 5.7.606 Access denied, banned sending IP [192.0.2.1]": "blocklist",
+    "554 Service unavailable; see http://www.barracudanetworks.com/reputation/?ip=192.0.2.1": (
+        "blocklist"
+    ),
     "550 5.7.1 Unfortunately, messages weren't sent. part of their network is on our block list "
     "(S3150)": "blocklist",
     "450 4.1.8 <a@b.test>: Sender address rejected: Domain not found": "address",
@@ -69,6 +72,12 @@ CAUSES = {
     "530 5.7.0 Must issue a STARTTLS command first": "TLS only",
     "556 5.1.10 Recipient address has null MX": "domain of the recipient",
     "535 5.7.8 Authentication failed": "credential",
+    # What Postal itself adds, and where the receiver's own name is told.
+    "550 5.1.1 <a@b.test>: User unknown Permanent SMTP delivery error when sending to "
+    "192.0.2.1:25 (d1.ess.barracudanetworks.com). Recipient added to suppression list (too many "
+    "hard fails)": "does not know",
+    "554 5.4.6 Too many hops 28 (25 max)": "goes round",
+    "452 4.5.3 Too many recipients": "limits",
 }
 
 
@@ -194,6 +203,38 @@ WALKS = {
     "held by hand": (_with("", "Held"), "Postal holds the message"),
     "bounced later": (_with("250 ok", "Bounced"), "bounce later"),
     "filtered": (replace(EMPTY, messages=(SENT,)), "the receiver took it"),
+    "given to a smarthost": (
+        replace(
+            _with("250 OK Message for a@b.test accepted by 192.0.2.3:587 (smtp.c.test)", "Sent"),
+            relays=("smtp.c.test",),
+        ),
+        "the relay smtp.c.test",
+    ),
+    "given to the receiver beside a smarthost": (
+        replace(EMPTY, messages=(SENT,), relays=("smtp.c.test",)),
+        "the receiver took it",
+    ),
+    "given up": (
+        replace(
+            EMPTY,
+            messages=(
+                replace(
+                    SENT,
+                    status="HardFail",
+                    attempts=(
+                        Attempt(110, "SoftFail", "450 4.7.25 no PTR"),
+                        Attempt(
+                            120,
+                            "HardFail",
+                            "Maximum number of delivery attempts (18) has been reached. Added "
+                            "a@b.test to suppression list because delivery has failed 18 times.",
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        "reverse DNS",
+    ),
     "a worker died": (
         replace(
             EMPTY,
@@ -226,6 +267,11 @@ def test_the_walk_ends_at_the_cause(evidence: Evidence, words: str) -> None:
     assert found.cause.found == (words not in ("no trace", "on its way", "not known here"))
 
 
+def test_which_of_several_messages_it_speaks_of_is_told() -> None:
+    found = diagnose(replace(EMPTY, messages=(replace(SENT, at=1767225600),)))
+    assert found.steps[0].answer == "yes: Postal on postal1, message 1/7, 2026-01-01 00:00:00 UTC"
+
+
 def test_a_host_that_is_off_is_no_witness() -> None:
     found = diagnose(replace(EMPTY, unanswered=("postal1: cannot log in",)))
     assert found.steps[0].answer == "no host that answers has seen it"
@@ -248,6 +294,7 @@ def test_postals_rows_are_read() -> None:
     row = {"server": 1, "id": 7, "at": 100, "sender": None, "status": "SoftFail", "queued": 1}
     row |= {"locked": None, "due": -300, "attempts": json.dumps(attempts)}
     text = "\n".join(json.dumps(one) for one in (row, {"suppressed": "hard fail"}))
+    text = f"WARNING: option --ssl-verify-server-cert is disabled\n{text}"
     messages, suppressed = of_postal("postal1", text)
     assert suppressed == ["hard fail"]
     assert messages[0].attempts == (Attempt(110.5, "SoftFail", "450 x"),)
