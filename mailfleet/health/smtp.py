@@ -23,8 +23,9 @@ class SmtpServer:
     plain_auth: bool = False
     """AUTH is offered without TLS too, as Postal always does."""
 
-    def probes(self, logs: str) -> tuple[Outside, ...]:
-        """`logs` names the command that shows what the server says."""
+    def probes(self, logs: str) -> tuple[Outside, Outside]:
+        """Whether it greets, and whether it refuses strangers. `logs` names the command that shows
+        what the server says."""
         at = f"port {self.port} from here"
         return (
             Outside(

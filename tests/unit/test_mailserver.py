@@ -12,10 +12,12 @@ from mailfleet.components import caddy
 from mailfleet.components.mailserver import bundle, maps
 from mailfleet.components.mailserver.accounts import account_line
 from mailfleet.components.mailserver.configuration import CONFIG
+from mailfleet.components.mailserver.probes import probes
 from mailfleet.components.mailserver.records import records
 from mailfleet.components.records import desired_records
 from mailfleet.converge.bundle import Bundle
 from mailfleet.dns.record import ConflictingRecords
+from mailfleet.health.probe import Outside, Probe
 from mailfleet.secrets import Secret
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import Fleet
@@ -358,6 +360,26 @@ def test_caddy_beside_the_mailserver_serves_its_name_only(mailserver: MakeFleet)
         "certificate of mx1.example.com",
         "chain of mx1.example.com from here",
     ]
+
+
+@pytest.mark.parametrize("fail2ban", [True, False])
+def test_no_probe_gets_its_machine_banned(mailserver: MakeFleet, fail2ban: bool) -> None:
+    """fail2ban takes who asks for relaying for a spammer."""
+    fleet = mailserver(f"mailserver_fail2ban = {fail2ban}\n")
+    found = probes(fleet, fleet.hosts["mx1"])
+    relay = {one.name for one in found if isinstance(one, Outside) and "relay" in one.name}
+    asked = {"relay on port 25 from here", "relay on port 587 from here"}
+    assert relay == (set() if fail2ban else asked)
+
+
+def test_a_port_that_nobody_serves_is_no_wrong_certificate(mailserver: MakeFleet) -> None:
+    fleet = mailserver()
+    (probe,) = (it for it in probes(fleet, fleet.hosts["mx1"]) if it.name.endswith("port 465"))
+    assert isinstance(probe, Probe)
+    # Of the discard service (RFC 863), which nobody runs.
+    nobody = probe.command.replace("127.0.0.1:465", "127.0.0.1:9")
+    done = subprocess.run(["sh", "-c", nobody], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "no certificate\n")
 
 
 def test_dns_names_the_mailserver(mailserver: MakeFleet) -> None:
