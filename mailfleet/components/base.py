@@ -115,27 +115,38 @@ def _swap(below_mb: int, size_mb: int) -> Condition:
     )
 
 
+def _fullest(column: str) -> str:
+    """Shell that sets `$1` to a column of df(1), such as 45%, and `$2` to the mount point, of the
+    fullest file system on which something of the fleet lies. Each may have one of its own."""
+    paths = "/ /opt /var/lib /var/lib/docker /var/log"
+    return (
+        f"set -- $(df --output={column},target {paths} 2>/dev/null | tail -n +2 | sort -rn | "
+        "head -n 1)"
+    )
+
+
 def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
     """What healthy means for this component, asked on the host and from here."""
     return (
         Probe(
             "units",
-            "failed=$(systemctl list-units --failed --plain --no-legend | awk '{print $1}'); "
+            "failed=$(systemctl list-units --failed --plain --no-legend) || exit 1; "
+            "failed=$(printf '%s' \"$failed\" | awk '{print $1}'); "
             'echo "failed: ${failed:-none}" | tr "\\n" " "; [ -z "$failed" ]',
             "read `journalctl -u UNIT` of each failed unit",
         ),
         Probe(
             "disk",
-            "used=$(df --output=pcent /var/lib | tail -n 1 | tr -dc 0-9); "
-            'echo "measured $used"; echo "$used% of /var/lib used"',
+            f'{_fullest("pcent")}; echo "measured ${{1%\\%}}"; echo "$1 of $2 used"',
             "make room, or use a larger disk",
             limit=Limit(80, 90, "%"),
         ),
         Probe(
             "inodes",
+            f"{_fullest('ipcent')}; "
             # File systems such as btrfs make inodes as they are needed, and show none.
-            "used=$(df --output=ipcent /var/lib | tail -n 1 | tr -dc 0-9); "
-            'echo "measured ${used:-0}"; echo "${used:-0}% of the inodes of /var/lib used"',
+            '[ "$1" != - ] || set -- 0% $2; '
+            'echo "measured ${1%\\%}"; echo "$1 of the inodes of $2 used"',
             "remove small files, such as old messages or images",
             limit=Limit(80, 90, "%"),
         ),

@@ -1,0 +1,83 @@
+"""What the probes of a host make of what its programs say."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mailfleet.components import base
+from mailfleet.health.probe import Answers, Probe, Result, Status, results
+from tests.unit.conftest import Write
+
+
+def _ask(name: str, fleet_from: Write, directory: Path, **programs: str) -> Result:
+    """Ask on this machine, where each of the programs is this shell."""
+    fleet = fleet_from()
+    (probe,) = (it for it in base.probes(fleet, fleet.hosts["postal1"]) if it.name == name)
+    assert isinstance(probe, Probe)
+    for program, shell in programs.items():
+        (directory / program).write_text(f"#!/bin/sh\n{shell}\n")
+        (directory / program).chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", Answers.command(Answers(), {f"base: {name}": probe.command})],
+        env={"PATH": f"{directory}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    outputs = Answers.process(Answers(), done.stdout.splitlines())
+    (found,) = results("one", "base", [probe], outputs)
+    return found
+
+
+_DF = "printf 'Use%% Mounted on\\n 45%% /\\n  {docker} /var/lib/docker\\n  9%% /\\n'"
+
+
+@pytest.mark.parametrize(
+    ("name", "docker", "status", "value", "finding"),
+    [
+        ("disk", "95%%", Status.FAIL, 95, "95% of /var/lib/docker used"),
+        ("disk", "100%%", Status.FAIL, 100, "100% of /var/lib/docker used"),
+        ("disk", "5%%", Status.OK, 45, "45% of / used"),
+        ("inodes", "81%%", Status.WARN, 81, "81% of the inodes of /var/lib/docker used"),
+        # As df(1) shows btrfs.
+        ("inodes", "-", Status.OK, 45, "45% of the inodes of / used"),
+    ],
+)
+def test_the_fullest_file_system_decides(
+    fleet_from: Write,
+    tmp_path: Path,
+    name: str,
+    docker: str,
+    status: Status,
+    value: float,
+    finding: str,
+) -> None:
+    found = _ask(name, fleet_from, tmp_path, df=_DF.format(docker=docker))
+    assert (found.status, found.value, found.finding) == (status, value, finding)
+
+
+def test_file_systems_without_inodes_are_well(fleet_from: Write, tmp_path: Path) -> None:
+    found = _ask("inodes", fleet_from, tmp_path, df="printf 'IUse%% Mounted on\\n- /\\n'")
+    assert (found.status, found.value) == (Status.OK, 0)
+
+
+def test_this_machine_has_a_disk(fleet_from: Write, tmp_path: Path) -> None:
+    """By the real df."""
+    found = _ask("disk", fleet_from, tmp_path)
+    assert found.value is not None and 0 < found.value <= 100
+
+
+def test_a_systemd_that_does_not_answer_is_not_well(fleet_from: Write, tmp_path: Path) -> None:
+    silent = "echo 'Failed to connect to bus' >&2; exit 1"
+    found = _ask("units", fleet_from, tmp_path, systemctl=silent)
+    assert (found.status, found.finding) == (Status.FAIL, "Failed to connect to bus")
+
+
+def test_each_failed_unit_is_named(fleet_from: Write, tmp_path: Path) -> None:
+    units = "printf 'a.service loaded failed failed A\\nb.timer loaded failed failed B\\n'"
+    found = _ask("units", fleet_from, tmp_path, systemctl=f'[ "$1" != list-units ] || {units}')
+    assert (found.status, found.finding.strip()) == (Status.FAIL, "failed: a.service b.timer")
+    found = _ask("units", fleet_from, tmp_path, systemctl="true")
+    assert (found.status, found.finding.strip()) == (Status.OK, "failed: none")
