@@ -139,11 +139,9 @@ class Answers(FactBase[dict[str, Output]]):
 
     @override
     def process(self, output: Sequence[str]) -> dict[str, Output]:
-        answers = {}
-        for line in output:
-            name, code, measured, finding = line.split("\t", 3)
-            answers[name] = Output(code, finding, measured)
-        return answers
+        # Other lines are what a shell's start-up files print.
+        lines = (line.split("\t", 3) for line in output if line.count("\t") >= 3)
+        return {name: Output(code, finding, measured) for name, code, measured, finding in lines}
 
 
 def _judged(probe: Probe, output: Output | None) -> Answer:

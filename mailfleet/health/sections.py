@@ -41,7 +41,8 @@ class Sections(FactBase[dict[str, Section]]):
     @override
     def process(self, output: Sequence[str]) -> dict[str, Section]:
         found = {}
-        for line in output:
+        # Other lines are what a shell's start-up files print.
+        for line in (it for it in output if it.count("\t") == 2):
             name, code, encoded = line.split("\t")
             text = base64.b64decode(encoded).decode(errors="replace")
             found[name] = Section(int(code or 1), text)

@@ -27,6 +27,7 @@ from mailfleet.health.probe import (
 )
 from mailfleet.health.relay import postal_relay_probe, relay_probe
 from mailfleet.health.run import exit_code, results_of
+from mailfleet.health.sections import Section, Sections
 from mailfleet.health.smtp import SmtpServer
 
 
@@ -228,3 +229,10 @@ def test_a_host_tells_how_long_its_own_work_took() -> None:
     outputs = fact.process(done.stdout.splitlines())
     assert outputs["base: one"] == Output("0", "fine")
     assert float(outputs[TOOK].line) >= 200
+
+
+def test_what_a_login_prints_is_no_answer() -> None:
+    """Debian's bash reads ~/.bashrc for commands over SSH too."""
+    lines = ["Welcome to\tone", "base: one\t0\tmeasured 4\tfine"]
+    assert Answers().process(lines) == {"base: one": Output("0", "fine", "measured 4")}
+    assert Sections().process(["Welcome", "one\t0\tZmluZQo="]) == {"one": Section(0, "fine\n")}
