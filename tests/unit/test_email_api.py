@@ -1,7 +1,11 @@
 """The e-mail API as settings describe it: aliases, certificate, image, and what is refused."""
 
+import http.server
+import os
 import ssl
 import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailfleet.cli import main
-from mailfleet.components.email_api import bundle, records
+from mailfleet.components.email_api import bundle, probes, records
 from mailfleet.components.email_api.aliases import digest
 from mailfleet.components.email_api.certificate import certificate
 from mailfleet.secrets import Secret
@@ -254,3 +258,47 @@ def test_both_sides_make_the_same_digest() -> None:
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
     ours = digest({"@b.test": ["z@c.test"], "ü@b.test": ["x@b.test", "y@b.test"]})
     assert done.stdout.strip() == ours
+
+
+_READY = b'{"database":"ok","redis":"ok","relay":"relay: 450 busy"}'
+
+
+class _Ready(http.server.BaseHTTPRequestHandler):
+    """As the API answers while its relay does not take mail."""
+
+    def do_GET(self) -> None:
+        self.send_response(503)
+        self.send_header("Content-Length", str(len(_READY)))
+        self.end_headers()
+        self.wfile.write(_READY)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_part_that_is_not_ready_is_named(fleet_from: Write, tmp_path: Path) -> None:
+    fleet = _api(fleet_from)
+    (ready,) = (it for it in probes(fleet, fleet.hosts["mx1"]) if it.name == "ready")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=mx1.test -days 1"
+    both = tmp_path / "both.pem"
+    made = subprocess.run(
+        [*command.split(), "-keyout", "/dev/stdout", "-out", "/dev/stdout"],
+        capture_output=True,
+        check=True,
+    )
+    both.write_bytes(made.stdout)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(both)
+    (tmp_path / "docker").write_text('#!/bin/sh\nshift 2\nexec "$@"\n')
+    (tmp_path / "docker").chmod(0o755)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Ready) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = subprocess.run(
+            ["sh", "-c", ready.command.replace("127.0.0.1", f"127.0.0.1:{server.server_port}")],
+            env={"PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            capture_output=True,
+            check=False,
+        )
+        server.shutdown()
+    assert (done.returncode, done.stdout) == (1, _READY)

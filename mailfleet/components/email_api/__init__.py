@@ -45,10 +45,12 @@ _BUILD = f"{DIRECTORY}/build"
 _SOURCE = ROOT / "files/email-api"
 _BUILT_FROM = ("Dockerfile", "requirements-image.lock", "email_api/**/*.py", "email_api/**/*.mako")
 
+# Fails unless the answer is 200, and tells it in either case.
 _ASK = (
-    "docker exec email-api python -c 'import ssl, sys, urllib.request as u; "
-    'sys.stdout.write(u.urlopen("https://127.0.0.1{path}", timeout=20, '
-    "context=ssl._create_unverified_context()).read().decode())'"
+    "docker exec email-api python -c 'import http.client as h, ssl, sys; "
+    'c = h.HTTPSConnection("127.0.0.1", timeout=20, context=ssl._create_unverified_context()); '
+    'c.request("GET", "{path}"); a = c.getresponse(); '
+    "sys.stdout.write(a.read().decode()); sys.exit(a.status != 200)'"
 )
 
 
@@ -161,8 +163,8 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
     return (
         Probe(
             "ready",
-            f"{_ASK.format(path='/health/ready')} && echo",
-            "`docker logs email-api` names the part that does not answer: database, redis or relay",
+            _ASK.format(path="/health/ready"),
+            "see to the part that is not ok: `docker compose logs` in /opt/email-api, or the relay",
         ),
         Probe(
             "certificate",
