@@ -1,12 +1,13 @@
 """From evidence to an answer, in the order in which an operator would ask; the first that explains
 it ends the walk."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mailfleet.diagnose.application import Failure, last_failure
-from mailfleet.diagnose.evidence import Evidence, Message
+from mailfleet.diagnose.evidence import Evidence, Line, Message
 from mailfleet.diagnose.replies import Meaning, meaning_of
 from mailfleet.health.postal_queue import STALE_LOCK_MINUTES
 
@@ -88,8 +89,17 @@ def _redirected(evidence: Evidence) -> Cause | None:
     )
 
 
+_MAIL = re.compile(r"smtp|mail|:(25|465|587|2525)\b", re.IGNORECASE)
+
+
+def _is_of_mail(line: Line, to: str) -> bool:
+    """A log that was given is the right one. In those of all other containers connections to
+    databases and the like fail, too."""
+    return not line.host or bool(_MAIL.search(line.text)) or to.lower() in line.text.lower()
+
+
 def _failed_application(evidence: Evidence) -> Cause | None:
-    found = last_failure(one.text for one in evidence.application)
+    found = last_failure(it.text for it in evidence.application if _is_of_mail(it, evidence.to))
     if not found:
         return None
     failure, line = found

@@ -189,6 +189,22 @@ WALKS = {
         "all its mail to another address",
     ),
     "no trace": (replace(EMPTY, ways=(OPEN,)), "no trace"),
+    "a container that does not reach its database": (
+        replace(
+            EMPTY,
+            application=(Line("postal1", "web-1", "connect ECONNREFUSED 127.0.0.1:6379"),),
+            ways=(OPEN,),
+        ),
+        "no trace",
+    ),
+    "a container that does not reach Postal": (
+        replace(
+            EMPTY,
+            application=(Line("postal1", "web-1", "connect ECONNREFUSED 192.0.2.1:2525"),),
+            ways=(OPEN,),
+        ),
+        "a host or port where nobody listens",
+    ),
     "the domain is not verified": (
         replace(EMPTY, application=_log("(530, b'From/Sender name is not valid')"), ways=(OPEN,)),
         "not a verified domain",
