@@ -18,6 +18,7 @@ from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import ConflictingRecords
 from mailfleet.dns.run import NothingAnswers
 from mailfleet.dns.server import Address
+from mailfleet.health.formats import plain
 from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.types import EmailAddress
@@ -90,24 +91,19 @@ def _lines(log: Path | None) -> list[str]:
 
 def _show(found: Diagnosis, dns: Sequence[Finding], dns_error: str) -> None:
     for line in found.unanswered:
-        click.echo(f"mailfleet: not asked: {_plain(line)}", err=True)
+        click.echo(f"mailfleet: not asked: {plain(line)}", err=True)
     for step in found.steps:
-        click.echo(f"{step.question:20} {_plain(step.answer)}")
+        click.echo(f"{step.question:20} {plain(step.answer)}")
     cause = found.cause
-    click.echo(f"{'cause':20} {click.style(_plain(cause.cause), bold=True)}")
+    click.echo(f"{'cause':20} {click.style(plain(cause.cause), bold=True)}")
     for line in cause.evidence:
-        click.echo(f"{'evidence':20} {_plain(line)}")
+        click.echo(f"{'evidence':20} {plain(line)}")
     if cause.dns:
         for one in dns:
             line = (
                 f"{one.verdict.value} {one.name} {one.type}: seen {one.seen}, wanted {one.wanted}"
             )
-            click.echo(f"{'DNS ' + cause.dns:20} {_plain(line)}")
+            click.echo(f"{'DNS ' + cause.dns:20} {plain(line)}")
         if not dns:
-            click.echo(f"{'DNS ' + cause.dns:20} {_plain(dns_error) or 'nothing wrong now'}")
-    click.echo(f"{'do':20} {_plain(cause.remedy)}")
-
-
-def _plain(text: str) -> str:
-    """What others said, without anything that a terminal would obey."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+            click.echo(f"{'DNS ' + cause.dns:20} {plain(dns_error) or 'nothing wrong now'}")
+    click.echo(f"{'do':20} {plain(cause.remedy)}")

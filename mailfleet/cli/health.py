@@ -26,7 +26,9 @@ def show(found: Sequence[Result]) -> None:
     for result in found:
         status = click.style(f"{result.status.value:7}", SHOWN[result.status])
         name = f"{result.component}: {result.probe}"
-        click.echo(f"{result.host:{hosts}}  {status} {name:{width}}  {result.finding}")
+        click.echo(
+            f"{result.host:{hosts}}  {status} {name:{width}}  {formats.plain(result.finding)}"
+        )
         if result.remedy:
             limit = f" ({result.limit})" if result.limit else ""
             click.echo(f"{'':{hosts}}          -> {result.remedy}{limit}")

@@ -19,6 +19,11 @@ _NAGIOS = {
 _NAMED = 3
 
 
+def plain(text: str) -> str:
+    """What others said, without anything that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def junit(title: str, found: Sequence[Result]) -> str:
     """One suite for each host, one case for each result. What fails is a failure, what could not
     be asked an error; a warning passes, and its output tells."""
@@ -36,7 +41,7 @@ def junit(title: str, found: Sequence[Result]) -> str:
 def _case(one: Result) -> TestCase:
     case = TestCase(one.probe, classname=f"{one.host}.{one.component}", time=0)
     told = f"{one.finding} -> {one.remedy}" if one.remedy else one.finding
-    told = "".join(letter if letter.isprintable() else " " for letter in told)
+    told = plain(told)
     if one.status is Status.FAIL:
         case.result = [Failure(told)]
     elif one.status is Status.UNKNOWN:
@@ -59,7 +64,7 @@ def nagios(name: str, found: Sequence[Result]) -> tuple[str, int]:
         )
         if len(concerned) > _NAMED:
             told += f"; and {len(concerned) - _NAMED} more"
-    line = f"{name} {word} - {told}".replace("|", "/")
+    line = plain(f"{name} {word} - {told}").replace("|", "/")
     measured = " ".join(f"{_label(one)}={one.value:g}" for one in found if one.value is not None)
     return (f"{line} | {measured}" if measured else line), code
 

@@ -4,12 +4,14 @@ import json
 import re
 import runpy
 from collections.abc import Iterator
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mailfleet.cli.health import show
 from mailfleet.components import COMPONENTS
 from mailfleet.drift.finding import Finding, HostReport, Kind, Report
 from mailfleet.health.exporter import HealthCollector
@@ -70,6 +72,15 @@ def test_drift_fails_in_other_tools_too() -> None:
     ]
     off = Report("i", "now", (HostReport("one", error="cannot log in"),))
     assert nagios("DRIFT", off.results)[1] == 3
+
+
+def test_no_server_speaks_to_the_operators_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A banner, a log line or a blocklist's reason is what others write."""
+    found = [replace(FAIL, finding="220 \x1b]0;owned\x07 mx")]
+    show(found)
+    assert "\x1b" not in capsys.readouterr().out
+    assert "\x1b" not in nagios("HEALTH", found)[0]
+    assert "\x1b" not in junit("x", found)
 
 
 def _scraped(collector: HealthCollector) -> str:
