@@ -116,7 +116,10 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
         keys_only,
         Probe(
             "firewall",
-            "nft list chain inet mailfleet input | grep -q 'policy drop' && echo 'rules in force'",
+            # What Docker publishes is kept in by the second chain alone.
+            "nft list chain inet mailfleet input | grep -q 'policy drop' && "
+            "nft list chain inet mailfleet forward | grep -q 'oifname .* drop$' && "
+            "echo 'rules in force'",
             "systemctl restart mailfleet-firewall",
         ),
     )

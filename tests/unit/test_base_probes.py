@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.components import base
+from mailfleet.components import access, base
 from mailfleet.health.probe import Answers, Probe, Result, Status, results
 from tests.unit.conftest import Write
 
@@ -14,7 +14,9 @@ from tests.unit.conftest import Write
 def _ask(name: str, fleet_from: Write, directory: Path, **programs: str) -> Result:
     """Ask on this machine, where each of the programs is this shell."""
     fleet = fleet_from()
-    (probe,) = (it for it in base.probes(fleet, fleet.hosts["postal1"]) if it.name == name)
+    host = fleet.hosts["postal1"]
+    known = (*base.probes(fleet, host), *access.probes(fleet, host))
+    (probe,) = (it for it in known if it.name == name)
     assert isinstance(probe, Probe)
     for program, shell in programs.items():
         (directory / program).write_text(f"#!/bin/sh\n{shell}\n")
@@ -81,3 +83,24 @@ def test_each_failed_unit_is_named(fleet_from: Write, tmp_path: Path) -> None:
     assert (found.status, found.finding.strip()) == (Status.FAIL, "failed: a.service b.timer")
     found = _ask("units", fleet_from, tmp_path, systemctl="true")
     assert (found.status, found.finding.strip()) == (Status.OK, "failed: none")
+
+
+# As nft(8) prints them.
+_INPUT = "type filter hook input priority filter; policy drop;"
+_FORWARD = 'oifname { "br-*", "docker0" } drop'
+
+
+@pytest.mark.parametrize(
+    ("chain_input", "chain_forward", "status"),
+    [
+        (_INPUT, _FORWARD, Status.OK),
+        ("", _FORWARD, Status.FAIL),
+        # Docker's ports are open to everyone.
+        (_INPUT, "", Status.FAIL),
+    ],
+)
+def test_both_chains_of_the_firewall_are_looked_at(
+    fleet_from: Write, tmp_path: Path, chain_input: str, chain_forward: str, status: Status
+) -> None:
+    nft = f"case $5 in input) echo '{chain_input}' ;; forward) echo '{chain_forward}' ;; esac"
+    assert _ask("firewall", fleet_from, tmp_path, nft=nft).status is status
