@@ -1,6 +1,8 @@
 """What probes make of what Docker and the programs in containers say."""
 
+import json
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -8,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from mailfleet.components import docker as docker_component
-from mailfleet.components import mariadb, postal
+from mailfleet.components import mailserver, mariadb, postal
 from mailfleet.health.probe import Answers, Probe, Result, Status, results
 from tests.unit.conftest import Write
+from tests.unit.test_mailserver import INVENTORY as MAILSERVER_INVENTORY
+from tests.unit.test_mailserver import MAILSERVER
 
 
 def _ask(probe: Probe, directory: Path, docker: str, systemctl: str = "") -> Result:
@@ -122,3 +126,51 @@ def test_a_stopped_docker_is_named_and_not_started(fleet_from: Write, tmp_path: 
     assert found.status is Status.FAIL
     assert found.finding == "cannot connect to unix:///docker.service-is-not-active"
     assert _ask(probe, tmp_path, docker).status is Status.OK
+
+
+def _waiting(ago: int, *reasons: str) -> str:
+    """A line of `postqueue -j` (postqueue(1))."""
+    recipients = [
+        {"address": "a@b.test"} | ({"delay_reason": reason} if reason else {}) for reason in reasons
+    ]
+    row = {"queue_name": "deferred", "queue_id": "4ABC", "arrival_time": int(time.time()) - ago}
+    return json.dumps(row | {"message_size": 1, "sender": "s@c.test", "recipients": recipients})
+
+
+@pytest.mark.parametrize(
+    ("queue", "status", "finding"),
+    [
+        ([], Status.OK, r"0 in the queue, the oldest for 0 s"),
+        ([_waiting(60, "")], Status.OK, r"1 in the queue, the oldest for 6\d s"),
+        (
+            [_waiting(700, "answered 503", "answered 503"), _waiting(5, "timed out")],
+            Status.WARN,
+            r"2 in the queue, the oldest for 70\d s, mostly: 2 answered 503",
+        ),
+        (
+            [_waiting(5, ""), _waiting(15_000, "timed out")],
+            Status.FAIL,
+            r"2 in the queue, the oldest for 150\d\d s, mostly: 1 timed out",
+        ),
+    ],
+)
+def test_the_oldest_message_of_postfix_decides(
+    fleet_from: Write, tmp_path: Path, queue: list[str], status: Status, finding: str
+) -> None:
+    fleet = fleet_from(inventory=MAILSERVER_INVENTORY, mailserver=MAILSERVER)
+    found = mailserver.probes(fleet, fleet.hosts["mx1"])
+    (probe,) = (it for it in found if it.name == "queue")
+    assert isinstance(probe, Probe)
+    lines = " ".join(f"'{line}'" for line in queue)
+    told = _ask(probe, tmp_path, f"printf '%s\\n' {lines}" if queue else ":")
+    assert told.status is status
+    assert re.fullmatch(finding, told.finding), told.finding
+
+
+def test_a_queue_that_cannot_be_read_is_not_empty(fleet_from: Write, tmp_path: Path) -> None:
+    fleet = fleet_from(inventory=MAILSERVER_INVENTORY, mailserver=MAILSERVER)
+    found = mailserver.probes(fleet, fleet.hosts["mx1"])
+    (probe,) = (it for it in found if it.name == "queue")
+    assert isinstance(probe, Probe)
+    told = _ask(probe, tmp_path, "echo no such container >&2; exit 1")
+    assert (told.status, told.finding) == (Status.FAIL, "no such container")
