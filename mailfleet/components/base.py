@@ -1,5 +1,7 @@
 """base: what every server has in common."""
 
+from pathlib import Path
+
 from pyinfra.api.deploy import deploy as pyinfra_deploy
 
 from mailfleet.converge.bundle import Bundle, Check, Condition, Directory, File, Unit
@@ -10,6 +12,7 @@ from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
 from mailfleet.dns.hosts import address_records
 from mailfleet.dns.record import Record, Severity
+from mailfleet.drift import judges
 from mailfleet.health.blocklist import blocklist_probes
 from mailfleet.health.probe import AnyProbe, Level, Limit, Probe
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
@@ -34,6 +37,8 @@ _CHRONY = "/etc/chrony/chrony.conf"
 _JOURNAL = "/etc/systemd/journald.conf.d/60-mailfleet.conf"
 _SYSCTL = "/etc/sysctl.d/60-mailfleet.conf"
 _VERIFY = "/usr/local/sbin/mailfleet-verify"
+# The functions by which `mailfleet drift` judges, for the verifier.
+_JUDGES = "/usr/local/lib/mailfleet/judges.py"
 _VERIFY_UNITS = (
     "/etc/systemd/system/mailfleet-verify.service",
     "/etc/systemd/system/mailfleet-verify.timer",
@@ -62,10 +67,11 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
     return Bundle(
         NAME,
         packages=(*PACKAGES, *upgrades, *settings.packages),
-        directories=(Directory(_METRICS),),
+        directories=(Directory(_METRICS), Directory(_JUDGES.rpartition("/")[0], owned=True)),
         files=(
             *(File(path, text.encode()) for path, text in contents.items()),
             File(_VERIFY, shipped("base/mailfleet-verify"), mode=0o755),
+            File(_JUDGES, Path(judges.__file__).read_bytes()),
             *(File(path, shipped(f"base/{path.rpartition('/')[2]}")) for path in _VERIFY_UNITS),
         ),
         checks=(

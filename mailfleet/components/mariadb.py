@@ -26,6 +26,7 @@ from mailfleet.converge.plan import bundle_here, fleet_here, forget, observe
 from mailfleet.converge.services import services
 from mailfleet.converge.shell import script
 from mailfleet.dns.record import Record
+from mailfleet.drift.judges import granted
 from mailfleet.health.postal_queue import queue_probes
 from mailfleet.health.probe import Level, Limit, Probe
 from mailfleet.secrets import Secret
@@ -39,7 +40,9 @@ ROLES = ("database",)
 
 DIRECTORY = "/opt/mariadb"
 _COMPOSE = f"{DIRECTORY}/compose.yaml"
-_CONFIG = f"{DIRECTORY}/conf.d/mailfleet.cnf"
+CONFIG = f"{DIRECTORY}/conf.d/mailfleet.cnf"
+SERVER = "server"
+"""Fact: what the server says."""
 _INIT = f"{DIRECTORY}/init/root-by-socket.sql"
 
 _SQL = "mariadb --user=root --batch --skip-column-names"
@@ -85,7 +88,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         ),
         files=(
             File(_COMPOSE, compose.content),
-            File(_CONFIG, config.content),
+            File(CONFIG, config.content),
             File(_INIT, ROOT_BY_SOCKET),
         ),
         checks=(
@@ -94,7 +97,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
                 _COMPOSE,
                 image,
                 {
-                    _CONFIG: (
+                    CONFIG: (
                         f"-v $stage{DIRECTORY}/conf.d:/etc/mysql/conf.d:ro --entrypoint mariadbd",
                         "--user=mysql --verbose --help",
                     )
@@ -105,12 +108,12 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             "mariadb",
             DIRECTORY,
             services=("mariadb",),
-            mounted=(_CONFIG,),
+            mounted=(CONFIG,),
             gates=(Gate(f"{CLIENT} -e 'SELECT 1'", "MariaDB answers no query"),),
         ),
         facts={
             "data": _VERSION_OF_DATA,
-            "server": _facts(
+            SERVER: _facts(
                 postal.database_user,
                 postal.database_name,
                 postal.database_prefix,
@@ -187,7 +190,7 @@ def postal_user(
     scopes = grants(database, prefix)
     fingerprint = user_fingerprint(key, user, stored, scopes)
     seen = observe(context_host)
-    lines = seen.facts.get(f"{NAME}/server", ())
+    lines = seen.facts.get(f"{NAME}/{SERVER}", ())
     if _user_is_right(lines, stored, scopes):
         context_host.noop(f"database user {user} is as described")
         return
@@ -211,17 +214,6 @@ def _user_is_right(lines: tuple[str, ...], stored: str, scopes: tuple[str, ...])
 def wanted_rights(scopes: Iterable[str]) -> set[tuple[str, str]]:
     """As `granted` tells them."""
     return {("ALL PRIVILEGES", scope) for scope in scopes}
-
-
-_GRANT = re.compile(r"GRANT (.+) ON (\S+) TO \S+( WITH GRANT OPTION)?")
-
-
-def granted(lines: Iterable[str]) -> set[tuple[str, str]]:
-    """Privileges and scopes, from lines of SHOW GRANTS."""
-    matches = filter(None, map(_GRANT.match, lines))
-    rights = {(f"{match[1]}{match[3] or ''}", match[2]) for match in matches}
-    # USAGE is no right: it says that the user exists.
-    return {(privileges, scope) for privileges, scope in rights if privileges != "USAGE"}
 
 
 def _other_version(version: str, data: str) -> str:

@@ -2,6 +2,7 @@
 whether it still holds."""
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from mailfleet.converge.bundle import Bundle, Directory, File
@@ -9,13 +10,19 @@ from mailfleet.converge.bundle import Bundle, Directory, File
 DIRECTORY = "/etc/mailfleet/described"
 
 
-def with_manifest(bundle: Bundle) -> Bundle:
-    """The bundle, and the file that tells of it. Packages are left out: what is to be installed
-    is no file, and a change of it should not count as one."""
+def manifest_path(bundle: Bundle) -> str:
+    """Of the file that tells of a bundle."""
+    return f"{DIRECTORY}/{bundle.component}.json"
+
+
+def with_manifest(bundle: Bundle, looks: Iterable[Sequence[object]] = ()) -> Bundle:
+    """The bundle, and the file that tells of it, with looks at the component as the verifier reads
+    them. Packages are left out: what is to be installed is no file, and a change of it should not
+    count as one."""
     if not bundle.files:
         return bundle
     # Root's own: a hash of a file with secrets is a way to test guesses.
-    manifest = File(f"{DIRECTORY}/{bundle.component}.json", _content(bundle), mode=0o600)
+    manifest = File(manifest_path(bundle), _content(bundle, looks), mode=0o600)
     return replace(
         bundle,
         directories=(*bundle.directories, Directory(DIRECTORY, mode=0o700)),
@@ -23,7 +30,7 @@ def with_manifest(bundle: Bundle) -> Bundle:
     )
 
 
-def _content(bundle: Bundle) -> bytes:
+def _content(bundle: Bundle, looks: Iterable[Sequence[object]]) -> bytes:
     """One line for each thing, so that a diff shows what became another."""
     project = bundle.project
     sections: dict[str, list[object]] = {
@@ -38,6 +45,7 @@ def _content(bundle: Bundle) -> bytes:
         "conditions": [[item.name, item.look, item.wanted] for item in bundle.conditions],
         "units": [[unit.name, unit.in_force] for unit in bundle.units],
         "services": [[project.name, service] for service in project.services] if project else [],
+        "looks": list(looks),
     }
     parts = []
     for name, rows in sections.items():

@@ -8,6 +8,7 @@ from pyinfra.api.facts import FactBase
 from typing_extensions import override
 
 from mailfleet.converge.bundle import Bundle
+from mailfleet.drift.judges import UNIT_PROPERTIES, units
 
 STATE_DIRECTORY = "/var/lib/mailfleet"
 
@@ -92,7 +93,7 @@ class Wanted:
             _section("packages", "dpkg-query -W -f '${db:Status-Status} ${Package}\\n'", packages),
             _section(
                 "units",
-                "systemctl show -p Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload --",
+                f"systemctl show -p {UNIT_PROPERTIES} --",
                 units,
             ),
         ]
@@ -170,18 +171,6 @@ def _paths(lines: Iterable[str], hash_lines: Iterable[str]) -> Iterator[tuple[st
         kind, mode, uid, gid, path = line.split("|", 4)
         kind = "regular file" if kind == "regular empty file" else kind
         yield path, Path(kind, int(mode, 8), int(uid), int(gid), hashes.get(path, ""))
-
-
-def units(lines: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Output of `systemctl show -p Id,...`: each unit with its properties."""
-    properties: dict[str, str] = {}
-    for line in [*lines, ""]:
-        if line:
-            name, _, value = line.partition("=")
-            properties[name] = value
-        elif properties:
-            yield properties.get("Id", ""), properties
-            properties = {}
 
 
 def _applied(lines: Iterable[str]) -> Iterator[tuple[str, str]]:

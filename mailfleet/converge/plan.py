@@ -14,7 +14,6 @@ from pyinfra.api.host import Host as PyinfraHost
 from pyinfra.api.state import StateStage
 
 from mailfleet.converge.bundle import Bundle, Directory, File
-from mailfleet.converge.manifest import with_manifest
 from mailfleet.converge.observe import HostState, Observation, Wanted
 from mailfleet.converge.run import Refused, current_fleet, current_host
 from mailfleet.secrets import SecretsError
@@ -109,6 +108,9 @@ def plan(
     + roles: leave hosts without one of these roles alone
     + only: leave hosts for which this is false alone
     """
+    # Components plan: they cannot be had while this module is made.
+    from mailfleet.drift.carried import carried
+
     if _asking.get():
         names = frozenset(component.NAME for component in components)
         raise _OnlyAsked(Scope(names, frozenset(roles), only))
@@ -116,13 +118,11 @@ def plan(
     deployed = {component.NAME: component for component in components}
     _COMPONENTS.update(deployed)
     try:
-        bundles = {
-            name: with_manifest(component.bundle(fleet, host))
-            for name, component in deployed.items()
-            if host.has(*component.ROLES) and host.has(*roles) and only(fleet, host)
-        }
+        concerned = host.has(*roles) and only(fleet, host)
+        everything = carried(fleet, host)[0] if concerned else {}
     except (SecretsError, TemplateProblem) as error:
         raise Refused(str(error)) from None
+    bundles = {name: bundle for name, bundle in everything.items() if name in deployed}
     _PLANS[context_host.name] = HostPlan(bundles)
     if bundles:
         observe(context_host)

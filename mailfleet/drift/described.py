@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
-from mailfleet.converge.bundle import Bundle, Project, Unit
+from mailfleet.converge.bundle import Bundle, Project
 from mailfleet.converge.manifest import DIRECTORY as MANIFESTS
 from mailfleet.converge.observe import Container, Observation
 from mailfleet.converge.plan import FileChanges, file_changes, services_fed_by
-from mailfleet.drift.finding import DEPLOY, Difference, Kind
+from mailfleet.drift import judges
+from mailfleet.drift.finding import Difference, Kind
+from mailfleet.drift.judges import DEPLOY
 from mailfleet.drift.look import docker_runs
 
 
@@ -29,7 +31,9 @@ def differences(bundle: Bundle, seen: Observation) -> Iterator[Difference]:
     yield from _paths(changes, seen)
     yield from _conditions(bundle, seen)
     for unit in bundle.units:
-        yield from _unit(unit, bundle, seen)
+        in_force = not unit.in_force or seen.fact(bundle.component, unit.name) == "yes"
+        found = judges.unit(unit.name, seen.units.get(unit.name, {}), in_force)
+        yield from map(Difference.of, found)
     if bundle.project and docker_runs(seen):
         yield from _project(bundle.project, bundle, seen)
     yield from _not_followed(bundle, changes, seen)
@@ -87,29 +91,6 @@ def _conditions(bundle: Bundle, seen: Observation) -> Iterator[Difference]:
             differing = [(" ".join(condition.wanted.split()), " ".join(found.split()))]
         for one, other in differing:
             yield Difference(Kind.CONDITION, condition.name, one, other or "nothing", DEPLOY)
-
-
-_ENABLED = ("enabled", "static", "generated", "enabled-runtime")
-
-
-def _unit(unit: Unit, bundle: Bundle, seen: Observation) -> Iterator[Difference]:
-    properties = seen.units.get(unit.name, {})
-    active = properties.get("ActiveState", "unknown")
-    if properties.get("LoadState", "not-found") == "not-found":
-        yield Difference(Kind.UNIT, unit.name, "active", "not found", DEPLOY)
-        return
-    if active != "active":
-        remedy = f"read `journalctl -u {unit.name}`, then {DEPLOY}"
-        yield Difference(Kind.UNIT, unit.name, "active", active, remedy)
-    elif unit.in_force and seen.fact(bundle.component, unit.name) != "yes":
-        yield Difference(Kind.UNIT, unit.name, "in force", "active, but not in force", DEPLOY)
-    if properties.get("UnitFileState") not in _ENABLED:
-        found = properties.get("UnitFileState") or "not installed"
-        yield Difference(Kind.UNIT, unit.name, "enabled", found, DEPLOY)
-    if properties.get("NeedDaemonReload") != "no":
-        yield Difference(
-            Kind.UNIT, unit.name, "the unit file on disk", "systemd knows an older one", DEPLOY
-        )
 
 
 def _project(project: Project, bundle: Bundle, seen: Observation) -> Iterator[Difference]:

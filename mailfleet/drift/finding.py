@@ -8,10 +8,8 @@ from typing import Literal
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+from mailfleet.drift.judges import Found
 from mailfleet.health.probe import Result, Status
-
-DEPLOY = "deploy again"
-"""The remedy of whatever a deploy puts right by itself."""
 
 
 class Kind(StrEnum):
@@ -59,6 +57,10 @@ class Difference:
     remedy: str
     diff: tuple[str, ...] = ()
     """Lines of a unified diff, secrets masked."""
+
+    @classmethod
+    def of(cls, found: Found) -> "Difference":
+        return cls(Kind(found.kind), found.name, found.wanted, found.seen, found.remedy)
 
 
 @checked_dataclass(frozen=True)

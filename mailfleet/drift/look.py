@@ -1,50 +1,76 @@
 """A look: a question to a host beyond what converge asks, and how its answer is judged."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.observe import Observation
-from mailfleet.drift.finding import Difference, Kind
+from mailfleet.drift import judges
+from mailfleet.drift.finding import Difference
 
 _BUNDLE = "drift"
 _ANSWERED = "answered"
 
-
-def _always(seen: Observation) -> bool:
-    return True
+DOCKER = "docker"
 
 
 @dataclass(frozen=True)
 class Look:
-    """`command` is POSIX shell that changes nothing; unless it exits 0 there is no answer. Looks
-    with the same command share its answer: it is asked once."""
+    """All of it is data but the judge, which is a function of mailfleet.drift.judges: a host that
+    has that file looks at itself in the same way. `commands` are POSIX shell that changes nothing;
+    unless each exits 0 there is no answer. Looks with the same command share its answer: it is
+    asked once."""
 
     component: str
     name: str
-    command: str
-    judge: Callable[[Sequence[str]], Iterable[Difference]]
-    """Lines of output -> what differs. Pure."""
-    applies: Callable[[Observation], bool] = _always
-    """Whether what is asked is there to answer; what is down is a finding of its own."""
+    commands: tuple[str, ...]
+    judge: Callable[[Any, Sequence[str]], Iterable[judges.Found]]
+    """`wanted` and the lines of output of all commands -> what differs. Pure."""
+    wanted: Any = None
+    """What JSON can hold."""
+    needs: str = ""
+    """What has to run to answer: nothing more than the host, DOCKER, or `project/service`, which
+    has to be healthy as well. What is down is a finding of its own."""
+    reads: tuple[str, ...] = ()
+    """Files of the component that it is about: once one of them differs, a deploy is about to
+    settle it."""
+    secret: bool = False
+    """What is wanted is made from a secret: hosts are not told."""
 
-    @property
-    def _key(self) -> str:
-        return hashlib.sha256(self.command.encode()).hexdigest()[:16]
-
-    def differences(self, seen: Observation) -> Iterator[Difference]:
-        """What differs; one of kind `unknown` where the host gave no answer."""
-        if not self.applies(seen):
+    def differences(
+        self, seen: Observation, differing: Collection[str] = ()
+    ) -> Iterator[Difference]:
+        """What differs; one of kind `unknown` where the host gave no answer. `differing`: paths of
+        files of the component that are not as described."""
+        if not _runs(self.needs, seen) or not set(differing).isdisjoint(self.reads):
             return
-        lines = seen.facts.get(f"{_BUNDLE}/{self._key}", ())
-        if lines[-1:] == (_ANSWERED,):
-            yield from self.judge(lines[:-1])
-        else:
-            said = " ".join(lines[-1:]) or "nothing"
-            yield Difference(
-                Kind.UNKNOWN, self.name, "an answer", said, "look on the host why it cannot tell"
-            )
+        lines: list[str] = []
+        for command in self.commands:
+            said = seen.facts.get(f"{_BUNDLE}/{_key(command)}", ())
+            if said[-1:] != (_ANSWERED,):
+                yield Difference.of(judges.unknown(self.name, " ".join(said[-1:])))
+                return
+            lines += said[:-1]
+        yield from map(Difference.of, self.judge(self.wanted, lines))
+
+
+def _key(command: str) -> str:
+    return hashlib.sha256(command.encode()).hexdigest()[:16]
+
+
+def _runs(needs: str, seen: Observation) -> bool:
+    if needs in ("", DOCKER):
+        return not needs or docker_runs(seen)
+    return any(
+        item.healthy and f"{item.project}/{item.service}" == needs for item in seen.containers
+    )
+
+
+def docker_runs(seen: Observation) -> bool:
+    """Whether Docker can be asked."""
+    return seen.units.get("docker.service", {}).get("ActiveState") == "active"
 
 
 def who_looks(seen: Observation) -> str:
@@ -65,24 +91,9 @@ def as_bundle(looks: Iterable[Look]) -> Bundle:
         facts={
             "who": "id -u",
             **{
-                look._key: _ASKED.format(command=look.command, answered=_ANSWERED) for look in looks
+                _key(command): _ASKED.format(command=command, answered=_ANSWERED)
+                for look in looks
+                for command in look.commands
             },
         },
     )
-
-
-def docker_runs(seen: Observation) -> bool:
-    """Whether Docker can be asked."""
-    return seen.units.get("docker.service", {}).get("ActiveState") == "active"
-
-
-def container_runs(project: str, service: str) -> Callable[[Observation], bool]:
-    """Whether a service of a compose project is up and healthy."""
-
-    def runs(seen: Observation) -> bool:
-        return any(
-            item.healthy and (item.project, item.service) == (project, service)
-            for item in seen.containers
-        )
-
-    return runs

@@ -15,15 +15,14 @@ from mailfleet.components import COMPONENTS, preflight
 from mailfleet.converge.ask import LOGIN_REMEDY, Asking, NoAnswer
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.diff import Contents
-from mailfleet.converge.manifest import with_manifest
 from mailfleet.converge.observe import HostState, Observation, Wanted
-from mailfleet.converge.plan import Scope, any_host, scope_of
+from mailfleet.converge.plan import Scope, any_host, file_changes, scope_of
 from mailfleet.converge.run import Refused, current_fleet
+from mailfleet.drift.carried import carried
 from mailfleet.drift.contents import unified
 from mailfleet.drift.described import differences, is_deployed
 from mailfleet.drift.finding import Difference, Finding, HostReport, Kind, Report
 from mailfleet.drift.look import Look, as_bundle, who_looks
-from mailfleet.drift.looks import in_force_of, looks
 from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
@@ -40,7 +39,6 @@ class Comparison:
     """What a host should be, ready to be compared. All of it is looked at: a stranger is whatever
     no component knows, of whichever part drift is reported."""
 
-    fleet: Fleet
     host: Host
     bundles: Mapping[str, Bundle]
     looks: Sequence[Look]
@@ -50,19 +48,16 @@ class Comparison:
     @classmethod
     def of(cls, fleet: Fleet, host: Host, scopes: Iterable[Scope]) -> "Comparison":
         """Renders what the host should carry. Raises SecretsError and TemplateProblem."""
-        bundles = {
-            component.NAME: with_manifest(component.bundle(fleet, host))
-            for component in COMPONENTS
-            # preflight wants nothing: it asks before there is anything.
-            if component is not preflight and host.has(*component.ROLES)
-        }
+        everything, looks = carried(fleet, host)
+        # preflight wants nothing: it asks before there is anything.
+        bundles = {name: it for name, it in everything.items() if name != preflight.NAME}
         reported = {
             name
             for scope in scopes
             if host.has(*scope.roles) and scope.only(fleet, host)
             for name in scope.components
         }
-        return cls(fleet, host, bundles, tuple(looks(fleet, host, bundles)), frozenset(reported))
+        return cls(host, bundles, looks, frozenset(reported))
 
     @property
     def wanted(self) -> Wanted:
@@ -83,11 +78,11 @@ class Comparison:
             # What was never deployed has no settings in force either.
             if bundle.files and not is_deployed(bundle, seen):
                 continue
+            differing = file_changes(bundle, seen).paths
             for look in self.looks:
                 if look.component == name:
-                    yield from ((name, difference) for difference in look.differences(seen))
-            found = in_force_of(self.fleet, self.host, bundle, seen)
-            yield from ((name, difference) for difference in found)
+                    found = look.differences(seen, differing)
+                    yield from ((name, difference) for difference in found)
 
     def differing_files(self, findings: Iterable[Finding]) -> list[str]:
         return [

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from mailfleet.components import email_api as component
 from mailfleet.components.email_api.aliases import digest
 from mailfleet.converge.bundle import Bundle, File
 from mailfleet.converge.database import native_password_hash, told_password
@@ -22,26 +24,17 @@ from mailfleet.converge.observe import Container, Observation, Wanted, parse
 from mailfleet.converge.observe import Path as Path_
 from mailfleet.converge.plan import scope_of
 from mailfleet.converge.run import Refused
+from mailfleet.drift import judges
 from mailfleet.drift.contents import unified
 from mailfleet.drift.described import differences
-from mailfleet.drift.finding import REPORT, Difference, Finding, HostReport, Kind, Report
+from mailfleet.drift.finding import REPORT, Finding, HostReport, Kind, Report
 from mailfleet.drift.look import Look, as_bundle
-from mailfleet.drift.looks import (
-    certificates,
-    containers,
-    database,
-    email_api,
-    host,
-    in_force,
-    logins,
-    ports,
-    running,
-)
+from mailfleet.drift.looks import certificates, email_api, host, logins
 from mailfleet.drift.page import page
 from mailfleet.drift.run import _EVERYTHING, Comparison
 from mailfleet.secrets import MASK, Secret
 from mailfleet.settings.fleet import Fleet
-from mailfleet.settings.ports import ANYWHERE, LOOPBACK, PortUse
+from mailfleet.settings.ports import ANYWHERE, LOOPBACK
 from mailfleet.templates import ROOT
 from tests.unit.conftest import Write
 
@@ -101,7 +94,7 @@ def test_of_secret_files_only_keys_are_shown() -> None:
 
 
 def test_a_look_without_an_answer_is_unknown_not_well() -> None:
-    look = Look("base", "clock", "false", host.clock)
+    look = Look("base", "clock", ("false",), judges.clock)
     (name, command) = as_bundle([look, replace(look, name="another")]).facts.popitem()
     assert "answered" in command
     (found,) = look.differences(Observation(facts={f"drift/{name}": ("no such command",)}))
@@ -118,14 +111,15 @@ def test_a_look_without_an_answer_is_unknown_not_well() -> None:
 )
 def test_a_complaint_is_told_only_in_place_of_an_answer(command: str, seen: list[str]) -> None:
     """By a real shell: apt complains of a list that is just being replaced, and still answers."""
-    look = Look("base", "updates", command, host.updates)
+    look = Look("base", "updates", (command,), judges.updates)
     script = Wanted((as_bundle([look]),)).script
     output = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     found = look.differences(parse(output.stdout.splitlines()))
     assert [difference.seen for difference in found] == seen
 
 
-def _pem(days: float, *names: str) -> list[str]:
+def _told(days: float, *names: str) -> list[str]:
+    """What the host's openssl says of a certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a.test")])
     ends = datetime.now(UTC) + timedelta(days=days)
@@ -136,7 +130,11 @@ def _pem(days: float, *names: str) -> list[str]:
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(it) for it in names]), False)
     )
     pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    return pem.decode().splitlines()
+    (command,) = certificates._look("caddy", "caddy", 443, "", [names[0]], 0).commands
+    reads = re.search(r"\| (openssl x509 .+) 2>/dev/null\)", command)
+    assert reads
+    done = subprocess.run(reads[1].split(), input=pem, capture_output=True, check=True)
+    return done.stdout.decode().splitlines()
 
 
 @pytest.mark.parametrize(
@@ -150,16 +148,17 @@ def _pem(days: float, *names: str) -> list[str]:
     ],
 )
 def test_certificates(days: float, names: list[str], seen: str | None) -> None:
-    lines = ["name a.test", *_pem(days, *names), "name c.test", *_pem(60, "c.test")]
-    found = list(certificates.judge(lines, ["a.test", "c.test"], 14 * 86400))
+    lines = ["name a.test", *_told(days, *names), "name c.test", *_told(60, "c.test")]
+    wanted = {"names": ["a.test", "c.test"], "least_seconds": 14 * 86400}
+    found = list(judges.certificates(wanted, lines))
     assert [(it.name, it.seen) for it in found] == ([("a.test", seen)] if seen else [])
 
 
 def test_a_certificate_that_nobody_serves() -> None:
     """By a real shell, from a port that nobody listens on."""
     look = certificates._look("caddy", "caddy", 9, "", ["a.test", "b.test"], 0)
-    done = subprocess.run(["sh", "-c", look.command], capture_output=True, text=True, check=True)
-    found = {it.name: it.seen for it in look.judge(done.stdout.splitlines())}
+    done = subprocess.run(["sh", "-c", *look.commands], capture_output=True, text=True, check=True)
+    found = {it.name: it.seen for it in look.judge(look.wanted, done.stdout.splitlines())}
     assert found == {"a.test": "none is served", "b.test": "none is served"}
 
 
@@ -169,9 +168,7 @@ def test_a_listener_that_says_nothing_keeps_no_other_question_waiting(
     monkeypatch.setattr(certificates, "_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        look = replace(
-            certificates._look("caddy", "caddy", port, "", ["a.test"], 0), applies=lambda seen: True
-        )
+        look = replace(certificates._look("caddy", "caddy", port, "", ["a.test"], 0), needs="")
         script = Wanted((as_bundle([look]),)).script
         done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     (found,) = look.differences(parse(done.stdout.splitlines()))
@@ -203,7 +200,7 @@ _TRACKING = "0AD50502,10.0.0.1,9,1795266347.19,{offset},0,0,-24,0,0,0,0,64.1,{le
 )
 def test_clock(running: int, offset: str, leap: str, seen: str | None) -> None:
     line = f"{running},{_TRACKING.format(offset=offset, leap=leap)}"
-    assert [found.seen for found in host.clock([line])] == ([seen] if seen else [])
+    assert [found.seen for found in judges.clock(None, [line])] == ([seen] if seen else [])
 
 
 @pytest.mark.parametrize(
@@ -236,15 +233,12 @@ def test_a_clock_that_cannot_be_asked_is_not_right(
 
 def test_a_timer_that_never_fires_again() -> None:
     lines = ["Id=a.timer", "SubState=elapsed", "DropInPaths=", "", "Id=b.timer", "SubState=waiting"]
-    (found,) = running.overrides_and_timers([f"unit|{line}" for line in lines], set())
-    assert (found.kind, found.name) == (Kind.TIMER, "a.timer")
+    (found,) = judges.overrides_and_timers([], [f"unit|{line}" for line in lines])
+    assert (found.kind, found.name) == ("timer", "a.timer")
 
 
 def test_ports_are_compared_with_protocol_and_address() -> None:
-    uses = [
-        PortUse(22, "tcp", ANYWHERE, "access", ""),
-        PortUse(9090, "tcp", LOOPBACK, "postal", ""),
-    ]
+    uses = [["tcp", 22, ANYWHERE], ["tcp", 9090, LOOPBACK]]
     lines = [
         'tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=1,fd=3))',
         'tcp LISTEN 0 128 [::]:22 [::]:* users:(("sshd",pid=1,fd=4))',
@@ -253,7 +247,7 @@ def test_ports_are_compared_with_protocol_and_address() -> None:
         'udp UNCONN 0 0 0.0.0.0:22 0.0.0.0:* users:(("other",pid=1,fd=3))',
         'tcp LISTEN 0 128 *:9090 *:* users:(("worker",pid=1,fd=3))',
     ]
-    found = {it.name: (it.wanted, it.seen) for it in ports.undeclared(lines, uses)}
+    found = {it.name: (it.wanted, it.seen) for it in judges.ports(uses, lines)}
     assert found == {
         "22/udp": ("nothing listens", "other listens on 0.0.0.0"),
         "9090/tcp": ("listens on 127.0.0.1 only", "worker listens on *"),
@@ -264,8 +258,8 @@ def test_variables_are_compared_by_value() -> None:
     wanted = {"log_bin": "binlog", "skip_name_resolve": "ON", "innodb_log_file_size": "140M"}
     said = {"log_bin": "ON", "skip_name_resolve": "ON", "innodb_log_file_size": "146800640"}
     same = ["version 11.8", *(f"variable\t{name}\t{value}" for name, value in said.items())]
-    assert not list(database.variables(same, wanted))
-    (found,) = database.variables([*same, "variable\tlog_bin\tOFF"], wanted)
+    assert not list(judges._variables(wanted, same))
+    (found,) = judges._variables(wanted, [*same, "variable\tlog_bin\tOFF"])
     assert (found.name, found.seen) == ("log_bin", "OFF")
 
 
@@ -273,22 +267,22 @@ def test_an_old_restart_is_no_drift() -> None:
     row = "container|/caddy|caddy|caddy|False|3|{}|true|sha256:a|caddy:2"
     now = "now|1767225600"  # 2026-01-01T00:00:00Z
     projects = {"caddy": ("caddy",)}
-    assert not list(containers.judge([now, row.format("2025-12-30T00:00:00.1Z")], projects))
-    (found,) = containers.judge([now, row.format("2025-12-31T23:00:00.1Z")], projects)
-    assert found.kind is Kind.RESTARTS
+    assert not list(judges.containers(projects, [now, row.format("2025-12-30T00:00:00.1Z")]))
+    (found,) = judges.containers(projects, [now, row.format("2025-12-31T23:00:00.1Z")])
+    assert found.kind == "restarts"
 
 
 def test_a_console_is_no_stranger() -> None:
     row = "container|/x|postal|runner|{}|0|2026-01-01T00:00:00Z|true|sha256:a|postal:3"
     projects = {"postal": ("web",)}
-    assert not list(containers.judge([row.format("True")], projects))
-    assert [it.kind for it in containers.judge([row.format("False")], projects)] == [Kind.ORPHAN]
+    assert not list(judges.containers(projects, [row.format("True")]))
+    assert [it.kind for it in judges.containers(projects, [row.format("False")])] == ["orphan"]
 
 
 def test_sshd_in_force() -> None:
     settings = ["# Keys only.", "PermitRootLogin prohibit-password", "MaxAuthTries 4"]
-    assert not list(in_force.sshd(["permitrootlogin without-password", "maxauthtries 4"], settings))
-    (found,) = in_force.sshd(["permitrootlogin yes", "maxauthtries 4"], settings)
+    assert not list(judges.sshd(settings, ["permitrootlogin without-password", "maxauthtries 4"]))
+    (found,) = judges.sshd(settings, ["permitrootlogin yes", "maxauthtries 4"])
     assert (found.name, found.wanted, found.seen) == ("PermitRootLogin", "prohibit-password", "yes")
 
 
@@ -316,25 +310,31 @@ def test_what_the_email_api_has_in_force(
     )
     masked = Fleet(fleet.hosts, fleet.directory, masked=True)
     has = {"a@in.example.com": ["me@example.org" if described else "eve@example.org"]}
-    facts: dict[str, tuple[str, ...]] = {"email_api/aliases": (digest(has),)}
-    if password:
-        told = told_password(native_password_hash(Secret(password)))
-        facts["email_api/database"] = (told,)
+    host = masked.hosts["api1"]
+    bundle = component.bundle(masked, host)
+    asked = list(email_api.looks(masked, host, {"email_api": bundle}))
+    # The look by which a password is told stays here.
+    assert [look.secret for look in asked] == [False, True]
+    told = told_password(native_password_hash(Secret(password))) if password else ""
+    answers = [(digest(has), "answered"), (told, "answered" if told else "")]
+    facts = {
+        f"drift/{name}": answer
+        for look, answer in zip(asked, answers, strict=True)
+        for name in set(as_bundle([look]).facts) - {"who"}
+    }
     containers = tuple(
         Container("email-api", name, "", "running", "Up (healthy)") for name in ("api", "database")
     )
     seen = Observation(containers=containers, facts=facts)
-    found = email_api.in_force(masked, masked.hosts["api1"], seen)
-    assert [one.kind for one in found] == kinds
-    down = email_api.in_force(masked, masked.hosts["api1"], Observation())
-    assert list(down) == []
+    assert [one.kind for look in asked for one in look.differences(seen)] == kinds
+    assert not [one for look in asked for one in look.differences(Observation())]
 
 
 def test_parameters_of_postfix_in_force() -> None:
     described = ["# Written by mailfleet.", "queue_run_delay = 30s", "transport_maps =  a,  b"]
     same = ["compatibility_level = 3.9", "transport_maps = a, b", "queue_run_delay = 30s"]
-    assert not list(in_force.postfix(same, described))
-    found = [(it.name, it.wanted, it.seen) for it in in_force.postfix(same[:2], described)]
+    assert not list(judges.postfix(described, same))
+    found = [(it.name, it.wanted, it.seen) for it in judges.postfix(described, same[:2])]
     assert found == [("queue_run_delay", "30s", "unset")]
 
 
@@ -354,20 +354,25 @@ def test_a_service_that_has_not_read_its_files() -> None:
         row.format(50),
         row.format(5),
     ]
-    unit = running._Service("a.service", "a.service", ("/etc/a", "/etc/b"), "reload it")
     record = "/var/lib/mailfleet/applied/base/a.service"
-    (found,) = running.older(lines, unit, record)
+    unit = {
+        "name": "a.service",
+        "record": record,
+        "files": ["/etc/a", "/etc/b"],
+        "remedy": "reload it",
+        "is_project": False,
+    }
+    (found,) = judges.older(unit, lines)
     assert (found.name, found.wanted) == ("a.service", "started after /etc/a was last written")
-    assert not list(running.older([*lines, f"record|{start + 31}|{record}"], unit, record))
-    assert not list(running.older(lines, replace(unit, name="b.service"), record))
-    assert not list(running.older(lines, replace(unit, name="absent.service"), record))
-    project = replace(unit, name="postal", is_project=True)
-    assert [it.name for it in running.older(lines, project, record)] == ["postal"]
+    assert not list(judges.older(unit, [*lines, f"record|{start + 31}|{record}"]))
+    assert not list(judges.older(unit | {"name": "b.service"}, lines))
+    assert not list(judges.older(unit | {"name": "absent.service"}, lines))
+    project = unit | {"name": "postal", "is_project": True}
+    assert [it.name for it in judges.older(project, lines)] == ["postal"]
 
 
 def test_a_reboot_is_told_with_its_reason() -> None:
-    (found,) = host.reboot(["kernel 6.1 runs, 6.12 is installed"])
-    assert isinstance(found, Difference)
+    (found,) = judges.reboot(None, ["kernel 6.1 runs, 6.12 is installed"])
     assert "6.12" in found.seen
 
 
@@ -389,7 +394,7 @@ def test_a_newer_kernel_is_one_of_the_same_flavour(
         (tmp_path / f"vmlinuz-{version}").touch()
     script = host._REBOOT.replace("/boot", str(tmp_path)).replace("$(uname -r)", running)
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
-    told = " ".join(one.seen for one in host.reboot(done.stdout.splitlines()))
+    told = " ".join(one.seen for one in judges.reboot(None, done.stdout.splitlines()))
     assert seen in told
     assert bool(seen) is bool(told)
 
@@ -403,12 +408,12 @@ def test_logins_and_keys_that_nobody_described() -> None:
         'key root command="sh # \\" ssh-ed25519 AAAAanna " ssh-ed25519 AAAAoscar oscar',
         "user mallory",
     ]
-    found = {(it.kind, it.name, it.wanted, it.seen) for it in logins.judge(lines, described)}
+    found = {(it.kind, it.name, it.wanted, it.seen) for it in judges.logins(described, lines)}
     assert found == {
-        (Kind.LOGIN, "mallory", "no login", "has a login shell"),
-        (Kind.LOGIN, "bob", "can log in", "cannot"),
-        (Kind.KEY, "root", "no such key", "ssh-ed25519 ...AAAAeve eve"),
-        (Kind.KEY, "root", "no such key", "ssh-ed25519 ...AAAAoscar oscar"),
+        ("login", "mallory", "no login", "has a login shell"),
+        ("login", "bob", "can log in", "cannot"),
+        ("key", "root", "no such key", "ssh-ed25519 ...AAAAeve eve"),
+        ("key", "root", "no such key", "ssh-ed25519 ...AAAAoscar oscar"),
     }
 
 
@@ -426,12 +431,12 @@ def test_every_line_is_a_key_but_comments_and_blank_ones(tmp_path: Path) -> None
     lines = done.stdout.splitlines()
     assert lines == ["user root", "key root   ssh-ed25519 AAAAanna anna", "user bob"]
     described = {"root": ["ssh-ed25519 AAAAanna anna"], "bob": []}
-    assert not list(logins.judge(lines, described))
+    assert not list(judges.logins(described, lines))
 
 
 def test_what_a_link_leads_to_is_no_content_of_the_file(fleet_from: Write) -> None:
     fleet = fleet_from()
-    comparison = Comparison(fleet, fleet.hosts["postal1"], {}, (), frozenset())
+    comparison = Comparison(fleet.hosts["postal1"], {}, (), frozenset())
     bundle = Bundle("base", files=(File("/etc/a", b"new"), File("/etc/b", b"new")))
     applied = {"base/a": ""}
     seen = {

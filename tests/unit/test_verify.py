@@ -1,17 +1,32 @@
 """What a host says of itself between two runs, on files of this machine."""
 
+import ast
+import json
 import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mailfleet.converge.database import native_password_hash, told_password
+from mailfleet.converge.manifest import manifest_path
+from mailfleet.drift import judges
+from mailfleet.drift.carried import carried
+from mailfleet.secrets import MASK, Secret
+from mailfleet.settings.fleet import Fleet
 from mailfleet.templates import ROOT
+from tests.unit.conftest import Write
 
 
 @pytest.fixture
-def verifier() -> dict[str, Any]:
-    return runpy.run_path(str(ROOT / "files/base/mailfleet-verify"))
+def verifier(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """With the judges of this machine, and given back what a process of its own may change."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    found = runpy.run_path(str(ROOT / "files/base/mailfleet-verify"))
+    monkeypatch.setitem(found["run"].__globals__, "LIBRARY", str(Path(judges.__file__).parent))
+    return found
 
 
 def test_every_stranger_in_an_owned_directory_is_named(
@@ -39,11 +54,88 @@ def test_every_stranger_in_an_owned_directory_is_named(
 def test_a_docker_that_does_not_answer_is_no_missing_container(
     verifier: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, docker: str
 ) -> None:
-    for name, script in {"docker": docker, "systemctl": "echo active"}.items():
+    for name, script in {
+        "docker": docker,
+        "systemctl": "echo Id=docker.service; echo ActiveState=active",
+    }.items():
         program = tmp_path / name
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setitem(verifier["run"].__globals__, "SECONDS", 1)
-    found = verifier["services"]("caddy", {"services": [["caddy", "caddy"]]})
-    assert list(found) == [("unit", "docker.service", "does not answer")]
+    described = dict.fromkeys(["files", "absent", "directories", "conditions", "units"], ())
+    found = verifier["everything"]({"caddy": {**described, "services": [["caddy", "caddy"]]}})
+    assert found == {"caddy": [("unit", "docker.service", "does not answer")]}
+
+
+def test_hosts_are_told_how_they_are_looked_at_and_no_secret(fleet_from: Write) -> None:
+    """What they are told is data: judged as the same data is here, after JSON."""
+    fleet = fleet_from()
+    masked = Fleet(fleet.hosts, fleet.directory, masked=True)
+    told_secret = told_password(native_password_hash(Secret(MASK)))
+    for host in masked.hosts.values():
+        bundles, looks = carried(masked, host)
+        manifests = {
+            name: bundle.file(manifest_path(bundle)).content.decode()
+            for name, bundle in bundles.items()
+            if bundle.files
+        }
+        rows = {
+            (name, row[0]): row
+            for name in manifests
+            for row in json.loads(manifests[name])["looks"]
+        }
+        assert set(rows) == {(look.component, look.name) for look in looks if not look.secret}
+        for look in looks:
+            if not look.secret:
+                _, commands, judge, wanted, needs, reads = rows[look.component, look.name]
+                assert getattr(judges, judge) is look.judge
+                assert json.loads(json.dumps(look.wanted)) == wanted
+                assert (tuple(commands), needs, tuple(reads)) == (
+                    look.commands,
+                    look.needs,
+                    look.reads,
+                )
+        text = "".join(manifests.values())
+        assert MASK not in text
+        assert told_secret.removeprefix("password ") not in text
+
+
+@pytest.mark.parametrize("file", ["files/base/mailfleet-verify", "mailfleet/drift/judges.py"])
+def test_it_needs_no_more_than_the_python_of_the_host(file: str) -> None:
+    """Ubuntu 22.04 has Python 3.10."""
+    tree = ast.parse((ROOT / file).read_text(), feature_version=(3, 10))
+    imported = {
+        name.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+        )
+    }
+    assert imported <= sys.stdlib_module_names | {"judges"}
+
+
+@pytest.mark.parametrize(
+    ("command", "seen"),
+    [
+        ("echo held curl; echo W: half a list >&2", [("package", "curl", "held back")]),
+        ("echo held curl; echo E: no list >&2; exit 1", [("unknown", "updates", "E: no list")]),
+        ("exit 1", [("unknown", "updates", "nothing")]),
+        ("exec sleep 60", [("unknown", "updates", "no answer within 1 s")]),
+        ("echo other", [("unknown", "updates", "ValueError")]),
+    ],
+)
+def test_a_look_is_judged_as_on_the_control_machine(
+    verifier: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    seen: list[tuple[str, str, str]],
+) -> None:
+    monkeypatch.setitem(verifier["run"].__globals__, "SECONDS", 1)
+    answers = {command: verifier["shell"](command, True)}
+    found = list(verifier["judged"]([("updates", [command], "updates", None)], answers, judges))
+    assert [one[:2] for one in found] == [one[:2] for one in seen]
+    assert found[0][2].startswith(seen[0][2])

@@ -1,5 +1,5 @@
 """Every kind of drift is made by hand, and named with its remedy; nothing else is, and the look
-changes nothing."""
+changes nothing. The host names the same of itself."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import pytest
 from mailfleet.drift.finding import REPORT
 from tests.lab.console import Operator, Outcome
 from tests.lab.fleet.test_2_drift import _SNAPSHOT
-from tests.lab.hosts import RULES_IN_FORCE, Machine
+from tests.lab.hosts import LOOK_AT_ITSELF, RULES_IN_FORCE, Machine
 from tests.lab.store import secret_values
 
 DEPLOY = "deploys/postal.py"
@@ -214,6 +214,12 @@ def _found(outcome: Outcome) -> dict[Key, str]:
     }
 
 
+def _seen_by_itself(machine: Machine) -> set[Key]:
+    """Component, kind and name, as the timer's verifier writes them."""
+    found = json.loads(machine.run(LOOK_AT_ITSELF))["findings"]
+    return {(one["component"], one["kind"], one["name"]) for one in found}
+
+
 def _drift(operator: Operator, *deploys: str) -> Outcome:
     outcome = operator.run_json("mailfleet", "drift", operator.inventory, *deploys, "--json")
     # The published format: unknown and missing fields are errors.
@@ -221,11 +227,12 @@ def _drift(operator: Operator, *deploys: str) -> Outcome:
     return outcome
 
 
-def test_a_converged_host_reports_nothing(deployed: Operator) -> None:
+def test_a_converged_host_reports_nothing(deployed: Operator, postal1: Machine) -> None:
     outcome = _drift(deployed, DEPLOY)
     assert _found(outcome) == {}, str(outcome.data)
     assert outcome.code == 0
     assert [host["name"] for host in outcome.data["hosts"]] == ["postal1"]
+    assert _seen_by_itself(postal1) == set()
 
 
 @pytest.mark.parametrize("faults", ROUNDS.values(), ids=ROUNDS.keys())
@@ -237,6 +244,7 @@ def test_drift_names_exactly_what_was_done(
             postal1.run(fault.command)
         before = postal1.run(_SNAPSHOT + RULES_IN_FORCE)
         outcome = _drift(deployed, DEPLOY)
+        seen_by_itself = _seen_by_itself(postal1)
         assert postal1.run(_SNAPSHOT + RULES_IN_FORCE) == before, "drift changed the host"
     finally:
         for fault in faults:
@@ -244,6 +252,7 @@ def test_drift_names_exactly_what_was_done(
     expected = {key: words for fault in faults for key, words in fault.expected.items()}
     found = _found(outcome)
     assert set(found) == set(expected), str(outcome.data)
+    assert seen_by_itself == set(expected)
     for key, words in expected.items():
         assert words in found[key], (key, found[key])
     assert outcome.code == 2
@@ -297,10 +306,13 @@ def test_a_question_does_not_start_docker(deployed: Operator, postal1: Machine) 
     postal1.run("systemctl stop docker.service")
     try:
         outcome = _drift(deployed, DEPLOY)
+        seen_by_itself = _seen_by_itself(postal1)
         assert postal1.ask("systemctl is-active docker.service").output.strip() == "inactive"
     finally:
         postal1.run("systemctl start docker.service")
-    assert set(_found(outcome)) == {("docker", "unit", "docker.service")}, str(outcome.data)
+    expected = {("docker", "unit", "docker.service")}
+    assert set(_found(outcome)) == expected, str(outcome.data)
+    assert seen_by_itself == expected
 
 
 def test_half_an_answer_is_no_drift(deployed: Operator, tmp_path: Path) -> None:
@@ -327,13 +339,17 @@ def test_a_login_and_a_key_that_nobody_described(
 ) -> None:
     key = postal1.run("cut -d' ' -f1,2 ~root/.ssh/authorized_keys").splitlines()
     described = deployed.variant(tmp_path, f'settings["access_logins"] = {{"root": {key!r}}}')
+    # The host is told who may log in.
+    described.deploy().ok()
     assert _found(_drift(described, DEPLOY)) == {}
     postal1.run(
         "useradd --shell /bin/sh mallory; cp -p ~root/.ssh/authorized_keys /root/keys;"
         f"echo 'ssh-ed25519 {'A' * 68} eve' >>~root/.ssh/authorized_keys"
     )
     try:
-        found = _found(_drift(described, DEPLOY))
+        found = set(_found(_drift(described, DEPLOY)))
+        seen_by_itself = _seen_by_itself(postal1)
     finally:
         postal1.run("userdel mallory; mv /root/keys ~root/.ssh/authorized_keys")
-    assert set(found) == {("access", "login", "mallory"), ("access", "key", "root")}
+        deployed.deploy().ok()
+    assert found == seen_by_itself == {("access", "login", "mallory"), ("access", "key", "root")}

@@ -14,7 +14,7 @@ import pytest
 
 from lab.state import Lab
 from tests.lab.console import Operator, Outcome
-from tests.lab.hosts import Machine, until
+from tests.lab.hosts import LOOK_AT_ITSELF, Machine, until
 
 _SQL = "docker exec -i mariadb mariadb --user=root postal -e"
 _ROOT_SQL = "docker exec -i mariadb mariadb --user=root -e"
@@ -339,14 +339,13 @@ _METRICS = "/var/lib/prometheus/node-exporter/mailfleet.prom"
 
 def test_the_host_sees_its_own_drift(deployed: Operator, postal1: Machine) -> None:
     """As the timer does; its state and metrics name what was done by hand, and nothing else."""
-    look = "systemctl start mailfleet-verify; cat /run/mailfleet/verify.json"
-    assert json.loads(postal1.run(look))["findings"] == []
+    assert json.loads(postal1.run(LOOK_AT_ITSELF))["findings"] == []
     postal1.run(
         "chmod 666 /etc/hosts; touch /opt/caddy/etc/stray; systemctl stop chrony;"
         f"docker stop {_WORKER}"
     )
     try:
-        found = json.loads(postal1.run(look))["findings"]
+        found = json.loads(postal1.run(LOOK_AT_ITSELF))["findings"]
         metrics = postal1.run(f"cat {_METRICS}")
     finally:
         postal1.run(
