@@ -11,8 +11,10 @@ import pytest
 
 from mailfleet.converge.database import native_password_hash, told_password
 from mailfleet.converge.manifest import manifest_path
+from mailfleet.converge.observe import Container, Observation
 from mailfleet.drift import judges
 from mailfleet.drift.carried import carried
+from mailfleet.drift.look import Look
 from mailfleet.secrets import MASK, Secret
 from mailfleet.settings.fleet import Fleet
 from mailfleet.templates import ROOT
@@ -139,3 +141,31 @@ def test_a_look_is_judged_as_on_the_control_machine(
     found = list(verifier["judged"]([("updates", [command], "updates", None)], answers, judges))
     assert [one[:2] for one in found] == [one[:2] for one in seen]
     assert found[0][2].startswith(seen[0][2])
+
+
+@pytest.mark.parametrize(
+    ("needs", "docker", "status", "differing", "asked"),
+    [
+        ("", False, "", "", True),
+        ("docker", True, "", "", True),
+        ("docker", False, "", "", False),
+        ("caddy/caddy", True, "Up 5 minutes (healthy)", "", True),
+        ("caddy/caddy", True, "Up 5 seconds (health: starting)", "", False),
+        ("caddy/caddy", True, "", "", False),
+        ("", True, "", "/etc/read", False),
+        ("", True, "", "/etc/other", True),
+    ],
+)
+def test_what_cannot_answer_is_asked_on_neither_side(
+    verifier: dict[str, Any], needs: str, docker: bool, status: str, differing: str, asked: bool
+) -> None:
+    look = Look("caddy", "x", ("true",), judges.updates, None, needs, reads=("/etc/read",))
+    rows = {"looks": [["x", ["true"], "updates", None, needs, ["/etc/read"]]]}
+    found = {("caddy", "caddy"): [["", "running", status]]} if status else {}
+    assert bool(list(verifier["looks"](rows, {differing}, docker, found))) is asked
+
+    unit = {"docker.service": {"ActiveState": "active" if docker else "inactive"}}
+    containers = (Container("caddy", "caddy", "", "running", status),) if status else ()
+    seen = Observation(units=unit, containers=containers)
+    # Asked without an answer, which is told.
+    assert bool(list(look.differences(seen, {differing}))) is asked
