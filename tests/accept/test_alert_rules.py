@@ -19,21 +19,31 @@ _HEALTHY = """
         values: %s
       - series: mailfleet_health_timestamp_seconds
         values: %s
-      - series: mailfleet_drift_count{instance="one",component="base"}
+      - series: mailfleet_drift{instance="one",component="base",kind="port"}
+        values: %s
+      - series: mailfleet_drift{instance="one",component="base",kind="update"}
         values: %s
       - series: mailfleet_verify_timestamp_seconds{instance="one"}
-        values: 0+60x120
+        values: 0+60x3000
 """
-_LOOKED = "0+60x120"
+_LOOKED = "0+60x3000"
+_NONE, _TWO = "_x3000", "2x3000"
+_SOON, _LATER = "100m", "2970m"
 
 CASES = {
-    "all is well": (("0x120", _LOOKED, "0x120"), set()),
-    "a probe fails": (("2x120", _LOOKED, "0x120"), {"MailfleetFails"}),
-    "a probe fails once": (("0x59 2 0x60", _LOOKED, "0x120"), set()),
-    "a probe warns": (("1x120", _LOOKED, "0x120"), {"MailfleetWarns"}),
-    "a host is off": (("3x120", _LOOKED, "0x120"), {"MailfleetUnknown"}),
-    "the exporter stands still": (("0x120", "0x120", "0x120"), {"MailfleetExporterSilent"}),
-    "a host has drifted": (("0x120", _LOOKED, "2x120"), {"MailfleetDrift"}),
+    "all is well": (_SOON, ("0x120", _LOOKED, _NONE, _NONE), set()),
+    "a probe fails": (_SOON, ("2x120", _LOOKED, _NONE, _NONE), {"MailfleetFails"}),
+    "a probe fails once": (_SOON, ("0x59 2 0x60", _LOOKED, _NONE, _NONE), set()),
+    "a probe warns": (_SOON, ("1x120", _LOOKED, _NONE, _NONE), {"MailfleetWarns"}),
+    "a host is off": (_SOON, ("3x120", _LOOKED, _NONE, _NONE), {"MailfleetUnknown"}),
+    "the exporter stands still": (
+        _SOON,
+        ("0x120", "0x120", _NONE, _NONE),
+        {"MailfleetExporterSilent"},
+    ),
+    "a host has drifted": (_SOON, ("0x120", _LOOKED, _TWO, _NONE), {"MailfleetDrift"}),
+    "an update is new": (_SOON, ("0x120", _LOOKED, _NONE, _TWO), set()),
+    "an update is old": (_LATER, ("0x120", _LOOKED, _NONE, _TWO), {"MailfleetUpdatesWait"}),
 }
 
 
@@ -51,12 +61,12 @@ def test_prometheus_reads_the_rules() -> None:
 def test_each_fault_fires_its_own_alert_and_no_other(tmp_path: Path) -> None:
     """ALERTS is Prometheus's own series of what fires."""
     tests = ["rule_files:", f"  - {RULES}", "evaluation_interval: 1m", "tests:"]
-    for values, fired in CASES.values():
+    for at, values, fired in CASES.values():
         tests += ["  - interval: 1m", "    input_series:", _HEALTHY % values]
         tests += [
             "    promql_expr_test:",
             '      - expr: count by (alertname) (ALERTS{alertstate="firing"})',
-            "        eval_time: 100m",
+            f"        eval_time: {at}",
             "        exp_samples:" + ("" if fired else " []"),
             *(
                 f"          - labels: '{{alertname=\"{name}\"}}'\n            value: 1"

@@ -4,17 +4,20 @@ import ast
 import json
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mailfleet.converge.bundle import File, Unit
 from mailfleet.converge.database import native_password_hash, told_password
 from mailfleet.converge.manifest import manifest_path
 from mailfleet.converge.observe import Container, Observation
 from mailfleet.drift import judges
 from mailfleet.drift.carried import carried
 from mailfleet.drift.look import Look
+from mailfleet.drift.looks import looks
 from mailfleet.secrets import MASK, Secret
 from mailfleet.settings.fleet import Fleet
 from mailfleet.templates import ROOT
@@ -76,7 +79,7 @@ def test_hosts_are_told_how_they_are_looked_at_and_no_secret(fleet_from: Write) 
     masked = Fleet(fleet.hosts, fleet.directory, masked=True)
     told_secret = told_password(native_password_hash(Secret(MASK)))
     for host in masked.hosts.values():
-        bundles, looks = carried(masked, host)
+        bundles, at_host = carried(masked, host)
         manifests = {
             name: bundle.file(manifest_path(bundle)).content.decode()
             for name, bundle in bundles.items()
@@ -87,8 +90,8 @@ def test_hosts_are_told_how_they_are_looked_at_and_no_secret(fleet_from: Write) 
             for name in manifests
             for row in json.loads(manifests[name])["looks"]
         }
-        assert set(rows) == {(look.component, look.name) for look in looks if not look.secret}
-        for look in looks:
+        assert set(rows) == {(look.component, look.name) for look in at_host if not look.secret}
+        for look in at_host:
             if not look.secret:
                 _, commands, judge, wanted, needs, reads = rows[look.component, look.name]
                 assert getattr(judges, judge) is look.judge
@@ -169,3 +172,24 @@ def test_what_cannot_answer_is_asked_on_neither_side(
     seen = Observation(units=unit, containers=containers)
     # Asked without an answer, which is told.
     assert bool(list(look.differences(seen, {differing}))) is asked
+
+
+def test_a_change_of_one_component_leaves_the_lists_of_others(fleet_from: Write) -> None:
+    """But for those that every deploy goes through: a deploy of what was changed is enough."""
+    fleet = fleet_from()
+    masked = Fleet(fleet.hosts, fleet.directory, masked=True)
+    host = masked.hosts["postal1"]
+    bundles, before = carried(masked, host)
+    postal = bundles["postal"]
+    assert postal.project
+    path = "/opt/postal/config/another"
+    changed = replace(
+        postal,
+        files=(*postal.files, File(path, b"")),
+        units=(*postal.units, Unit("another.service", fed_by=(path,))),
+        project=replace(postal.project, services=("another",), mounted=(path,)),
+    )
+    after = set(map(str, looks(masked, host, {**bundles, "postal": changed})))
+    others = {str(look) for look in before if look.component in ("mariadb", "caddy")}
+    assert others and others <= after
+    assert {str(look) for look in before} != after
