@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from mailfleet.converge.bundle import Bundle, Project
-from mailfleet.converge.manifest import DIRECTORY as MANIFESTS
 from mailfleet.converge.observe import Container, Observation
 from mailfleet.converge.plan import FileChanges, file_changes, services_fed_by
 from mailfleet.drift import judges
@@ -40,9 +39,7 @@ def differences(bundle: Bundle, seen: Observation) -> Iterator[Difference]:
 
 
 def _paths(changes: FileChanges, seen: Observation) -> Iterator[Difference]:
-    # The list of what is described becomes another with each file: one finding is enough.
-    others = [item for item in changes.files if not item.path.startswith(f"{MANIFESTS}/")]
-    for item in others or changes.files:
+    for item in changes.files:
         known = seen.paths.get(item.path)
         wanted = f"as described, mode {item.mode:o}, owner {item.uid}:{item.gid}"
         if known is None:

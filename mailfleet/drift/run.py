@@ -15,6 +15,7 @@ from mailfleet.components import COMPONENTS, preflight
 from mailfleet.converge.ask import LOGIN_REMEDY, Asking, NoAnswer
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.diff import Contents
+from mailfleet.converge.manifest import manifest_path
 from mailfleet.converge.observe import HostState, Observation, Wanted
 from mailfleet.converge.plan import Scope, any_host, file_changes, scope_of
 from mailfleet.converge.run import Refused, current_fleet
@@ -22,6 +23,7 @@ from mailfleet.drift.carried import carried
 from mailfleet.drift.contents import unified
 from mailfleet.drift.described import differences, is_deployed
 from mailfleet.drift.finding import Difference, Finding, HostReport, Kind, Report
+from mailfleet.drift.judges import DEPLOY
 from mailfleet.drift.look import Look, as_bundle, who_looks
 from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
@@ -74,15 +76,22 @@ class Comparison:
 
     def _differences(self, seen: Observation) -> Iterator[tuple[str, Difference]]:
         for name, bundle in self.bundles.items():
-            yield from ((name, difference) for difference in differences(bundle, seen))
-            # What was never deployed has no settings in force either.
-            if bundle.files and not is_deployed(bundle, seen):
-                continue
-            differing = file_changes(bundle, seen).paths
-            for look in self.looks:
-                if look.component == name:
-                    found = look.differences(seen, differing)
-                    yield from ((name, difference) for difference in found)
+            found = list(self._of(bundle, seen))
+            # The list of what is described becomes another with everything that a deploy puts
+            # right: one finding is enough.
+            others = [it for it in found if it.name != manifest_path(bundle)]
+            told = others if any(it.remedy == DEPLOY for it in others) else found
+            yield from ((name, difference) for difference in told)
+
+    def _of(self, bundle: Bundle, seen: Observation) -> Iterator[Difference]:
+        yield from differences(bundle, seen)
+        # What was never deployed has no settings in force either.
+        if bundle.files and not is_deployed(bundle, seen):
+            return
+        differing = file_changes(bundle, seen).paths
+        for look in self.looks:
+            if look.component == bundle.component:
+                yield from look.differences(seen, differing)
 
     def differing_files(self, findings: Iterable[Finding]) -> list[str]:
         return [

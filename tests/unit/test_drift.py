@@ -465,7 +465,8 @@ def test_a_file_that_plans_nothing_is_refused(tmp_path: Path, content: str) -> N
         scope_of(str(deploy))
 
 
-def test_the_list_of_what_is_described_is_no_second_finding() -> None:
+def test_the_list_of_what_is_described_is_no_second_finding(fleet_from: Write) -> None:
+    fleet = fleet_from()
     bundle = with_manifest(Bundle("base", files=(File("/etc/a", b"new"),)))
     (_, manifest) = bundle.files
     directory = Path_("directory", 0o700, 0, 0)
@@ -474,6 +475,15 @@ def test_the_list_of_what_is_described_is_no_second_finding() -> None:
         manifest.path: Path_("regular file", 0o600, 0, 0, "other"),
         "/etc/mailfleet/described": directory,
     }
-    assert [it.name for it in differences(bundle, Observation(paths=seen))] == ["/etc/a"]
+    look = Look("base", "reboot", ("true",), judges.reboot)
+    comparison = Comparison(fleet.hosts["postal1"], {"base": bundle}, (look,), frozenset({"base"}))
+    (asked,) = set(as_bundle([look]).facts) - {"who"}
+    answer = {f"drift/{asked}": ("answered",)}
+    found = comparison.findings(Observation(paths=seen, facts=answer))
+    assert [it.name for it in found] == ["/etc/a"]
     seen["/etc/a"] = Path_("regular file", 0o644, 0, 0, bundle.file("/etc/a").sha256)
-    assert [it.name for it in differences(bundle, Observation(paths=seen))] == [manifest.path]
+    found = comparison.findings(Observation(paths=seen, facts=answer))
+    assert [it.name for it in found] == [manifest.path]
+    answer = {f"drift/{asked}": ("a kernel", "answered")}
+    found = comparison.findings(Observation(paths=seen, facts=answer))
+    assert [it.name for it in found] == [manifest.path, "reboot"]
