@@ -8,6 +8,7 @@ from mailfleet.converge.files import files
 from mailfleet.converge.packages import packages
 from mailfleet.converge.plan import bundle_here
 from mailfleet.dns.record import Record
+from mailfleet.health.gates import gates_of
 from mailfleet.health.probe import Probe
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
 from mailfleet.settings.ports import PortUse, ports_of
@@ -86,7 +87,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             Check((_RULES,), f"nft --check --file $stage{_RULES}", "nft --check"),
         ),
         units=(
-            Unit("ssh.service", fed_by=(_SSHD,), on_change="reload", ready=_keys_only()),
+            Unit("ssh.service", fed_by=(_SSHD,), on_change="reload"),
             *(
                 (
                     Unit(
@@ -100,6 +101,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
                 else ()
             ),
         ),
+        gates=gates_of(probes(fleet, host)),
     )
 
 

@@ -14,6 +14,7 @@ from mailfleet.dns.hosts import address_records
 from mailfleet.dns.record import Record, Severity
 from mailfleet.drift import judges
 from mailfleet.health.blocklist import blocklist_probes
+from mailfleet.health.gates import gates_of
 from mailfleet.health.probe import AnyProbe, Level, Limit, Probe
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
 from mailfleet.templates import render, shipped
@@ -101,6 +102,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             Unit("mailfleet-verify.timer", fed_by=_VERIFY_UNITS),
             *((Unit("apt-daily-upgrade.timer"),) if settings.unattended_upgrades else ()),
         ),
+        gates=gates_of(probes(fleet, host)),
     )
 
 
@@ -140,6 +142,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             "failed=$(printf '%s' \"$failed\" | awk '{print $1}'); "
             'echo "failed: ${failed:-none}" | tr "\\n" " "; [ -z "$failed" ]',
             "read `journalctl -u UNIT` of each failed unit",
+            no_gate="any unit of the host, whoever brought it",
         ),
         Probe(
             "disk",
@@ -183,6 +186,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             "state=$(timedatectl show -p NTPSynchronized --value); "
             'echo "synchronised: $state"; [ "$state" = yes ] || exit 2',
             "open UDP 123 outbound, or set base_ntp_servers to servers that answer",
+            no_gate="it takes minutes, and servers elsewhere",
         ),
         *blocklist_probes(fleet, host),
     )

@@ -7,13 +7,14 @@ from urllib.parse import urlsplit
 
 from pyinfra.api.deploy import deploy as pyinfra_deploy
 
-from mailfleet.converge.bundle import Bundle, Directory, File, Gate, Project
+from mailfleet.converge.bundle import Bundle, Directory, File, Project
 from mailfleet.converge.compose import compose_checks
 from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
 from mailfleet.dns.domains import sts_policy
 from mailfleet.dns.record import Record, Severity
+from mailfleet.health.gates import gates_of
 from mailfleet.health.https import WebSite
 from mailfleet.health.probe import AnyProbe, Limit, Probe
 from mailfleet.settings.caddy import CaddySettings
@@ -68,13 +69,8 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             services=("caddy",),
             reload=_RELOAD,
             reload_on=served,
-            gates=(
-                Gate(
-                    "curl -sS -o /dev/null --max-time 5 http://127.0.0.1/",
-                    "Caddy does not answer on port 80",
-                ),
-            ),
         ),
+        gates=gates_of(probes(fleet, host)),
     )
 
 
@@ -106,8 +102,9 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
     return (
         Probe(
             "redirect",
-            "curl -sS -o /dev/null -w '%{http_code} %{redirect_url}' --max-time 5 "
-            f"-H 'Host: {names[0]}' http://127.0.0.1/ | grep '^30[18] https://'",
+            "said=$(curl -sS -o /dev/null -w '%{http_code} %{redirect_url}' --max-time 5 "
+            f"-H 'Host: {names[0]}' http://127.0.0.1/) || exit 1; "
+            'echo "answers $said"; echo "$said" | grep -q \'^30[18] https://\'',
             "deploy again: plain HTTP must lead to HTTPS",
         ),
         *(_certificate_probe(name, _WARN_SECONDS[host.caddy.tls]) for name in names),
@@ -139,6 +136,7 @@ def _certificate_probe(name: str, warn_seconds: int) -> Probe:
         "exit 1; "
         f'echo "$certificate" | openssl x509 -noout -checkend {warn_seconds} >/dev/null || exit 2',
         f"read `docker logs caddy`; the A record of {name} must lead here for ACME to work",
+        no_gate="the CA issues it in its own time, once DNS leads here; names may be thousands",
     )
 
 

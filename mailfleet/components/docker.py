@@ -13,6 +13,7 @@ from mailfleet.converge.packages import packages
 from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
 from mailfleet.dns.record import Record
+from mailfleet.health.gates import gates_of
 from mailfleet.health.probe import Probe
 from mailfleet.settings.docker import DockerSettings, Registry
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
@@ -50,7 +51,8 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             *((_apt_repository(),) if settings.source == "docker" else ()),
             *(() if _logins(settings) else (_no_logins(),)),
         ),
-        units=(Unit("docker.service", fed_by=(_DAEMON,), ready="docker info"),),
+        units=(Unit("docker.service", fed_by=(_DAEMON,)),),
+        gates=gates_of(probes(fleet, host)),
     )
 
 

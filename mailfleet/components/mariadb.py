@@ -13,7 +13,7 @@ from pyinfra.api.deploy import deploy as pyinfra_deploy
 from pyinfra.api.exceptions import OperationError
 from pyinfra.api.operation import operation
 
-from mailfleet.converge.bundle import Bundle, Check, Directory, File, Gate, Project
+from mailfleet.converge.bundle import Bundle, Check, Directory, File, Project
 from mailfleet.converge.compose import compose_checks
 from mailfleet.converge.database import (
     ROOT_BY_SOCKET,
@@ -27,6 +27,7 @@ from mailfleet.converge.services import services
 from mailfleet.converge.shell import script
 from mailfleet.dns.record import Record
 from mailfleet.drift.judges import granted
+from mailfleet.health.gates import gates_of
 from mailfleet.health.postal_queue import queue_probes
 from mailfleet.health.probe import Level, Limit, Probe
 from mailfleet.secrets import Secret
@@ -109,8 +110,8 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             DIRECTORY,
             services=("mariadb",),
             mounted=(CONFIG,),
-            gates=(Gate(f"{CLIENT} -e 'SELECT 1'", "MariaDB answers no query"),),
         ),
+        gates=gates_of(probes(fleet, host)),
         facts={
             "data": _VERSION_OF_DATA,
             SERVER: _facts(

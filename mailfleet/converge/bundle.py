@@ -71,19 +71,23 @@ class Unit:
     name: str
     fed_by: tuple[str, ...] = ()
     on_change: Literal["restart", "reload"] = "restart"
-    ready: str = ""
-    """Shell that succeeds once the unit does its work; tried for 30 seconds after a change."""
     in_force: str = ""
     """Shell that prints `yes` while what the unit did still holds, where systemd cannot tell."""
 
 
 @dataclass(frozen=True)
 class Gate:
-    """What must hold after a change, or the change is rolled back. Shell, tried for half
-    a minute; `meaning` completes the sentence "the gate failed: ..."."""
+    """What must hold once the services follow a change, or the change is rolled back. Tried for
+    half a minute."""
 
+    name: str
     command: str
-    meaning: str
+    """Shell that exits 0 when it holds, 2 when it holds for now; its last line says what it
+    found."""
+    remedy: str
+    """One sentence on what to do when it does not hold."""
+    seconds: int
+    """For one try."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,6 @@ class Project:
     reload: str = ""
     """Shell that makes the running services read `reload_on` anew, without a restart."""
     reload_on: tuple[str, ...] = ()
-    gates: tuple[Gate, ...] = ()
     wait_seconds: int = 180
 
     @property
@@ -128,6 +131,7 @@ class Bundle:
     conditions: tuple[Condition, ...] = ()
     units: tuple[Unit, ...] = ()
     project: Project | None = None
+    gates: tuple[Gate, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     """Further things to look at on the host: name -> shell command."""
 

@@ -19,21 +19,26 @@ unit() {
     systemctl is-active --quiet "$1" || { say "$1 is not active"; return 1; }
 }
 
-# try SECONDS MEANING COMMAND
-try() {
-    deadline=$(($(date +%s) + $1))
-    until output=$(eval "$3" 2>&1 </dev/null); do
-        if [ "$(date +%s)" -ge "$deadline" ]; then
-            say "the gate failed: $2"
-            printf '%s\n' "$output" | tail -n 5 >&2
-            return 1
-        fi
+# gate SECONDS SECONDS_OF_A_TRY NAME REMEDY, the command on standard input: a probe, whose status 2
+# is a warning, and whose last line is the finding.
+gate() {
+    deadline=$(($(date +%s) + $1)) command=$(cat)
+    while :; do
+        code=0
+        output=$(timeout "$2" sh -c "$command" 2>&1 </dev/null) || code=$?
+        case $code in 0 | 2) return 0 ;; esac
+        [ "$(date +%s)" -lt "$deadline" ] || break
         sleep 0.5
     done
+    finding=$(printf '%s\n' "$output" | tail -n 1 | tr -d '[:cntrl:]')
+    [ "$code" != 124 ] || finding="no answer within $2 s"
+    say "the gate failed: $component: $3: ${finding:-no output}"
+    say "what to do about it: $4"
+    return 1
 }
 
-# In the directory of a project whose gate failed: what its containers said last.
-last_lines() { docker compose logs --no-color --tail 8 >&2; return 1; }
+# last_lines DIRECTORY: what the containers of a project whose gate failed said last.
+last_lines() { cd "$1"; docker compose logs --no-color --tail 8 >&2; return 1; }
 
 # A compose that was killed leaves new containers, never started, under the temporary name that the
 # next one gives again to the same container's successor.

@@ -1,7 +1,7 @@
 """Units and compose projects of a bundle: made to run what the files say, rolled back if not."""
 
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 
 from pyinfra import host
 from pyinfra.api.command import StringCommand
@@ -12,7 +12,6 @@ from mailfleet.converge.observe import Observation
 from mailfleet.converge.plan import forget, observe, stale_services
 from mailfleet.converge.shell import script
 
-_UNIT_READY_SECONDS = 30
 _GATE_SECONDS = 30
 """Containers are healthy by then; what a gate asks on top of that comes at once or never."""
 
@@ -41,31 +40,37 @@ def _project_is_running(project: Project, bundle: Bundle, seen: Observation) -> 
     )
 
 
-def _follow_unit(unit: Unit, bundle: Bundle, anew: bool) -> list[str]:
-    lines = [shlex.join(["unit", unit.name, unit.on_change if anew else "keep"])]
-    if unit.ready:
-        meaning = f"{unit.name} is active but not ready"
-        lines.append(shlex.join(["try", str(_UNIT_READY_SECONDS), meaning, unit.ready]))
-    lines.append(shlex.join(["record", unit.name, bundle.fingerprint(unit.fed_by)]))
-    return lines
+def _follow_unit(unit: Unit, anew: bool) -> str:
+    return shlex.join(["unit", unit.name, unit.on_change if anew else "keep"])
 
 
-def _follow_project(project: Project, bundle: Bundle, stale: set[str]) -> list[str]:
+def _follow_project(project: Project, stale: set[str]) -> list[str]:
     up = ["up", project.directory, str(project.wait_seconds)]
     # Compose sees its own file only, not what the containers read from mounted ones.
     lines = [shlex.join([*up, "--force-recreate"] if project.mounts_record in stale else up)]
     if project.reload and project.reload_record in stale:
         lines.append(f"( {project.reload}\n)")
-    lines += [
-        f"{shlex.join(['try', str(_GATE_SECONDS), gate.meaning, gate.command])} || last_lines"
-        for gate in project.gates
-    ]
-    lines.append(shlex.join(["hashes", project.name]))
-    feeds = bundle.service_feeds
-    for name in (project.name, project.mounts_record, project.reload_record):
-        if name in feeds:
-            lines.append(shlex.join(["record", name, bundle.fingerprint(feeds[name])]))
     return lines
+
+
+def _gates(bundle: Bundle) -> list[str]:
+    """Each reads its command from a here-document, which takes quotes as they are."""
+    project = bundle.project
+    on_failure = f" || {shlex.join(['last_lines', project.directory])}" if project else ""
+    return [
+        f"{shlex.join(['gate', str(_GATE_SECONDS), str(gate.seconds), gate.name, gate.remedy])} "
+        f"<<'END_OF_GATE'{on_failure}\n{gate.command}\nEND_OF_GATE"
+        for gate in bundle.gates
+    ]
+
+
+def _records(bundle: Bundle, names: Iterable[str]) -> list[str]:
+    feeds = bundle.service_feeds
+    return [
+        shlex.join(["record", name, bundle.fingerprint(feeds[name])])
+        for name in names
+        if name in feeds
+    ]
 
 
 def _script(bundle: Bundle, steps: list[str]) -> str:
@@ -100,20 +105,23 @@ def _script(bundle: Bundle, steps: list[str]) -> str:
 
 
 def steps_of(bundle: Bundle, seen: Observation) -> list[str]:
-    """Shell lines that make units and project follow their files; empty when they do."""
+    """Shell lines that make units and project follow their files, and see that all is well; empty
+    when they follow. Nothing is recorded as followed before every gate has passed."""
     stale = stale_services(bundle, seen)
     steps: list[str] = []
+    records: list[str] = []
     for unit in bundle.units:
         anew = unit.name in stale or not _is_in_force(unit, bundle, seen)
         if anew or not _unit_is_running(unit, seen):
-            steps += _follow_unit(unit, bundle, anew)
+            steps.append(_follow_unit(unit, anew))
+            records += _records(bundle, [unit.name])
     project = bundle.project
-    if project and (
-        stale & {project.name, project.mounts_record, project.reload_record}
-        or not _project_is_running(project, bundle, seen)
-    ):
-        steps += _follow_project(project, bundle, stale)
-    return steps
+    if project:
+        names = (project.name, project.mounts_record, project.reload_record)
+        if stale & set(names) or not _project_is_running(project, bundle, seen):
+            steps += _follow_project(project, stale)
+            records += [shlex.join(["hashes", project.name]), *_records(bundle, names)]
+    return [*steps, *_gates(bundle), *records] if steps else []
 
 
 def _steps_back(bundle: Bundle) -> list[str]:

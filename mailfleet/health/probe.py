@@ -58,6 +58,15 @@ class Probe:
     """One sentence on what to do when it does not hold."""
     level: Level = Level.QUICK
     limit: Limit | None = None
+    no_gate: str = ""
+    """Why it can fail although the component's deploy did nothing wrong: it tells of another
+    component, of other hosts, or of what only time brings. Then it never rolls one back."""
+
+    @property
+    def is_gate(self) -> bool:
+        """Whether a deploy that changed the component ends with this. What is measured, such as
+        load or a queue's length, says nothing about a change."""
+        return self.level is Level.QUICK and self.limit is None and not self.no_gate
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,8 @@ class Result:
 
 
 _STATUS = {"": Status.UNKNOWN, "0": Status.OK, "2": Status.WARN}
-_SECONDS = 15
+SECONDS = 15
+"""For one command on a host."""
 _MEASURED = re.compile(r"measured (-?[0-9.]+)\Z")
 
 
@@ -125,7 +135,7 @@ class Answers(FactBase[dict[str, Output]]):
 
     @override
     def command(self, commands: Mapping[str, str]) -> str:
-        lines = ["began=$(date +%s%N)", *side_by_side(commands.values(), _SECONDS)]
+        lines = ["began=$(date +%s%N)", *side_by_side(commands.values(), SECONDS)]
         for number, name in enumerate(commands):
             out = f"$directory/{number}.out"
             lines += [
@@ -148,7 +158,7 @@ def _judged(probe: Probe, output: Output | None) -> Answer:
     if output is None:
         return Answer(Status.UNKNOWN, "the host did not answer")
     if output.code == "124":
-        return Answer(Status.FAIL, f"no answer within {_SECONDS} s")
+        return Answer(Status.FAIL, f"no answer within {SECONDS} s")
     status = _STATUS.get(output.code, Status.FAIL)
     finding = output.line or "no output"
     if probe.limit is None or status is Status.FAIL:

@@ -4,17 +4,18 @@ from collections.abc import Iterable
 
 # A question to a stopped Docker would start it, by its socket: then there is none to be asked. The
 # name is what docker(1) tells it cannot connect to.
-_DOCKER = (
+NEVER_START_DOCKER = (
     "systemctl is-active --quiet docker.service || "
     "export DOCKER_HOST=unix:///docker.service-is-not-active"
 )
+"""Line of shell before every question."""
 
 
 def side_by_side(commands: Iterable[str], seconds: int) -> list[str]:
     """Lines of shell that run commands and wait for all. Of the command with number N they leave
     output and errors in `$directory/N.out` and the exit status in `$directory/N.status`: 124 where
     it took longer than `seconds` (timeout(1)). None of them starts Docker."""
-    lines = [_DOCKER, "directory=$(mktemp -d)", "trap 'rm -rf $directory' EXIT"]
+    lines = [NEVER_START_DOCKER, "directory=$(mktemp -d)", "trap 'rm -rf $directory' EXIT"]
     for number, command in enumerate(commands):
         # `timeout` needs a program, so the shell is one; quoting is the here-document's.
         lines += [

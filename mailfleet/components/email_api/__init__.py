@@ -11,7 +11,7 @@ from mailfleet.components.email_api.aliases import CLIENT, FACT, aliases
 from mailfleet.components.email_api.certificate import certificate
 from mailfleet.components.email_api.database import FACT as DATABASE
 from mailfleet.components.email_api.database import LOOK, database_password
-from mailfleet.converge.bundle import Bundle, Check, Directory, File, Gate, Project
+from mailfleet.converge.bundle import Bundle, Check, Directory, File, Project
 from mailfleet.converge.compose import compose_checks
 from mailfleet.converge.database import ROOT_BY_SOCKET
 from mailfleet.converge.files import files
@@ -19,6 +19,7 @@ from mailfleet.converge.plan import bundle_here, fleet_here
 from mailfleet.converge.services import services
 from mailfleet.dns.keys import key_record
 from mailfleet.dns.record import Record, Severity
+from mailfleet.health.gates import gates_of
 from mailfleet.health.probe import Probe
 from mailfleet.health.relay import Tls, relay_probe
 from mailfleet.secrets import Secret
@@ -45,11 +46,11 @@ _BUILD = f"{DIRECTORY}/build"
 _SOURCE = ROOT / "files/email-api"
 _BUILT_FROM = ("Dockerfile", "requirements-image.lock", "email_api/**/*.py", "email_api/**/*.mako")
 
-# Fails unless the answer is 200, and tells it in either case.
-_ASK = (
+# Fails unless it would forward a message now, and tells what it lacks.
+_READY = (
     "docker exec email-api python -c 'import http.client as h, ssl, sys; "
     'c = h.HTTPSConnection("127.0.0.1", timeout=20, context=ssl._create_unverified_context()); '
-    'c.request("GET", "{path}"); a = c.getresponse(); '
+    'c.request("GET", "/health/ready"); a = c.getresponse(); '
     "sys.stdout.write(a.read().decode()); sys.exit(a.status != 200)'"
 )
 
@@ -94,9 +95,9 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             DIRECTORY,
             services=("api", "database", "valkey"),
             mounted=tuple(item.path for item in secrets),
-            gates=(Gate(_ASK.format(path="/health/live"), "the API does not answer"),),
             wait_seconds=240,
         ),
+        gates=gates_of(probes(fleet, host)),
         facts={FACT: f"{CLIENT} get </dev/null 2>/dev/null", DATABASE: LOOK},
     )
 
@@ -162,9 +163,15 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
     """What healthy means for this component, asked on the host."""
     return (
         Probe(
+            "database",
+            f'digest=$({CLIENT} get) && echo "the API has its aliases, $digest"',
+            "read `docker compose logs` in /opt/email-api",
+        ),
+        Probe(
             "ready",
-            _ASK.format(path="/health/ready"),
+            _READY,
             "see to the part that is not ok: `docker compose logs` in /opt/email-api, or the relay",
+            no_gate="the relay is elsewhere",
         ),
         Probe(
             "certificate",

@@ -5,13 +5,7 @@ from pyinfra import logger
 from pyinfra.api.deploy import deploy as pyinfra_deploy
 
 from mailfleet.components.mailserver.configuration import CONFIG, DIRECTORY, TLS, image_files
-from mailfleet.components.mailserver.probes import (
-    CONFIGURATION_IN_FORCE,
-    HANDOFF_IN_FORCE,
-    login,
-    probes,
-    served_certificate,
-)
+from mailfleet.components.mailserver.probes import probes
 from mailfleet.components.mailserver.records import records
 from mailfleet.converge.bundle import (
     Bundle,
@@ -19,7 +13,6 @@ from mailfleet.converge.bundle import (
     Condition,
     Directory,
     File,
-    Gate,
     Project,
     Unit,
 )
@@ -28,6 +21,7 @@ from mailfleet.converge.conditions import conditions
 from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here, fleet_here
 from mailfleet.converge.services import services
+from mailfleet.health.gates import gates_of
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.mailserver import TESTED_VERSIONS
 from mailfleet.settings.mailserver_rules import api_host
@@ -108,9 +102,9 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             mounted=tuple(wanted.at_creation),
             reload=_RELOAD,
             reload_on=tuple(wanted.live),
-            gates=_gates(host),
             wait_seconds=300,
         ),
+        gates=gates_of(probes(fleet, host)),
     )
 
 
@@ -146,15 +140,6 @@ def _certificate_condition() -> Condition:
         f"{_CERTIFICATE_SCRIPT} status 2>/dev/null || echo absent",
         "current",
         f"{_CERTIFICATE_SCRIPT} install 60",
-    )
-
-
-def _gates(host: Host) -> tuple[Gate, ...]:
-    return (
-        Gate(HANDOFF_IN_FORCE, "user-patches.sh did not come to its end in the container"),
-        Gate(CONFIGURATION_IN_FORCE, "the image has not taken over the changed files"),
-        Gate(login(host), "submission does not accept the first account's password"),
-        Gate(served_certificate(), f"port 465 does not serve the certificate in {TLS}"),
     )
 
 

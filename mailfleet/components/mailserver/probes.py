@@ -10,19 +10,19 @@ from mailfleet.settings.mailserver import MailserverSettings
 
 _INSIDE = "docker exec mailserver"
 
-HANDOFF_IN_FORCE = (
+_HANDOFF_IN_FORCE = (
     f'[ "$({_INSIDE} cat /etc/mailfleet-handoff)" = '
     f'"$(export LC_ALL=C; cd {CONFIG} && cat user-patches.sh handoff/* | sha256sum)" ]'
 )
 """The image ignores the exit status of user-patches.sh, so its proof is compared with the files."""
 
-CONFIGURATION_IN_FORCE = (
+_CONFIGURATION_IN_FORCE = (
     f"{_INSIDE} sha512sum --check --status /tmp/docker-mailserver-config-chksum"
 )
 """The image keeps hashes of the watched files as it last applied them (change-detection.sh)."""
 
 
-def login(host: Host) -> str:
+def _login(host: Host) -> str:
     """Shell that logs in to submission. The password is on curl's standard input, in no process
     list; the certificate is another probe's."""
     return (
@@ -31,18 +31,20 @@ def login(host: Host) -> str:
     )
 
 
+_FILE = f"{TLS}/certificate.pem"
+_OF_FILE = f"openssl x509 -noout -in {_FILE}"
+
+
+def _remedy(settings: MailserverSettings) -> str:
+    if settings.tls == "given":
+        return "give another certificate in mailserver_certificate and deploy again"
+    return "run `/opt/mailserver/bin/certificate install 60` and read what it says"
+
+
 def _certificate(port: int, starttls: str = "") -> str:
     return (
         f"openssl s_client -connect 127.0.0.1:{port}{starttls} </dev/null 2>/dev/null | "
         "openssl x509 -noout -fingerprint -sha256"
-    )
-
-
-def served_certificate() -> str:
-    """Shell that holds the certificate on the wire against the file."""
-    return (
-        f'[ "$({_certificate(465)})" = '
-        f'"$(openssl x509 -noout -fingerprint -sha256 -in {TLS}/certificate.pem)" ]'
     )
 
 
@@ -58,13 +60,29 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
         ),
         Probe(
             "submission",
-            f"{login(host)} && echo '{settings.probe_account} can log in'",
+            f"{_login(host)} && echo '{settings.probe_account} can log in'",
             "read `docker logs mailserver`; deploy again",
         ),
         _processes(settings),
-        Probe("user-patches.sh", f"{HANDOFF_IN_FORCE} && echo 'in force'", "deploy again"),
-        Probe("watched files", f"{CONFIGURATION_IN_FORCE} && echo 'in force'", "deploy again"),
+        _in_force(
+            "user-patches.sh",
+            _HANDOFF_IN_FORCE,
+            "it did not come to its end in the container",
+        ),
+        _in_force(
+            "watched files",
+            _CONFIGURATION_IN_FORCE,
+            "the image has not taken over the changed ones",
+        ),
         *(_serves(port, starttls) for port, starttls in _TLS_PORTS.items()),
+        Probe(
+            "certificate",
+            f'echo "valid until $({_OF_FILE} -enddate | cut -d= -f2)"; '
+            f"{_OF_FILE} -checkend 0 >/dev/null || exit 1; "
+            f"{_OF_FILE} -checkend 604800 >/dev/null || exit 2",
+            _remedy(settings),
+            no_gate="its CA and time decide on it",
+        ),
         _handoff(host),
         Probe(
             "queue",
@@ -73,6 +91,12 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             limit=Limit(600, 14_400, " s"),
         ),
         *_from_outside(host),
+    )
+
+
+def _in_force(name: str, holds: str, otherwise: str) -> Probe:
+    return Probe(
+        name, f"{holds} && echo 'in force' || {{ echo '{otherwise}'; exit 1; }}", "deploy again"
     )
 
 
@@ -119,21 +143,19 @@ _TLS_PORTS = {25: " -starttls smtp", 465: "", 587: " -starttls smtp"}
 
 
 def _serves(port: int, starttls: str) -> Probe:
-    """A renewal is followed to the wire, and its end is told a week before."""
-    file = f"{TLS}/certificate.pem"
+    """A renewal is followed to the wire."""
     return Probe(
         f"certificate on port {port}",
         f"served=$({_certificate(port, starttls)}) || {{ echo 'no certificate'; exit 1; }}; "
-        f'[ "$served" = "$(openssl x509 -noout -fingerprint -sha256 -in {file})" ] || '
-        f"{{ echo 'another certificate than {file} is served'; exit 1; }}; "
-        f'echo "valid until $(openssl x509 -noout -enddate -in {file} | cut -d= -f2)"; '
-        f"openssl x509 -noout -checkend 0 -in {file} >/dev/null || exit 1; "
-        f"openssl x509 -noout -checkend 604800 -in {file} >/dev/null || exit 2",
-        "run `/opt/mailserver/bin/certificate install 60` and read what it says",
+        f'[ "$served" = "$({_OF_FILE} -fingerprint -sha256)" ] || '
+        f"{{ echo 'another certificate than {_FILE} is served'; exit 1; }}; "
+        f"echo 'serves {_FILE}'",
+        "read `docker logs mailserver`; deploy again",
     )
 
 
 def _handoff(host: Host) -> Probe:
+    other = "the API is another component, and may be on another host"
     remedy = "mail waits in the queue until the API answers: look at the API, its address and key"
     if host.mailserver.handoff == "lmtp":
         return Probe(
@@ -141,6 +163,7 @@ def _handoff(host: Host) -> Probe:
             f"{_INSIDE} bash -c 'exec 3<>/dev/tcp/email-api/2400 && read -r -t 5 line <&3 && "
             'echo "$line" && printf "QUIT\\r\\n" >&3\' | tr -d "\\r" | grep \'^220 \'',
             remedy,
+            no_gate=other,
         )
     return Probe(
         "e-mail API",
@@ -148,4 +171,5 @@ def _handoff(host: Host) -> Probe:
         "--write-out '%{http_code}' --data '' https://email-api/v1/email/check); "
         '[ "$code" = 204 ] && echo \'takes the key\' || { echo "answers $code"; exit 1; }',
         remedy,
+        no_gate=other,
     )

@@ -1,20 +1,19 @@
 """postal: the sending platform, as web, SMTP and worker processes."""
 
-import shlex
-
 from pyinfra import host as context_host
 from pyinfra import logger
 from pyinfra.api.deploy import deploy as pyinfra_deploy
 
 from mailfleet.components.postal.operations import admin_user, database_schema, refuse_orphans
-from mailfleet.components.postal.probes import probes, smtp_banner
+from mailfleet.components.postal.probes import TLS, probes
 from mailfleet.components.postal.records import records
-from mailfleet.converge.bundle import Bundle, Condition, Directory, File, Gate, Project, Unit
+from mailfleet.converge.bundle import Bundle, Condition, Directory, File, Project, Unit
 from mailfleet.converge.compose import compose_checks
 from mailfleet.converge.conditions import conditions
 from mailfleet.converge.files import files
 from mailfleet.converge.plan import bundle_here, fleet_here
 from mailfleet.converge.services import services
+from mailfleet.health.gates import gates_of
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
 from mailfleet.settings.ports import (
     DATABASE_NETWORK,
@@ -39,7 +38,6 @@ POSTAL_UID = 999
 _COMPOSE = f"{DIRECTORY}/compose.yaml"
 _CONFIG = f"{DIRECTORY}/config/postal.yml"
 _SIGNING_KEY = f"{DIRECTORY}/config/signing.key"
-_TLS = f"{DIRECTORY}/config/tls"
 _CERTIFICATE_SCRIPT = f"{DIRECTORY}/bin/smtp-certificate"
 _CERTIFICATE_SERVICE = "/etc/systemd/system/postal-certificate.service"
 _CERTIFICATE_TIMER = "/etc/systemd/system/postal-certificate.timer"
@@ -59,7 +57,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             Directory(DIRECTORY),
             Directory(f"{DIRECTORY}/bin", owned=True),
             Directory(f"{DIRECTORY}/config", mode=0o750, gid=POSTAL_UID),
-            Directory(_TLS, mode=0o750, gid=POSTAL_UID),
+            Directory(TLS, mode=0o750, gid=POSTAL_UID),
         ),
         files=(
             compose,
@@ -84,9 +82,9 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             DIRECTORY,
             services=tuple(_services(host)),
             mounted=(_CONFIG, _SIGNING_KEY, *_given(host)),
-            gates=_gates(fleet, host),
             wait_seconds=120,
         ),
+        gates=gates_of(probes(fleet, host)),
     )
 
 
@@ -133,7 +131,7 @@ def _compose(fleet: Fleet, host: Host) -> File:
 
 def _given(host: Host) -> tuple[str, ...]:
     given = host.has("postal_smtp") and host.postal.smtp_tls == "given"
-    return (f"{_TLS}/smtp.cert", f"{_TLS}/smtp.key") if given else ()
+    return (f"{TLS}/smtp.cert", f"{TLS}/smtp.key") if given else ()
 
 
 def _certificate_files(fleet: Fleet, host: Host) -> list[File]:
@@ -142,8 +140,8 @@ def _certificate_files(fleet: Fleet, host: Host) -> list[File]:
         return []
     if settings.smtp_tls == "given":
         return [
-            _owned(f"{_TLS}/smtp.cert", fleet.value(settings.smtp_certificate).reveal()),
-            _owned(f"{_TLS}/smtp.key", fleet.value(settings.smtp_certificate_key).reveal()),
+            _owned(f"{TLS}/smtp.cert", fleet.value(settings.smtp_certificate).reveal()),
+            _owned(f"{TLS}/smtp.key", fleet.value(settings.smtp_certificate_key).reveal()),
         ]
     script = render(
         "postal/smtp-certificate",
@@ -181,46 +179,6 @@ def _low_port_condition(port: int) -> Condition:
         f"sysctl -n {name}; sed -n 's/.*= //p' {file} 2>/dev/null",
         f"{start} {start}",
         f"echo '{name} = {start}' >{file} && sysctl -q -p {file}",
-    )
-
-
-def _gates(fleet: Fleet, host: Host) -> tuple[Gate, ...]:
-    settings = host.postal
-    gates = []
-    if host.has("postal_web"):
-        web = f"http://{web_address(fleet, host)}:{settings.web_port}"
-        name = shlex.quote(f"Host: {settings.web_hostname}")
-        gates += [
-            Gate(
-                f"curl -fsS --max-time 10 -H 'X-Postal-Track-Host: 1' {web}/ | grep -q Hello",
-                "the web process does not answer tracking requests",
-            ),
-            Gate(
-                f"curl -fsS --max-time 10 -o /dev/null -H {name} {web}/login",
-                "the login page does not render: look at the database settings",
-            ),
-        ]
-    if host.has("postal_smtp"):
-        gates += [
-            Gate(
-                f"{smtp_banner(port)} | grep -q '^220 '",
-                f"no SMTP banner on port {port}",
-            )
-            for port in settings.smtp_ports
-        ]
-        if settings.smtp_tls != "off":
-            gates.append(_starttls_gate(settings.smtp_ports[0]))
-    return tuple(gates)
-
-
-def _starttls_gate(port: int) -> Gate:
-    """A certificate that Postal cannot use shows at STARTTLS only, and nothing is logged."""
-    fingerprint = "openssl x509 -noout -fingerprint -sha256"
-    return Gate(
-        f'wanted=$({fingerprint} -in {_TLS}/smtp.cert) && [ -n "$wanted" ] && '
-        f'[ "$(openssl s_client -connect 127.0.0.1:{port} -starttls smtp </dev/null 2>/dev/null | '
-        f'{fingerprint})" = "$wanted" ]',
-        f"STARTTLS on port {port} does not present the certificate in {_TLS}",
     )
 
 

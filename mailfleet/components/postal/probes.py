@@ -8,6 +8,11 @@ from mailfleet.health.relay import postal_relay_probe
 from mailfleet.health.smtp import SmtpServer
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.ports import SMTP_HEALTH_PORT, web_address, worker_health_ports
+from mailfleet.settings.postal import PostalSettings
+
+TLS = "/opt/postal/config/tls"
+"""Holds certificate and key of the SMTP server."""
+_CERTIFICATE = f"{TLS}/smtp.cert"
 
 
 def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
@@ -105,6 +110,12 @@ def _web(fleet: Fleet, host: Host) -> list[Probe]:
             f"{web}/.well-known/jwks.json | grep -q '\"keys\"' && echo 'Postal can read it'",
             "deploy again: config/signing.key must be an RSA key",
         ),
+        Probe(
+            "tracking",
+            # As Caddy asks, wherever that is.
+            f"curl -fsS --max-time 10 -H 'X-Postal-Track-Host: 1' {web}/ | grep -x 'Hello\\.'",
+            "read `postal logs web`: links and images in mail are broken",
+        ),
     ]
     if host.has("caddy"):
         found += [_tracking(name) for name in settings.track_domains]
@@ -118,6 +129,7 @@ def _tracking(name: str) -> Probe:
         f"curl -fsSk --max-time 10 --resolve {name}:443:127.0.0.1 https://{name}/ | "
         "grep -x 'Hello\\.'",
         "links in mail are broken: deploy caddy again",
+        no_gate="Caddy is another component, and the certificate its CA's",
     )
 
 
@@ -128,18 +140,18 @@ def _smtp(host: Host) -> list[Probe]:
         found.append(
             Probe(
                 f"SMTP on port {port}",
-                f"{smtp_banner(port)} | grep '^220 '",
+                f"{_banner(port)} | grep '^220 '",
                 "read `postal logs smtp`",
             )
         )
     if settings.smtp_tls != "off":
         short_lived = settings.smtp_tls == "caddy" and host.caddy.tls == "internal"
-        warn_seconds = 3600 if short_lived else 7 * 86400
-        found.append(_starttls(settings.smtp_name, settings.smtp_ports[0], warn_seconds))
+        found.append(_starttls(settings))
+        found.append(_certificate(settings, warn_seconds=3600 if short_lived else 7 * 86400))
     return found
 
 
-def smtp_banner(port: int) -> str:
+def _banner(port: int) -> str:
     """Shell that prints the greeting of an SMTP server on loopback, and takes its leave."""
     return (
         f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && read -r -t 5 line <&3 && "
@@ -147,22 +159,41 @@ def smtp_banner(port: int) -> str:
     )
 
 
-def _starttls(name: str, port: int, warn_seconds: int) -> Probe:
+def _remedy(settings: PostalSettings) -> str:
+    if settings.smtp_tls == "given":
+        return "give another certificate in postal_smtp_certificate and deploy again"
+    return "run `/opt/postal/bin/smtp-certificate install 60` and read what it says"
+
+
+def _starttls(settings: PostalSettings) -> Probe:
+    """A certificate that Postal cannot use shows at STARTTLS only, and nothing is logged."""
+    fingerprint = "openssl x509 -noout -fingerprint -sha256"
     return Probe(
         "STARTTLS",
-        f"certificate=$(openssl s_client -connect 127.0.0.1:{port} -starttls smtp -servername "
-        f"{name} </dev/null 2>/dev/null | openssl x509 2>/dev/null) || "
+        f"served=$(openssl s_client -connect 127.0.0.1:{settings.smtp_ports[0]} -starttls smtp "
+        f"-servername {settings.smtp_name} </dev/null 2>/dev/null | {fingerprint} 2>/dev/null) || "
         "{ echo 'STARTTLS fails'; exit 1; }; "
-        f'echo "$certificate" | openssl x509 -noout -checkhost {name} | grep -q "does match" || '
+        f'[ "$served" = "$({fingerprint} -in {_CERTIFICATE})" ] || '
+        f"{{ echo 'another certificate than {_CERTIFICATE} is served'; exit 1; }}; "
+        f"echo 'serves {_CERTIFICATE}'",
+        _remedy(settings),
+    )
+
+
+def _certificate(settings: PostalSettings, warn_seconds: int) -> Probe:
+    """What STARTTLS serves. It expires without any change."""
+    name, read = settings.smtp_name, f"openssl x509 -noout -in {_CERTIFICATE}"
+    return Probe(
+        "SMTP certificate",
+        f"{read} -checkhost {name} | grep -q 'does match' || "
         f"{{ echo 'the certificate is not for {name}'; exit 1; }}; "
-        'issuer=$(echo "$certificate" | openssl x509 -noout -issuer -nameopt multiline | '
-        "sed -n 's/.*commonName *= //p'); "
-        'echo "certificate by $issuer, $(echo "$certificate" | openssl x509 -noout -enddate | '
-        'sed s/notAfter=/until\\ /)"; '
+        f"issuer=$({read} -issuer -nameopt multiline | sed -n 's/.*commonName *= //p'); "
+        f'echo "by $issuer, $({read} -enddate | sed s/notAfter=/until\\ /)"; '
         f'[ "$issuer" != {name} ] || {{ echo "a self-signed one stands in"; exit 2; }}; '
-        'echo "$certificate" | openssl x509 -noout -checkend 0 >/dev/null || exit 1; '
-        f'echo "$certificate" | openssl x509 -noout -checkend {warn_seconds} >/dev/null || exit 2',
-        "run `/opt/postal/bin/smtp-certificate install 60` and read what it says",
+        f"{read} -checkend 0 >/dev/null || exit 1; "
+        f"{read} -checkend {warn_seconds} >/dev/null || exit 2",
+        _remedy(settings),
+        no_gate="its CA and time decide on it",
     )
 
 
