@@ -124,7 +124,7 @@ FAULTS = {
         f"{_SMTP_HEALTHY}",
         "cd /opt/postal/config/tls; cat /root/smtp.cert >smtp.cert; cat /root/smtp.key >smtp.key; "
         f"docker restart {_SMTP}; {_SMTP_HEALTHY}",
-        {"postal: STARTTLS": "fail"},
+        {"postal: SMTP certificate": "fail"},
     ),
     "the web process is unreachable": Fault(
         "docker stop caddy",

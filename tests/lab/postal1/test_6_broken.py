@@ -9,7 +9,7 @@ import pytest
 from lab.state import Lab
 from tests.lab.console import Operator
 from tests.lab.hosts import Machine
-from tests.lab.web import https, visitors
+from tests.lab.web import https, plain_http, visitors
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,24 @@ def test_a_change_that_fails_its_gate_is_taken_back(
     after = postal1.run("sha256sum /opt/postal/compose.yaml /opt/postal/config/postal.yml")
     assert after == former
     assert postal1.run("systemctl is-active postal-certificate.timer") == "active"
+
+    deployed.deploy().ok()
+    assert deployed.dry().ok().planned == {}
+
+
+def test_what_only_a_quick_probe_notices_is_taken_back(
+    deployed: Operator, copied_tree: Operator, postal1: Machine, lab: Lab
+) -> None:
+    """Caddy accepts the file and runs with it, but answers in clear text what must be encrypted."""
+    in_clear = 'http://postal.lab.test {\n\trespond "in clear text"\n}'
+    _append("templates/caddy/Caddyfile.j2", in_clear)(copied_tree)
+    former = postal1.run("sha256sum /opt/caddy/etc/Caddyfile")
+    outcome = copied_tree.deploy("--limit", "postal1")
+    outcome.refused("the gate failed: caddy: redirect: answers 200")
+    outcome.refused("what to do about it: deploy again: plain HTTP must lead to HTTPS")
+    outcome.refused("the former files of caddy are back in place and in service")
+    assert postal1.run("sha256sum /opt/caddy/etc/Caddyfile") == former
+    assert plain_http(lab, "postal.lab.test").status in (301, 308)
 
     deployed.deploy().ok()
     assert deployed.dry().ok().planned == {}
