@@ -12,6 +12,13 @@ from mailfleet.drift.judges import UNIT_PROPERTIES, units
 
 STATE_DIRECTORY = "/var/lib/mailfleet"
 
+ANSWER_SECONDS = 30
+"""After this a question has no answer. Shorter than whoever asks waits for the host."""
+
+PATHS, PACKAGES, UNITS, CONTAINERS = "paths", "packages", "units", "containers"
+"""Questions about every bundle, as in `Observation.unanswered`."""
+_FACT = "fact "
+
 
 @dataclass(frozen=True)
 class Path:
@@ -56,6 +63,9 @@ class Observation:
     """`<component>/<record>` -> what was last applied."""
     facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """`<component>/<fact or condition>` -> lines of output."""
+    unanswered: frozenset[str] = frozenset()
+    """Questions without an answer, as `facts` has them, or one of PATHS and the like. What they
+    ask about is unknown, not absent."""
 
     def fact(self, component: str, name: str) -> str:
         """Output of a fact or of a condition's look; empty when it was not looked at."""
@@ -73,68 +83,93 @@ class Wanted:
 
     @property
     def script(self) -> str:
-        """POSIX shell that prints one section after the other. Facts are asked at the same time:
-        most of them wait for a daemon."""
-        bundles = self.bundles
-        files = [item.path for bundle in bundles for item in bundle.files]
-        files += [path for bundle in bundles for path in bundle.absent]
-        directories = [item for bundle in bundles for item in bundle.directories]
-        owned = [item.path for item in directories if item.owned]
-        packages = [name for bundle in bundles for name in bundle.packages]
-        units = [unit.name for bundle in bundles for unit in bundle.units]
-        sections = [
-            _section(
-                "paths",
-                "stat -c '%F|%a|%u|%g|%n' --",
-                [*files, *(item.path for item in directories)],
-            ),
-            _section("hashes", "sha256sum --", files),
-            _section("owned", "find", owned, " -mindepth 1 ! -type d"),
-            _section("packages", "dpkg-query -W -f '${db:Status-Status} ${Package}\\n'", packages),
-            _section(
-                "units",
-                f"systemctl show -p {UNIT_PROPERTIES} --",
-                units,
-            ),
-        ]
-        if any(bundle.project for bundle in bundles):
-            label = "com.docker.compose"
-            columns = [f'{{{{.Label "{label}.{name}"}}}}' for name in _LABELS]
-            columns += ["{{.State}}", "{{.Status}}"]
-            sections.append(
-                _section(
-                    "containers",
-                    # Containers of `docker compose run` are someone's console, not a service.
-                    f"docker ps -a --filter label={label}.project "
-                    f"--filter label={label}.oneoff=False --format",
-                    ["|".join(columns)],
-                )
-            )
-        applied = f"{STATE_DIRECTORY}/applied"
-        sections.append(f"echo '##applied'; cd {applied} 2>/dev/null && grep -rH '' . ; cd /")
-        asked = []
-        for bundle in bundles:
-            looks = {item.name: item.look for item in bundle.conditions}
-            looks |= {unit.name: unit.in_force for unit in bundle.units if unit.in_force}
-            for name, command in {**bundle.facts, **looks}.items():
-                heading = f"##fact {bundle.component}/{name}"
-                asked.append(f"( say \"$(echo '{heading}'; ( {command}\n) 2>&1)\" ) &")
-        known = ["known=$(", *sections, ")", '( say "$known" )']
-        return "\n".join(["export LC_ALL=C", _DOCKER, _SAY, *asked, *known, "wait", "exit 0"])
+        """POSIX shell that prints the names of its questions, then one answer after the other. They
+        are asked at the same time: most of them wait for a daemon. What has no answer in the end
+        took too long, or failed where failing must not read as `there is none`."""
+        questions = {**dict(_known(self.bundles)), **dict(_facts(self.bundles))}
+        return "\n".join(
+            [
+                f"printf '%s\\n' '##asked' {shlex.join([*questions, PACKAGES, UNITS])}",
+                # One limit for all, and one program more: they begin at the same time. It ends
+                # whatever they have started as well.
+                f"timeout {ANSWER_SECONDS} sh /dev/fd/9 9<<'END_OF_QUESTIONS'",
+                "export LC_ALL=C",
+                _DOCKER,
+                _SAY,
+                *(_question(name, command) for name, command in questions.items()),
+                "wait",
+                "END_OF_QUESTIONS",
+                "exit 0",
+            ]
+        )
+
+
+def _question(name: str, command: str) -> str:
+    # Of a list that failed nothing is said. Whoever asks for a fact knows what its failure means.
+    then = "&&" if name == CONTAINERS else ";"
+    return f'( answer=$(echo {shlex.quote(f"##{name}")}; {command}) {then} say "$answer" ) &'
+
+
+def _facts(bundles: Iterable[Bundle]) -> Iterator[tuple[str, str]]:
+    for bundle in bundles:
+        looks = {item.name: item.look for item in bundle.conditions}
+        looks |= {unit.name: unit.in_force for unit in bundle.units if unit.in_force}
+        for name, command in {**bundle.facts, **looks}.items():
+            yield f"{_FACT}{bundle.component}/{name}", f"( {command}\n) 2>&1"
+
+
+def _known(bundles: Sequence[Bundle]) -> Iterator[tuple[str, str]]:
+    """What is asked about every bundle: what comes from files in one question, which names
+    PACKAGES and UNITS only where they could be told."""
+    files = [item.path for bundle in bundles for item in bundle.files]
+    files += [path for bundle in bundles for path in bundle.absent]
+    directories = [item for bundle in bundles for item in bundle.directories]
+    owned = [item.path for item in directories if item.owned]
+    packages = [name for bundle in bundles for name in bundle.packages]
+    units = [unit.name for bundle in bundles for unit in bundle.units]
+    installed = _of("dpkg-query -W -f '${db:Status-Status} ${Package}\\n'", packages)
+    lines = [
+        _of("stat -c '%F|%a|%u|%g|%n' --", [*files, *(item.path for item in directories)]),
+        f"echo '##hashes'; {_of('sha256sum --', files)}",
+        f"echo '##owned'; {_of('find', owned, ' -mindepth 1 ! -type d')}",
+        f"echo '##applied'; cd {STATE_DIRECTORY}/applied 2>/dev/null && grep -rH '' .",
+        # dpkg-query(1): 1 means that some are not there.
+        f"said=$({installed}); [ $? -ge 2 ] || printf '##{PACKAGES}\\n%s\\n' \"$said\"",
+        f"said=$({_of(f'systemctl show -p {UNIT_PROPERTIES} --', units)}) && "
+        f"printf '##{UNITS}\\n%s\\n' \"$said\"",
+    ]
+    yield PATHS, "\n".join(lines)
+    if any(bundle.project for bundle in bundles):
+        label = "com.docker.compose"
+        columns = [f'{{{{.Label "{label}.{name}"}}}}' for name in _LABELS]
+        columns += ["{{.State}}", "{{.Status}}"]
+        # Containers of `docker compose run` are someone's console, not a service.
+        listed = _of(
+            f"docker ps -a --filter label={label}.project "
+            f"--filter label={label}.oneoff=False --format",
+            ["|".join(columns)],
+        )
+        yield CONTAINERS, f"case $docker in active) {listed} ;; none) ;; *) false ;; esac"
+
+
+def _of(command: str, arguments: Iterable[str], tail: str = "") -> str:
+    quoted = " ".join(shlex.quote(argument) for argument in arguments)
+    return f"{command} {quoted}{tail} 2>/dev/null" if quoted else ":"
 
 
 # One whole answer after the other. Each caller opens the lock anew: it belongs to who opened it.
 _SAY = "say() { exec 9</; flock 9; printf '%s\\n' \"$1\"; }"
 
-# A question to a stopped Docker would start it, by its socket.
-_DOCKER = "systemctl is-active --quiet docker.service || docker() { return 1; }"
+# A question to a stopped Docker would start it, by its socket. systemctl(1), "Exit status": 3 is
+# `not active`, 4 `no such unit`; else systemd did not tell.
+_DOCKER = """docker=none
+if command -v docker >/dev/null; then
+    systemctl is-active --quiet docker.service
+    case $? in 0) docker=active ;; 3 | 4) ;; *) docker=unknown ;; esac
+fi
+[ $docker = active ] || docker() { return 1; }"""
 
 _LABELS = ("project", "service", "config-hash")
-
-
-def _section(name: str, command: str, arguments: Iterable[str], tail: str = "") -> str:
-    quoted = " ".join(shlex.quote(argument) for argument in arguments)
-    return f"echo '##{name}'; {command} {quoted}{tail} 2>/dev/null" if quoted else ""
 
 
 def parse(output: Sequence[str]) -> Observation:
@@ -147,21 +182,24 @@ def parse(output: Sequence[str]) -> Observation:
         else:
             current.append(line)
     return Observation(
-        paths=dict(_paths(sections.get("paths", []), sections.get("hashes", []))),
+        paths=dict(_paths(sections.get(PATHS, []), sections.get("hashes", []))),
         owned=frozenset(sections.get("owned", [])),
         packages=frozenset(
             line.removeprefix("installed ")
-            for line in sections.get("packages", [])
+            for line in sections.get(PACKAGES, [])
             if line.startswith("installed ")
         ),
-        units=dict(units(sections.get("units", []))),
-        containers=tuple(Container(*line.split("|")) for line in sections.get("containers", [])),
+        units=dict(units(sections.get(UNITS, []))),
+        containers=tuple(Container(*line.split("|")) for line in sections.get(CONTAINERS, [])),
         applied=dict(_applied(sections.get("applied", []))),
         facts={
-            name.removeprefix("fact "): tuple(lines)
+            name.removeprefix(_FACT): tuple(lines)
             for name, lines in sections.items()
-            if name.startswith("fact ")
+            if name.startswith(_FACT)
         },
+        unanswered=frozenset(
+            name.removeprefix(_FACT) for name in sections.get("asked", []) if name not in sections
+        ),
     )
 
 

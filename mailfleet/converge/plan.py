@@ -13,8 +13,16 @@ from pyinfra import state as context_state
 from pyinfra.api.host import Host as PyinfraHost
 from pyinfra.api.state import StateStage
 
+from mailfleet.converge.ask import HANG_REMEDY
 from mailfleet.converge.bundle import Bundle, Directory, File
-from mailfleet.converge.observe import HostState, Observation, Wanted
+from mailfleet.converge.observe import (
+    ANSWER_SECONDS,
+    CONTAINERS,
+    UNITS,
+    HostState,
+    Observation,
+    Wanted,
+)
 from mailfleet.converge.run import Refused, current_fleet, current_host
 from mailfleet.secrets import SecretsError
 from mailfleet.settings.fleet import EVERY_HOST, Fleet
@@ -139,7 +147,8 @@ FRESH_SECONDS = 10.0
 
 def observe(host: PyinfraHost) -> Observation:
     """The host's state: looked at before the run changes things, again when it begins to unless
-    that follows at once, then only after a change."""
+    that follows at once, then only after a change. Raises Refused where a part of it is unknown:
+    taken for absent, it would be made anew."""
     known = _PLANS[host.name]
     stage = context_state.current_stage
     now = time.monotonic()
@@ -147,9 +156,25 @@ def observe(host: PyinfraHost) -> Observation:
         wanted = Wanted(tuple(known.bundles.values()))
         # Taken before the look: it is as old as its first command.
         known.seen_at = now
-        known.observation = host.get_fact(HostState, wanted=wanted)
+        seen: Observation = host.get_fact(HostState, wanted=wanted)
+        if seen.unanswered:
+            raise Refused(_silence(host.name, seen.unanswered))
+        known.observation = seen
     known.stage = stage
     return known.observation
+
+
+def _silence(host_name: str, unanswered: Collection[str]) -> str:
+    # Without systemd's answer Docker is not asked.
+    if CONTAINERS in unanswered and UNITS not in unanswered:
+        return (
+            f"Docker on {host_name} does not answer. See there what `docker ps` and "
+            "`journalctl -u docker` say; `systemctl restart docker` leaves containers running"
+        )
+    return (
+        f"{host_name}: no answer within {ANSWER_SECONDS} s about {', '.join(sorted(unanswered))}: "
+        f"{HANG_REMEDY}"
+    )
 
 
 def forget(host: PyinfraHost) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import click
+from gevent.hub import Hub
 from pyinfra import logger
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host as PyinfraHost
@@ -25,6 +26,10 @@ from mailfleet.settings.rules import secret_problems
 class Refused(CliError, PyinfraError):  # type: ignore[misc]
     """Ends a run with one message from wherever it is raised: pyinfra shows its own errors so,
     and those of its command line, but a traceback of any other from within a deploy file."""
+
+
+# Within an operation pyinfra asks a greenlet for its result; gevent prints a traceback before.
+Hub.NOT_ERROR = (*Hub.NOT_ERROR, Refused)
 
 
 class Run(BaseStateCallback):

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from mailfleet.converge.ask import HANG_REMEDY
 from mailfleet.converge.bundle import Bundle, Project
-from mailfleet.converge.observe import Container, Observation
+from mailfleet.converge.observe import CONTAINERS, PACKAGES, UNITS, Container, Observation
 from mailfleet.converge.plan import FileChanges, file_changes, services_fed_by
 from mailfleet.drift import judges
 from mailfleet.drift.finding import Difference, Kind
@@ -25,17 +26,48 @@ def differences(bundle: Bundle, seen: Observation) -> Iterator[Difference]:
         yield Difference(Kind.COMPONENT, bundle.component, "deployed", "never deployed", DEPLOY)
         return
     changes = file_changes(bundle, seen)
-    for name in sorted(set(bundle.packages) - seen.packages):
-        yield Difference(Kind.PACKAGE, name, "installed", "not installed", DEPLOY)
+    yield from _unanswered(bundle, seen)
+    if PACKAGES not in seen.unanswered:
+        for name in sorted(set(bundle.packages) - seen.packages):
+            yield Difference(Kind.PACKAGE, name, "installed", "not installed", DEPLOY)
     yield from _paths(changes, seen)
     yield from _conditions(bundle, seen)
-    for unit in bundle.units:
-        in_force = not unit.in_force or seen.fact(bundle.component, unit.name) == "yes"
-        found = judges.unit(unit.name, seen.units.get(unit.name, {}), in_force)
-        yield from map(Difference.of, found)
-    if bundle.project and docker_runs(seen):
+    if UNITS not in seen.unanswered:
+        for unit in bundle.units:
+            # Of what gave no answer it is not said that it does not hold.
+            unanswered = f"{bundle.component}/{unit.name}" in seen.unanswered
+            holds = (
+                not unit.in_force or unanswered or seen.fact(bundle.component, unit.name) == "yes"
+            )
+            found = judges.unit(unit.name, seen.units.get(unit.name, {}), holds)
+            yield from map(Difference.of, found)
+    if bundle.project and docker_runs(seen) and CONTAINERS not in seen.unanswered:
         yield from _project(bundle.project, bundle, seen)
     yield from _not_followed(bundle, changes, seen)
+
+
+_COMMANDS = {
+    PACKAGES: "`dpkg-query --list`",
+    UNITS: "`systemctl status`",
+    CONTAINERS: "`docker ps`",
+}
+"""Question -> what tells on the host why it has no answer."""
+
+
+def _unanswered(bundle: Bundle, seen: Observation) -> Iterator[Difference]:
+    """What the host did not tell, by failing or by taking too long: unknown, not absent."""
+    asked = {PACKAGES: bundle.packages, UNITS: bundle.units, CONTAINERS: bundle.project}
+    for name, command in _COMMANDS.items():
+        if asked[name] and name in seen.unanswered:
+            yield _unknown(name, f"see on the host what {command} says")
+    looks = [item.name for item in bundle.conditions]
+    for name in [*looks, *(unit.name for unit in bundle.units if unit.in_force)]:
+        if f"{bundle.component}/{name}" in seen.unanswered:
+            yield _unknown(name, HANG_REMEDY)
+
+
+def _unknown(name: str, remedy: str) -> Difference:
+    return Difference(Kind.UNKNOWN, name, "an answer", "nothing", remedy)
 
 
 def _paths(changes: FileChanges, seen: Observation) -> Iterator[Difference]:
@@ -75,7 +107,10 @@ def _paths(changes: FileChanges, seen: Observation) -> Iterator[Difference]:
 def _conditions(bundle: Bundle, seen: Observation) -> Iterator[Difference]:
     for condition in bundle.conditions:
         found = seen.fact(bundle.component, condition.name)
-        if found.split() == condition.wanted.split():
+        if (
+            found.split() == condition.wanted.split()
+            or f"{bundle.component}/{condition.name}" in seen.unanswered
+        ):
             continue
         wanted_lines, seen_lines = condition.wanted.splitlines(), found.splitlines()
         if len(wanted_lines) == len(seen_lines) > 1:

@@ -12,11 +12,11 @@ from pyinfra.api.exceptions import OperationError
 from pyinfra.api.host import Host as PyinfraHost
 
 from mailfleet.components import COMPONENTS, preflight
-from mailfleet.converge.ask import LOGIN_REMEDY, Asking, NoAnswer
+from mailfleet.converge.ask import HANG_REMEDY, LOGIN_REMEDY, Asking, NoAnswer
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.diff import Contents
 from mailfleet.converge.manifest import manifest_path
-from mailfleet.converge.observe import HostState, Observation, Wanted
+from mailfleet.converge.observe import ANSWER_SECONDS, PATHS, HostState, Observation, Wanted
 from mailfleet.converge.plan import Scope, any_host, file_changes, scope_of
 from mailfleet.converge.run import Refused, current_fleet
 from mailfleet.drift.carried import carried
@@ -121,6 +121,8 @@ def compare(comparison: Comparison, host: PyinfraHost) -> list[Finding] | NoAnsw
     """Look at one host. Half an answer must not pass for drift."""
     seen = host.get_fact(HostState, wanted=comparison.wanted)
     who = who_looks(seen)
+    if PATHS in seen.unanswered or (seen.unanswered and not who):
+        return NoAnswer(f"no answer within {ANSWER_SECONDS} s", HANG_REMEDY)
     if not who:
         return NoAnswer("no answer", LOGIN_REMEDY)
     if who != "0":

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailfleet.components import email_api as component
 from mailfleet.components.email_api.aliases import digest
-from mailfleet.converge.bundle import Bundle, File
+from mailfleet.converge.bundle import Bundle, Condition, File, Project, Unit
 from mailfleet.converge.database import native_password_hash, told_password
 from mailfleet.converge.manifest import with_manifest
 from mailfleet.converge.observe import Container, Observation, Wanted, parse
@@ -449,6 +449,33 @@ def test_what_a_link_leads_to_is_no_content_of_the_file(fleet_from: Write) -> No
     ]
     assert [one.name for one in found] == ["/etc/a", "/etc/b"]
     assert comparison.differing_files(found) == ["/etc/b"]
+
+
+def test_what_a_host_does_not_tell_is_unknown_not_absent() -> None:
+    compose = File("/opt/demo/compose.yaml", b"services: {}\n")
+    bundle = Bundle(
+        "demo",
+        packages=("curl",),
+        files=(compose,),
+        conditions=(Condition("swap", "cat /proc/swaps", "enough", "swapon --all"),),
+        units=(Unit("a.service", in_force="echo yes"),),
+        project=Project("demo", "/opt/demo", ("web",)),
+    )
+    paths = {compose.path: Path_("regular file", 0o644, 0, 0, compose.sha256)}
+    feeds = bundle.service_feeds
+    applied = {f"demo/{name}": bundle.fingerprint(fed_by) for name, fed_by in feeds.items()}
+    active = {"LoadState": "loaded", "ActiveState": "active"}
+    active |= {"UnitFileState": "enabled", "NeedDaemonReload": "no"}
+    answered = {"docker.service": active, "a.service": active}
+    for units, unanswered in (
+        ({}, {"packages", "units", "demo/swap"}),
+        (answered, {"packages", "containers", "demo/swap", "demo/a.service"}),
+    ):
+        seen = Observation(paths, applied=applied, units=units, unanswered=frozenset(unanswered))
+        found = list(differences(bundle, seen))
+        assert {one.kind for one in found} == {Kind.UNKNOWN}
+        assert {one.name for one in found} == {name.removeprefix("demo/") for name in unanswered}
+        assert all(one.remedy for one in found)
 
 
 def test_a_deploy_tells_what_it_goes_through() -> None:

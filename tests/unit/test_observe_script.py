@@ -1,19 +1,34 @@
-"""The script that looks at a host, run for real: answers stay whole, whatever their size."""
+"""The script that looks at a host, run for real: answers stay whole, whatever their size, and what
+has no answer is unknown, not absent."""
 
+import shutil
 import subprocess
+import time
+from pathlib import Path
 
-from mailfleet.converge.bundle import Bundle
-from mailfleet.converge.observe import Wanted, parse
+import pytest
+
+from mailfleet.converge import observe
+from mailfleet.converge.bundle import Bundle, Project, Unit
+from mailfleet.converge.observe import Observation, Wanted, parse
+
+
+def _seen(bundle: Bundle, path: Path | None = None) -> Observation:
+    """What the script tells, with the programs of one directory only."""
+    output = subprocess.run(
+        ["/bin/sh", "-c", Wanted((bundle,)).script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": str(path)} if path else None,
+    ).stdout
+    return parse(output.splitlines())
 
 
 def test_answers_asked_at_the_same_time_do_not_mix() -> None:
     # Far more than a pipe takes at once (pipe(7), PIPE_BUF).
     facts = {f"fact {number}": f"yes {number} | head -n 20000" for number in range(8)}
-    wanted = Wanted((Bundle("many", facts=facts),))
-    output = subprocess.run(
-        ["sh", "-c", wanted.script], capture_output=True, text=True, check=True
-    ).stdout
-    seen = parse(output.splitlines())
+    seen = _seen(Bundle("many", facts=facts))
     assert {name: set(seen.fact("many", name).split()) for name in facts} == {
         f"fact {number}": {str(number)} for number in range(8)
     }
@@ -21,9 +36,89 @@ def test_answers_asked_at_the_same_time_do_not_mix() -> None:
 
 
 def test_a_fact_that_fails_is_empty_and_stops_nothing() -> None:
-    wanted = Wanted((Bundle("one", facts={"bad": "exit 3", "good": "echo here"}),))
-    output = subprocess.run(
-        ["sh", "-c", wanted.script], capture_output=True, text=True, check=True
-    ).stdout
-    seen = parse(output.splitlines())
+    seen = _seen(Bundle("one", facts={"bad": "exit 3", "good": "echo here"}))
     assert (seen.fact("one", "bad"), seen.fact("one", "good")) == ("", "here")
+    assert not seen.unanswered
+
+
+def test_a_fact_is_quoted_as_it_is_written() -> None:
+    fact = """cat <<'END'
+it's "$HOME" `and` \\n
+END
+printf '%s' \"a'b\""""
+    assert _seen(Bundle("one", facts={"odd 'name'": fact})).facts == {
+        "one/odd 'name'": ('it\'s "$HOME" `and` \\n', "a'b")
+    }
+
+
+def test_a_question_that_hangs_costs_its_own_answer_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Enough for the others on a busy machine.
+    monkeypatch.setattr(observe, "ANSWER_SECONDS", 5)
+    hung = f"echo half; sh -c 'echo $$ >{tmp_path}/pid; exec sleep 1000' | cat"
+    seen = _seen(Bundle("one", facts={"hung": hung, "good": "echo here"}))
+    assert seen.unanswered == {"one/hung"}
+    assert seen.facts == {"one/good": ("here",)}
+    # What it started has ended; a zombie has no command line.
+    command = Path("/proc", (tmp_path / "pid").read_text().strip(), "cmdline")
+    deadline = time.monotonic() + 20
+    while command.exists() and command.read_bytes():
+        assert time.monotonic() < deadline, "the question still runs"
+
+
+_ROW = "demo|web|hash|running|Up 2 hours"
+
+
+@pytest.mark.parametrize(
+    ("systemctl", "docker", "containers", "unanswered"),
+    [
+        pytest.param("exit 4", None, 0, False, id="not installed"),
+        pytest.param("exit 3", "exit 1", 0, False, id="not running"),
+        pytest.param("exit 0", f"echo '{_ROW}'", 1, False, id="a container"),
+        pytest.param("exit 0", "true", 0, False, id="no container"),
+        pytest.param("exit 0", "echo 'Cannot connect' >&2; exit 1", 0, True, id="no connection"),
+        pytest.param("exit 0", f"echo '{_ROW}'; exec sleep 1000", 0, True, id="a hung engine"),
+        pytest.param("exit 1", f"echo '{_ROW}'", 0, True, id="systemd does not tell"),
+    ],
+)
+def test_a_docker_that_does_not_answer_is_no_docker_without_containers(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    systemctl: str,
+    docker: str | None,
+    containers: int,
+    unanswered: bool,
+) -> None:
+    if docker and "sleep" in docker:
+        monkeypatch.setattr(observe, "ANSWER_SECONDS", 1)
+    programs = _programs(tmp_path, systemctl=systemctl, **({"docker": docker} if docker else {}))
+    seen = _seen(Bundle("demo", project=Project("demo", "/opt/demo", ("web",))), programs)
+    assert len(seen.containers) == containers
+    assert ("containers" in seen.unanswered) == unanswered
+
+
+@pytest.mark.parametrize(("code", "unanswered"), [(0, set()), (1, set()), (2, {"packages"})])
+def test_a_package_database_that_cannot_be_read_is_no_absent_package(
+    tmp_path: Path, code: int, unanswered: set[str]
+) -> None:
+    query = f"echo 'installed curl'; exit {code}"
+    seen = _seen(Bundle("demo", packages=("curl",)), _programs(tmp_path, **{"dpkg-query": query}))
+    assert (seen.packages, seen.unanswered) == (set() if unanswered else {"curl"}, unanswered)
+
+
+def test_a_systemd_that_does_not_answer_has_no_absent_units(tmp_path: Path) -> None:
+    refuses = "echo 'Failed to get properties: Connection timed out' >&2; exit 1"
+    seen = _seen(Bundle("demo", units=(Unit("a.service"),)), _programs(tmp_path, systemctl=refuses))
+    assert not seen.units
+    assert seen.unanswered == {"units"}
+
+
+def _programs(directory: Path, **scripts: str) -> Path:
+    """A directory with what every host has, and with programs that answer as the case wants."""
+    for name in ("sh", "timeout", "flock", "stat", "sha256sum", "find", "grep", "sleep"):
+        (directory / name).symlink_to(shutil.which(name) or name)
+    for name, script in scripts.items():
+        (directory / name).write_text(f"#!/bin/sh\n{script}\n")
+        (directory / name).chmod(0o755)
+    return directory

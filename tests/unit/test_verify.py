@@ -70,7 +70,7 @@ def test_a_docker_that_does_not_answer_is_no_missing_container(
     monkeypatch.setitem(verifier["run"].__globals__, "SECONDS", 1)
     described = dict.fromkeys(["files", "absent", "directories", "conditions", "units"], ())
     found = verifier["everything"]({"caddy": {**described, "services": [["caddy", "caddy"]]}})
-    assert found == {"caddy": [("unit", "docker.service", "does not answer")]}
+    assert found == {"caddy": [("unknown", "containers", "nothing")]}
 
 
 def test_hosts_are_told_how_they_are_looked_at_and_no_secret(fleet_from: Write) -> None:

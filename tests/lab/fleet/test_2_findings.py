@@ -315,6 +315,22 @@ def test_a_question_does_not_start_docker(deployed: Operator, postal1: Machine) 
     assert seen_by_itself == expected
 
 
+def test_a_docker_that_does_not_answer_is_no_absent_container(
+    deployed: Operator, postal1: Machine
+) -> None:
+    """Engine and containers run on, but nobody can ask: a deploy would begin anew."""
+    postal1.run("mv /run/docker.sock /run/docker.sock.away")
+    try:
+        outcome = _drift(deployed, DEPLOY)
+        refused = deployed.dry("--limit", "postal1")
+    finally:
+        postal1.run("mv /run/docker.sock.away /run/docker.sock")
+    refused.refused("Docker on postal1 does not answer")
+    found = _found(outcome)
+    assert ("postal", "unknown", "containers") in found
+    assert {kind for _, kind, _ in found} == {"unknown"}, str(outcome.data)
+
+
 def test_half_an_answer_is_no_drift(deployed: Operator, tmp_path: Path) -> None:
     no_root = deployed.variant(tmp_path, 'mx1["_sudo"] = False')
     hosts = {host["name"]: host for host in _drift(no_root, "deploys/base.py").data["hosts"]}
