@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from mailfleet.cli.dns import server_option
 from mailfleet.cli.refuse import refuse
 from mailfleet.cli.settings import fleet_or_exit
-from mailfleet.diagnose.judge import Diagnosis
+from mailfleet.diagnose.diagnosis import Diagnosis
 from mailfleet.diagnose.run import dns_of, why
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import ConflictingRecords
@@ -59,7 +59,10 @@ def diagnose(
     It looks in Postal, in the mailserver, in the e-mail API and in the logs of other containers on
     the hosts; an application elsewhere has its log read with --log.
 
-    Exits 0 when the cause was found, 2 when it was not, 1 when nothing could be asked."""
+    Without --message-id it speaks of what was last heard of in the last 72 hours.
+
+    Exits 0 when the cause was found, 2 when it was not, 1 when it was not and no host could be
+    asked, or when the settings are wrong."""
     fleet = fleet_or_exit(inventory)
     try:
         lines = _lines(log)
@@ -79,7 +82,7 @@ def diagnose(
         click.echo(json.dumps({**asdict(found), "dns": [asdict(one) for one in dns]}, indent=2))
     else:
         _show(found, dns, told)
-    sys.exit(0 if found.cause.found else 2)
+    sys.exit(found.exit_code)
 
 
 def _lines(log: Path | None) -> list[str]:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,8 @@ class Attempt:
     at: float
     """Unix time; 0 where the log does not tell."""
     status: str
-    """In Postal's words: Sent, SoftFail, HardFail, Held, Processed, Bounced, Error."""
+    """In Postal's words: Sent, SoftFail, HardFail, Held, Processed, Bounced, Error. Relayed is what
+    the e-mail API's relay took: what the receiver says, that relay knows."""
     reply: str
 
 
@@ -38,6 +39,10 @@ class Message:
     """Since a worker has had it in hand; 0: none has."""
     due_seconds: int = 0
     """Since it could have been tried again."""
+    recipient: str = ""
+    """Where it differs from the one asked about: a mailbox behind an alias."""
+    message_id: str = ""
+    """The Message-ID header, without its brackets."""
 
     @property
     def last_at(self) -> float:
@@ -64,6 +69,8 @@ class Line:
     host: str
     source: str
     text: str
+    at: float = 0.0
+    """Unix time; 0 where the line does not tell."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +93,39 @@ class Evidence:
     """Ports of one host on which someone listens; None where it was not asked."""
     unanswered: tuple[str, ...] = ()
     """Hosts that could not be asked, and why."""
+    nobody_answers: bool = False
+    """Whether that is so of all hosts."""
+    since: float = 0.0
+    """Unix time; what was last heard of before is another story. 0: whenever it was."""
+    api_relays: Mapping[str, str] = field(default_factory=dict)
+    """Host of an e-mail API -> name of its relay."""
+    postal_names: frozenset[str] = frozenset()
+    """Names of this fleet's Postal as a relay."""
 
     @property
     def latest(self) -> Message | None:
         """The message at the place that it reached last."""
-        return max(self.messages, key=lambda one: one.last_at, default=None)
+        to_them = (one for one in self.messages if not one.recipient)
+        return max(to_them, key=lambda one: one.last_at, default=None)
+
+    def beyond(self, message: Message) -> Message | None:
+        """The message in the hands of the next program, where that is one of the fleet: Postfix
+        gives to the e-mail API, and that to Postal. Of several mailboxes, one not reached."""
+        match message.program, message.status:
+            case "Postfix", "Sent":
+                same = [it for it in self._of("e-mail API") if it.id and it.id == message.id]
+            case "e-mail API", "Relayed":
+                wanted = message.message_id
+                same = [it for it in self._of("Postal") if wanted and it.message_id == wanted]
+            case _:
+                same = []
+        return min(same, key=lambda it: (it.status == "Sent", -it.last_at), default=None)
+
+    def _of(self, program: str) -> Iterator[Message]:
+        return (it for it in self.messages if it.program == program)
 
 
-def of_postal(host: str, text: str) -> tuple[list[Message], list[str]]:
+def of_postal(host: str, text: str, to: str = "") -> tuple[list[Message], list[str]]:
     """Messages and suppressions, one JSON object a line, as questions.postal prints them, between
     warnings of the client."""
     messages, suppressed = [], []
@@ -104,6 +136,7 @@ def of_postal(host: str, text: str) -> tuple[list[Message], list[str]]:
         if "server" not in row:
             continue
         attempts = tuple(_attempt(one) for one in _rows(row["attempts"]))
+        recipient = row.get("recipient") or ""
         messages.append(
             Message(
                 host=host,
@@ -116,6 +149,8 @@ def of_postal(host: str, text: str) -> tuple[list[Message], list[str]]:
                 queued=bool(row["queued"]),
                 locked_seconds=int(row["locked"] or 0),
                 due_seconds=max(0, int(row["due"] or 0)),
+                recipient=recipient if recipient.lower() != to.lower() else "",
+                message_id=(row.get("message_id") or "").strip("<>"),
             )
         )
     return messages, suppressed
@@ -140,7 +175,10 @@ _ATTEMPT = re.compile(
 _REFUSED = re.compile(
     r"NOQUEUE: reject: \w+ from [^:]*: (?P<reply>.*?); (?:from=<(?P<from>[^>]*)>)?"
 )
-_ISO = re.compile(r"^\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:?\d\d)")
+_ISO_WITHIN = re.compile(
+    r"\b\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)"
+)
+_ISO = re.compile(f"^{_ISO_WITHIN.pattern}")
 _TRADITIONAL = re.compile(r"^([A-Z][a-z]{2}) +(\d+) (\d\d:\d\d:\d\d) ")
 
 
@@ -169,7 +207,7 @@ def of_postfix(host: str, lines: Iterable[str], now: datetime | None = None) -> 
 def _time(line: str, now: datetime) -> float:
     """rsyslog's own format or RFC 3339; the former has no year, and is the host's time, UTC."""
     if found := _ISO.match(line):
-        return datetime.fromisoformat(found[0]).timestamp()
+        return _unix(found[0])
     if found := _TRADITIONAL.match(line):
         text = f"{now.year} {found[1]} {found[2]} {found[3]}"
         moment = datetime.strptime(text, "%Y %b %d %H:%M:%S").replace(tzinfo=UTC)
@@ -188,10 +226,20 @@ def of_api(host: str, lines: Iterable[str]) -> list[Message]:
         if event not in ("accepted", "not accepted"):
             continue
         at = datetime.fromisoformat(row["time"]).timestamp()
-        status = "Sent" if event == "accepted" else "SoftFail"
+        status = "Relayed" if event == "accepted" else "SoftFail"
         reply = " ".join(str(row[key]) for key in ("reason", "detail") if row.get(key))
-        id = str(row.get("queue_id") or "")
-        found.append(Message(host, "e-mail API", id, at, "", status, (Attempt(at, status, reply),)))
+        found.append(
+            Message(
+                host,
+                "e-mail API",
+                str(row.get("queue_id") or ""),
+                at,
+                "",
+                status,
+                (Attempt(at, status, reply),),
+                message_id=str(row.get("message_id") or "").strip("<>"),
+            )
+        )
     return found
 
 
@@ -205,14 +253,27 @@ def _json(line: str) -> dict[str, Any]:
 
 
 def lines_of(host: str, section: Section | None) -> Iterator[Line]:
-    """`SOURCE|TEXT` a line."""
+    """`SOURCE|TIME TEXT` a line, as `docker logs --timestamps` has it."""
     for line in section.lines if section else ():
         source, bar, text = line.partition("|")
+        time = _ISO.match(text)
         if bar:
-            yield Line(host, source, text.strip())
+            shown = text[time.end() :] if time else text
+            yield Line(host, source, shown.strip(), _unix(time[0]) if time else 0.0)
 
 
-def of_host(host: str, sections: Mapping[str, Section]) -> Evidence:
+def of_log(lines: Iterable[str]) -> Iterator[Line]:
+    """An application's log. A time without its zone tells nothing."""
+    for line in lines:
+        time = _ISO_WITHIN.search(line)
+        yield Line("", "log", line, _unix(time[0]) if time else 0.0)
+
+
+def _unix(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()
+
+
+def of_host(host: str, sections: Mapping[str, Section], to: str = "") -> Evidence:
     """What one host answered; what it could not answer is missing."""
     messages: list[Message] = []
     suppressed: Sequence[str] = ()
@@ -222,13 +283,13 @@ def of_host(host: str, sections: Mapping[str, Section]) -> Evidence:
         if section.code and name == "postal"
     ]
     if "postal" in sections and not sections["postal"].code:
-        messages, suppressed = of_postal(host, sections["postal"].text)
+        messages, suppressed = of_postal(host, sections["postal"].text, to)
     if "postfix" in sections:
         messages += of_postfix(host, sections["postfix"].lines)
     if "api" in sections:
         messages += of_api(host, sections["api"].lines)
     return Evidence(
-        to="",
+        to=to,
         messages=tuple(messages),
         suppressed=tuple(suppressed),
         redirects=tuple(lines_of(host, sections.get("redirects"))),

@@ -3,80 +3,87 @@ it ends the walk."""
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import replace
 
-from mailfleet.diagnose.application import Failure, last_failure
+from mailfleet.diagnose.application import Failure, failure_of, last_failure
+from mailfleet.diagnose.delivery import from_meaning, named, of_message, state, when
+from mailfleet.diagnose.diagnosis import Cause, Diagnosis, Step
 from mailfleet.diagnose.evidence import Evidence, Line, Message
-from mailfleet.diagnose.replies import Meaning, meaning_of
-from mailfleet.health.postal_queue import STALE_LOCK_MINUTES
-
-_DUE_SECONDS = 120
-"""Workers look for due messages every few seconds."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One question of the walk, and what came out."""
-
-    question: str
-    answer: str
-
-
-@dataclass(frozen=True)
-class Cause:
-    """Why the message is not where it should be."""
-
-    cause: str
-    evidence: tuple[str, ...]
-    remedy: str
-    dns: str = ""
-    """The family of DNS checks that tells more."""
-    found: bool = True
-    """False where nothing explains it: then the remedy is where to look next."""
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """The walk and where it ended."""
-
-    to: str
-    steps: tuple[Step, ...]
-    cause: Cause
-    unanswered: tuple[str, ...] = ()
-    """Hosts that could not be asked, and why: they may know more."""
+from mailfleet.diagnose.questions import HOURS
+from mailfleet.diagnose.replies import meaning_of
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Pure."""
+    steps, cause = _walk(evidence)
+    return Diagnosis(evidence.to, tuple(steps), cause, evidence.unanswered, evidence.nobody_answers)
+
+
+def _walk(evidence: Evidence) -> tuple[list[Step], Cause]:
+    """An older message to the same recipient is another story."""
     message = evidence.latest
     if message is None:
         seen_by = "no host that answers" if evidence.unanswered else "neither Postal nor mailserver"
-        tried = Step("Was it sent?", f"{seen_by} has seen it")
-        cause = next(it for it in (ask(evidence) for ask in _NOT_SEEN) if it)
-        return Diagnosis(evidence.to, (tried,), cause, evidence.unanswered)
-    steps = [
-        # An older message to the same recipient is another story.
-        Step("Was it sent?", f"yes: {_named(message)}{_when(message.at)}"),
-        Step("Was it delivered?", _state(message)),
-    ]
-    cause = _of_message(evidence, message)
-    return Diagnosis(evidence.to, tuple(steps), cause, evidence.unanswered)
+        return [Step(_SENT, f"{seen_by} has seen it")], _not_seen(evidence)
+    last = f"{named(message)}{when(message.at)}"
+    if _is_old(evidence, message):
+        cause = _not_seen(evidence)
+        remedy = f"{cause.remedy}; about the older message ask with its --message-id"
+        older = cause if cause.found else replace(cause, remedy=remedy)
+        days = HOURS / 24 + (evidence.since - message.last_at) / 86400
+        told = f"not in the last {HOURS} h; {days:.0f} days ago by {last}: {message.status}"
+        return [Step(_SENT, told)], older
+    if later := _later(evidence, message):
+        what, cause = later
+        return [Step(_SENT, f"not since {last}: {message.status}"), what], cause
+    steps = [Step(_SENT, f"yes: {last}")]
+    while beyond := evidence.beyond(message):
+        message = beyond
+        steps.append(Step("Was it sent on?", f"yes: {named(message)}{when(message.at)}"))
+    steps.append(Step("Was it delivered?", state(message)))
+    cause = of_message(evidence, message)
+    return steps, replace(cause, evidence=(*cause.evidence, *_later_logins(evidence, message)))
 
 
-def _named(message: Message) -> str:
-    name = f"{message.program} on {message.host}"
-    return f"{name}, message {message.id}" if message.id else name
+_SENT = "Was it sent?"
 
 
-def _when(at: float) -> str:
-    return f", {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC" if at else ""
+def _is_old(evidence: Evidence, message: Message) -> bool:
+    return 0 < message.last_at < evidence.since and not message.queued
 
 
-def _state(message: Message) -> str:
-    count = len(message.attempts)
-    tried = f"{count} attempt{'s' if count != 1 else ''}"
-    return f"{message.status}, {tried}{', in the queue' if message.queued else ''}"
+def _later(evidence: Evidence, message: Message) -> tuple[Step, Cause] | None:
+    """What applications met after the last message was heard of."""
+    if not evidence.since:
+        return None
+
+    def after(lines: Iterable[Line]) -> tuple[Line, ...]:
+        return tuple(sorted((it for it in lines if it.at > message.last_at), key=lambda it: it.at))
+
+    failures = (it for it in evidence.application if _is_of_mail(it, evidence.to))
+    newer = replace(
+        evidence,
+        redirects=after(evidence.redirects),
+        application=after(it for it in failures if failure_of(it.text)),
+    )
+    question = "What came later?"
+    if cause := _redirected(newer):
+        told = f"an application was started that redirects{when(newer.redirects[-1].at)}"
+        return Step(question, told), cause
+    if cause := _failed_application(newer):
+        told = f"an application failed to send{when(newer.application[-1].at)}"
+        return Step(question, told), cause
+    return None
+
+
+def _later_logins(evidence: Evidence, message: Message) -> list[str]:
+    """Strangers try passwords all the time: no cause, unless nothing else explains it."""
+    newer = [it for it in evidence.refused_logins if evidence.since and it.at > message.last_at]
+    return [f"later{when(it.at)}: {it.host}: {it.source}: {it.text}" for it in newer[-1:]]
+
+
+def _not_seen(evidence: Evidence) -> Cause:
+    return next(it for it in (ask(evidence) for ask in _NOT_SEEN) if it)
 
 
 def _redirected(evidence: Evidence) -> Cause | None:
@@ -113,7 +120,7 @@ def _failed_application(evidence: Evidence) -> Cause | None:
             "connect by the name postal_smtp_hostname; the runbook on certificates tells the rest",
         )
     if failure is Failure.ANSWER and (meaning := meaning_of(line)):
-        return _from_meaning(meaning, told)
+        return from_meaning(meaning, told)
     if cause := _closed_way(evidence, told):
         return cause
     if failure is Failure.REFUSED:
@@ -218,120 +225,3 @@ def _ways(evidence: Evidence) -> list[str]:
 def _open_ports(evidence: Evidence) -> str:
     found = [f"{way.address}:{way.port}" for way in evidence.ways if not way.error]
     return ", ".join(found) or "none answers from here"
-
-
-# What Postal writes where it holds a message (3.3, app/lib/message_dequeuer), and what to do.
-_HOLDS = (
-    (
-        "suppression list",
-        "Postal does not send to this recipient: an earlier message was refused for good",
-        "see why it was refused; then remove the address from the suppression list in Postal's "
-        "web interface and release the message",
-    ),
-    (
-        "development mode",
-        "the mail server is in development mode: everything is held",
-        "set it to Live in Postal's web interface, then release the message",
-    ),
-    (
-        "credential",
-        "the credential is set to hold everything that is sent with it",
-        "clear it at the credential in Postal's web interface, then release the message",
-    ),
-    (
-        "send limit",
-        "the send limit of the mail server is reached",
-        "raise it in Postal's web interface, or wait an hour; then release the message",
-    ),
-    (
-        "suspended",
-        "the mail server is suspended",
-        "unsuspend it in Postal's web interface",
-    ),
-)
-
-
-_GAVE_UP = "Maximum number of delivery attempts"
-"""What Postal writes last, without the answer that it got each time."""
-
-
-def _of_message(evidence: Evidence, message: Message) -> Cause:
-    tried = [one for one in message.attempts if not one.reply.startswith(_GAVE_UP)]
-    last = tried[-1] if tried else None
-    reply = last.reply if last else ""
-    told = [f"{_named(message)}: {reply}" if reply else f"{_named(message)}: {_state(message)}"]
-    match message.status:
-        case "Held":
-            return _held(reply, [*told, *(f"suppressed: {one}" for one in evidence.suppressed)])
-        case "Sent" | "Processed":
-            relay = next((it for it in evidence.relays if it in reply.lower()), "")
-            return _relayed(relay, told) if relay else _filtered(told)
-        case "Bounced":
-            return Cause(
-                "the receiver took it and sent a bounce later",
-                tuple(told),
-                "the bounce is linked to the message in Postal's web interface: it says why",
-            )
-    stuck = STALE_LOCK_MINUTES * 60
-    if message.locked_seconds > stuck:
-        minutes = message.locked_seconds // 60
-        return Cause(
-            "a worker died while it had the message in hand: the lock is stale",
-            (*told, f"locked for {minutes} min"),
-            "the runbook on an unhealthy Postal tells how to release stale locks",
-        )
-    if last and last.status in ("SoftFail", "HardFail", "Error") and (meaning := meaning_of(reply)):
-        return _from_meaning(meaning, told)
-    if message.queued and not message.locked_seconds and message.due_seconds > _DUE_SECONDS:
-        return Cause(
-            "it waits in Postal's queue and no worker takes it",
-            (*told, f"due for {message.due_seconds} s"),
-            "`postal logs worker`, `postal restart worker`",
-        )
-    if message.queued or (message.program == "Postal" and not last):
-        return Cause(
-            "it is on its way: Postal has it in the queue",
-            tuple(told),
-            "wait a minute and ask again",
-            found=False,
-        )
-    return Cause(
-        f"{message.program} could not deliver it, for a reason that is not known here",
-        tuple(told),
-        "read the answer above, and `postal logs worker` or the mailserver's log",
-        found=False,
-    )
-
-
-def _from_meaning(meaning: Meaning, told: Iterable[str]) -> Cause:
-    return Cause(meaning.cause, (*told, meaning.source), meaning.remedy, meaning.dns)
-
-
-def _held(reply: str, told: list[str]) -> Cause:
-    for words, cause, remedy in _HOLDS:
-        if words in reply.lower():
-            return Cause(cause, tuple(told), remedy)
-    return Cause(
-        "Postal holds the message",
-        tuple(told),
-        "look at it in Postal's web interface: release or delete it",
-    )
-
-
-def _relayed(relay: str, told: list[str]) -> Cause:
-    return Cause(
-        f"Postal gave it to the relay {relay}, which alone knows what became of it",
-        tuple(told),
-        "look at the relay's activity, and at its suppression list: mail to an address that once "
-        "bounced is dropped there; if the receiver took it, it is in the recipient's spam folder",
-    )
-
-
-def _filtered(told: list[str]) -> Cause:
-    return Cause(
-        "the receiver took it: it is in the recipient's spam folder, another tab, or quarantine",
-        tuple(told),
-        "ask the recipient to look there, and see that SPF, DKIM and DMARC hold "
-        "(`mailfleet dns check`, `mailfleet health --mail`)",
-        dns="dmarc",
-    )

@@ -1,6 +1,7 @@
 """What hosts are asked about a message: shell that changes nothing."""
 
 import shlex
+from collections.abc import Sequence
 
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
 from mailfleet.settings.postal import PostalSettings
@@ -17,7 +18,7 @@ _LINES = 50
 _DOCKER_RUNS = "systemctl is-active --quiet docker.service || exit 0; "
 _PROJECT = '{{.Label "com.docker.compose.project"}}'
 _FAILURES = (
-    "connection refused|ECONNREFUSED|timed out|ETIMEDOUT|SMTPAuthentication|535|EAUTH|"
+    r"connection refused|ECONNREFUSED|timed out|ETIMEDOUT|SMTPAuthentication|\b535\b|EAUTH|"
     "unexpectedly closed|SMTPServerDisconnected|certificate verify failed"
 )
 
@@ -26,7 +27,7 @@ def questions(fleet: Fleet, host: Host, to: str, message_id: str | None) -> dict
     """Name -> shell."""
     found = {"redirects": _redirects(), "applications": _applications(to)}
     if host.has("database") and fleet.with_role(*POSTAL_PROCESSES):
-        found["postal"] = postal(fleet.postal, to, message_id)
+        found["postal"] = postal(fleet.postal, [to, *_mailboxes(fleet, to)], message_id)
     if host.has("postal_smtp"):
         found["logins"] = _refused_logins()
         found["listening"] = "ss -Hltn | awk '{print $4}' | sed 's/.*://' | sort -u"
@@ -43,16 +44,35 @@ def questions(fleet: Fleet, host: Host, to: str, message_id: str | None) -> dict
     return found
 
 
+def postal_names(fleet: Fleet) -> frozenset[str]:
+    """Names under which the fleet's own Postal takes mail."""
+    servers = fleet.with_role("postal_smtp")
+    return frozenset(name for one in servers for name in (one.host.fqdn, one.postal.smtp_name))
+
+
+def _mailboxes(fleet: Fleet, to: str) -> list[str]:
+    """Where an e-mail API forwards mail for an alias by way of this Postal."""
+    return [
+        mailbox
+        for host in fleet.with_role("email_api")
+        if host.email_api.relay_host in postal_names(fleet)
+        for mailbox in host.email_api.aliases.get(
+            to.lower(), host.email_api.aliases.get("@" + to.lower().rpartition("@")[2], [])
+        )
+    ]
+
+
 def _sql(text: str) -> str:
     """A literal that needs no quotes, whatever is in it; it takes the collation of its column."""
     return f"_utf8mb4 X'{text.encode().hex()}'"
 
 
-def postal(settings: PostalSettings, to: str, message_id: str | None) -> str:
-    """Shell that prints a JSON object for each of the last messages to a recipient, and for each
-    reason to send it none."""
+def postal(settings: PostalSettings, to: Sequence[str], message_id: str | None) -> str:
+    """Shell that prints a JSON object for each of the last messages to some recipients, and for
+    each reason to send them none."""
     queue, prefix = f"`{settings.database_name}`.queued_messages", settings.database_prefix
-    where = f"m.rcpt_to = {_sql(to)}"
+    recipients = ", ".join(_sql(one) for one in to)
+    where = f"m.rcpt_to IN ({recipients})"
     if message_id:
         where += f" AND m.message_id = {_sql(message_id.strip().strip('<>'))}"
     attempts = (
@@ -62,15 +82,16 @@ def postal(settings: PostalSettings, to: str, message_id: str | None) -> str:
     )
     messages = (
         "SELECT JSON_OBJECT('server', SERVER, 'id', m.id, 'at', m.timestamp, 'sender', "
-        f"m.mail_from, 'status', m.status, 'attempts', {attempts}, 'queued', q.id IS NOT NULL, "
+        "m.mail_from, 'recipient', m.rcpt_to, 'message_id', m.message_id, "
+        f"'status', m.status, 'attempts', {attempts}, 'queued', q.id IS NOT NULL, "
         "'locked', TIMESTAMPDIFF(SECOND, q.locked_at, UTC_TIMESTAMP()), 'due', "
         "TIMESTAMPDIFF(SECOND, COALESCE(q.retry_after, q.created_at), UTC_TIMESTAMP())) "
         f"FROM `DATABASE`.messages m LEFT JOIN {queue} q ON q.server_id = SERVER "
-        f"AND q.message_id = m.id WHERE {where} ORDER BY m.id DESC LIMIT {_MESSAGES};"
+        f"AND q.message_id = m.id WHERE {where} ORDER BY m.id DESC LIMIT {_MESSAGES * len(to)};"
     )
     suppressed = (
         "SELECT JSON_OBJECT('suppressed', reason) FROM `DATABASE`.suppressions WHERE "
-        f"type = 'recipient' AND address = {_sql(to)} AND keep_until > UNIX_TIMESTAMP();"
+        f"type = 'recipient' AND address IN ({recipients}) AND keep_until > UNIX_TIMESTAMP();"
     )
     literal = f"{messages} {suppressed}".replace("'", "''")
     make = (
@@ -82,21 +103,23 @@ def postal(settings: PostalSettings, to: str, message_id: str | None) -> str:
 
 
 def _redirects() -> str:
-    """`CONTAINER|NAME=VALUE` of settings that send all mail elsewhere."""
+    """`CONTAINER|TIME NAME=VALUE` of settings that send all mail elsewhere, since the container was
+    started."""
     return (
         f"{_DOCKER_RUNS}docker ps --format '{{{{.Names}}}}' | while read -r name; do "
-        "docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' \"$name\" | "
-        "grep -E '^[A-Z_]*E?MAIL_(REDIRECT|OVERRIDE)[A-Z_]*=.' | sed \"s/^/$name|/\"; done"
+        "docker inspect --format '{{$at := .State.StartedAt}}{{range .Config.Env}}{{$at}} "
+        '{{println .}}{{end}}\' "$name" | '
+        "grep -E '^[^ ]+ [A-Z_]*E?MAIL_(REDIRECT|OVERRIDE)[A-Z_]*=.' | sed \"s/^/$name|/\"; done"
     )
 
 
 def _applications(to: str) -> str:
-    """`CONTAINER|LINE` of containers that are not mailfleet's."""
+    """`CONTAINER|TIME LINE` of containers that are not mailfleet's."""
     ours = "|".join(_OURS)
     return (
         f"{_DOCKER_RUNS}docker ps --format '{{{{.Names}}}}|{_PROJECT}' | "
         f"grep -v -E '[|]({ours})$' | cut -d'|' -f1 | while read -r name; do "
-        f'docker logs --since {HOURS}h "$name" 2>&1 | '
+        f'docker logs --timestamps --since {HOURS}h "$name" 2>&1 | '
         f"grep -i -E -e {shlex.quote(_FAILURES)} -e {shlex.quote(_escaped(to))} | "
         f'tail -n {_LINES} | sed "s/^/$name|/"; done'
     )
@@ -110,11 +133,12 @@ def _escaped(text: str) -> str:
 
 
 def _refused_logins() -> str:
-    """`CONTAINER|LINE` of Postal's SMTP server."""
+    """`CONTAINER|TIME LINE` of Postal's SMTP server."""
     label = "--filter label=com.docker.compose"
     return (
         f"{_DOCKER_RUNS}docker ps --format '{{{{.Names}}}}' {label}.project=postal "
-        f'{label}.service=smtp | while read -r name; do docker logs --since 1h "$name" 2>&1 | '
+        f"{label}.service=smtp | while read -r name; do "
+        'docker logs --timestamps --since 1h "$name" 2>&1 | '
         f'awk {shlex.quote(_FAILED_LOGINS)} | tail -n 5 | sed "s/^/$name|/"; done'
     )
 

@@ -1,6 +1,7 @@
 """The walk over a fleet: every host in one round trip, and the ports as applications see them."""
 
 import smtplib
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,9 +11,10 @@ from pyinfra.api.host import Host as PyinfraHost
 
 from mailfleet.components.records import desired_records
 from mailfleet.converge.ask import Asking, NoAnswer
-from mailfleet.diagnose.evidence import Evidence, Line, Way, of_host
-from mailfleet.diagnose.judge import Diagnosis, diagnose
-from mailfleet.diagnose.questions import questions
+from mailfleet.diagnose.diagnosis import Diagnosis
+from mailfleet.diagnose.evidence import Evidence, Way, of_host, of_log
+from mailfleet.diagnose.judge import diagnose
+from mailfleet.diagnose.questions import HOURS, postal_names, questions
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.resolver import Limits
 from mailfleet.dns.run import look_at, servers_of
@@ -48,14 +50,25 @@ def why(
     def ask(host: PyinfraHost) -> Evidence:
         wanted = questions(fleet, fleet.hosts[host.name], to, message_id)
         sections: dict[str, Section] = host.get_fact(Sections, commands=wanted) or {}
-        return of_host(host.name, sections)
+        return of_host(host.name, sections, to)
 
     answers = Asking(loaded, list(fleet.hosts), ask, sudo=sudo).answers()
     gevent.joinall(jobs)
     evidence = _together(to, answers, [job.value for job in jobs], log)
     senders = fleet.with_role("postal_worker")
     relays = {relay_host(url) for host in senders for url in host.postal.relays}
-    return diagnose(replace(evidence, relays=tuple(relays)))
+    forwarders = fleet.with_role("email_api")
+    return diagnose(
+        replace(
+            evidence,
+            relays=tuple(relays),
+            # With a Message-ID it is the one, however old.
+            since=0.0 if message_id else time.time() - HOURS * 3600,
+            api_relays={one.name: one.email_api.relay_host or "" for one in forwarders},
+            postal_names=postal_names(fleet),
+            nobody_answers=not any(isinstance(one, Evidence) for one in answers.values()),
+        )
+    )
 
 
 def _together(
@@ -73,7 +86,7 @@ def _together(
         redirects=tuple(it for one in found for it in one.redirects),
         application=(
             *(it for one in found for it in one.application),
-            *(Line("", "log", text) for text in log),
+            *of_log(log),
         ),
         refused_logins=tuple(it for one in found for it in one.refused_logins),
         ways=tuple(_with_its_host(way, answered.get(way.host)) for way in ways),

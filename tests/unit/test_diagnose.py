@@ -18,13 +18,16 @@ from mailfleet.diagnose.evidence import (
     Line,
     Message,
     Way,
+    lines_of,
     of_api,
+    of_log,
     of_postal,
     of_postfix,
 )
 from mailfleet.diagnose.judge import diagnose
 from mailfleet.diagnose.questions import _escaped, postal, questions
 from mailfleet.diagnose.replies import RULES, codes, meaning_of
+from mailfleet.health.sections import Section
 from tests.unit.conftest import Write
 
 CHECKS = Path(__file__).parents[2] / "mailfleet/dns/checks"
@@ -305,16 +308,132 @@ def test_the_place_that_it_reached_last_decides() -> None:
     assert "Postfix on postal1" in found.steps[0].answer
 
 
+LATELY = replace(EMPTY, since=50.0)
+FAILED = Line("postal1", "web-1", "smtp: Connection refused", at=200)
+REDIRECTED = Line("postal1", "web-1", "EMAIL_REDIRECT_TO=ops@c.test", at=200)
+
+
+def test_what_an_application_met_after_the_last_message_is_the_answer() -> None:
+    for later, words in (
+        ({"application": (FAILED,)}, "nobody listens"),
+        ({"redirects": (REDIRECTED,)}, "all its mail to another address"),
+    ):
+        evidence = replace(LATELY, messages=(SENT,), ways=(OPEN,))
+        found = diagnose(replace(evidence, **later))  # type: ignore[arg-type]
+        assert words in found.cause.cause
+        assert found.steps[0].answer == (
+            "not since Postal on postal1, message 1/7, 1970-01-01 00:01:40 UTC: Sent"
+        )
+        assert "1970-01-01 00:03:20 UTC" in found.steps[1].answer
+        sent_since = replace(SENT, at=300, attempts=(Attempt(310, "Sent", "250 ok"),))
+        again = replace(evidence, messages=(SENT, sent_since), **later)  # type: ignore[arg-type]
+        assert "the receiver took it" in diagnose(again).cause.cause
+        by_id = replace(evidence, since=0.0, **later)  # type: ignore[arg-type]
+        assert "the receiver took it" in diagnose(by_id).cause.cause
+
+
+def test_strangers_who_try_passwords_later_are_no_cause() -> None:
+    login = Line("postal1", "smtp", "Authentication failure for 192.0.2.9", at=200)
+    found = diagnose(replace(LATELY, messages=(SENT,), refused_logins=(login,)))
+    assert "the receiver took it" in found.cause.cause
+    assert found.cause.evidence[-1] == (
+        "later, 1970-01-01 00:03:20 UTC: postal1: smtp: Authentication failure for 192.0.2.9"
+    )
+
+
+def test_an_old_message_is_another_story() -> None:
+    evidence = replace(EMPTY, since=110.0 + 86400, messages=(SENT,), ways=(OPEN,))
+    found = diagnose(evidence)
+    assert found.steps[0].answer == (
+        "not in the last 72 h; 4 days ago by Postal on postal1, message 1/7, "
+        "1970-01-01 00:01:40 UTC: Sent"
+    )
+    assert "no trace" in found.cause.cause
+    assert "--message-id" in found.cause.remedy
+    assert "535" in diagnose(replace(evidence, application=_log("(535, b'no')"))).cause.cause
+    queued = replace(SENT, status="Pending", attempts=(), queued=True, locked_seconds=4000)
+    assert "lock is stale" in diagnose(replace(evidence, messages=(queued,))).cause.cause
+
+
+def test_times_of_logs_are_read() -> None:
+    section = Section(0, "web-1|2026-01-01T00:00:00.123456789Z smtp: refused\nweb-1|no time")
+    dated, undated = lines_of("postal1", section)
+    assert (dated.text, undated.text, undated.at) == ("smtp: refused", "no time", 0)
+    assert dated.at == datetime(2026, 1, 1, 0, 0, 0, 123456, UTC).timestamp()
+    given = of_log(["[2026-01-01T01:00:00+01:00] failed", "2026-01-01 01:00:00 failed"])
+    assert [line.at for line in given] == [datetime(2026, 1, 1, tzinfo=UTC).timestamp(), 0]
+
+
+TAKEN = Message(
+    "mx1", "e-mail API", "4ABC", 90, "", "Relayed", (Attempt(90, "Relayed", ""),), message_id="1@c"
+)
+HANDED_OVER = Message("mx1", "Postfix", "4ABC", 80, "", "Sent", (Attempt(95, "Sent", "ok"),))
+
+
+def test_what_a_relay_took_the_receiver_need_not_have() -> None:
+    evidence = replace(
+        EMPTY, messages=(HANDED_OVER, TAKEN), api_relays={"mx1": "relay.example.net"}
+    )
+    found = diagnose(evidence)
+    assert found.cause.cause.startswith("the e-mail API gave it to its relay relay.example.net,")
+    assert "the receiver" not in found.cause.cause
+    assert [step.question for step in found.steps][1] == "Was it sent on?"
+
+
+def test_what_this_fleets_postal_took_is_followed_there() -> None:
+    relay = {"api_relays": {"mx1": "mx.c.test"}, "postal_names": frozenset({"mx.c.test"})}
+    evidence = replace(EMPTY, messages=(HANDED_OVER, TAKEN), **relay)  # type: ignore[arg-type]
+    found = diagnose(evidence)
+    assert "this fleet's Postal" in found.cause.cause
+    assert not found.cause.found
+    reached = replace(SENT, message_id="1@c", recipient="one@d.test")
+    refused = Attempt(100, "HardFail", "550 5.7.25 no PTR")
+    missed = replace(reached, status="HardFail", recipient="two@d.test", attempts=(refused,))
+    another = replace(SENT, at=500, message_id="2@c", recipient="one@d.test")
+    messages = (HANDED_OVER, TAKEN, reached, missed, another)
+    found = diagnose(replace(evidence, messages=messages))
+    assert "reverse DNS" in found.cause.cause
+    assert "message 1/7 to two@d.test" in found.steps[2].answer
+
+
+@pytest.mark.parametrize(
+    ("relay", "asked"), [("postal.example.com", True), ("relay.example.net", False)]
+)
+def test_mailboxes_behind_an_alias_are_asked_about_where_postal_is_the_relay(
+    fleet_from: Write, relay: str, asked: bool
+) -> None:
+    fleet = fleet_from(
+        inventory='_host = ("postal1", {"host_fqdn": "postal1.example.com", '
+        '"host_public_ipv4": "192.0.2.10"})\n'
+        '_mx = ("mx1", {"host_fqdn": "mx1.example.com", "host_public_ipv4": "192.0.2.11"})\n'
+        "postal = database = caddy = [_host]\nemail_api = [_mx]\n",
+        email_api='email_api_aliases = {"a@in.example.com": ["me@example.org"]}\n'
+        f'email_api_relay_host = "{relay}"\nemail_api_srs_domain = "example.com"\n',
+    )
+    shell = questions(fleet, fleet.hosts["postal1"], "A@in.example.com", None)["postal"]
+    assert (b"me@example.org".hex() in shell) == asked
+
+
+@pytest.mark.parametrize(("nobody", "code"), [(True, 1), (False, 2)])
+def test_exit_code(nobody: bool, code: int) -> None:
+    evidence = replace(EMPTY, nobody_answers=nobody)
+    assert diagnose(evidence).exit_code == code
+    assert diagnose(replace(evidence, application=_log("(535, b'no')"))).exit_code == 0
+
+
 def test_postals_rows_are_read() -> None:
     attempts = [{"at": 110.5, "status": "SoftFail", "output": "450\n x", "details": None}]
     row = {"server": 1, "id": 7, "at": 100, "sender": None, "status": "SoftFail", "queued": 1}
     row |= {"locked": None, "due": -300, "attempts": json.dumps(attempts)}
+    row |= {"recipient": "A@b.test", "message_id": "1@c.test"}
     text = "\n".join(json.dumps(one) for one in (row, {"suppressed": "hard fail"}))
     text = f"WARNING: option --ssl-verify-server-cert is disabled\n{text}"
-    messages, suppressed = of_postal("postal1", text)
+    messages, suppressed = of_postal("postal1", text, "a@b.test")
     assert suppressed == ["hard fail"]
     assert messages[0].attempts == (Attempt(110.5, "SoftFail", "450 x"),)
     assert (messages[0].queued, messages[0].due_seconds) == (True, 0)
+    assert (messages[0].recipient, messages[0].message_id) == ("", "1@c.test")
+    assert of_postal("postal1", text, "alias@in.b.test")[0][0].recipient == "A@b.test"
 
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -343,6 +462,9 @@ def test_the_apis_log_is_read() -> None:
     row |= {"reason": "relay", "detail": "450 4.2.1 busy", "queue_id": "4ABC"}
     (found,) = of_api("mx1", ["no json", json.dumps(row), '{"event": "started"}'])
     assert (found.status, found.attempts[0].reply) == ("SoftFail", "relay 450 4.2.1 busy")
+    row |= {"event": "accepted", "message_id": "<1@c.test>"}
+    (found,) = of_api("mx1", [json.dumps(row)])
+    assert (found.status, found.message_id) == ("Relayed", "1@c.test")
 
 
 def test_only_what_a_host_carries_is_asked(fleet_from: Write) -> None:
@@ -354,7 +476,7 @@ def test_only_what_a_host_carries_is_asked(fleet_from: Write) -> None:
 def test_no_address_and_no_id_ends_its_quotes(fleet_from: Write) -> None:
     settings = fleet_from().postal
     for odd in ("o'brien@b.test", "a`b$c@d.test"):
-        shell = postal(settings, odd, "<'; DROP TABLE x; --@y>")
+        shell = postal(settings, [odd], "<'; DROP TABLE x; --@y>")
         assert odd not in shell
         assert "DROP" not in shell
         assert odd.encode().hex() in shell
