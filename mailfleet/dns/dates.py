@@ -41,13 +41,18 @@ class Dates:
             ) from None
 
     def save(self, file: Path) -> None:
-        """Keep the dates of events that were asked for; others are over. Raises OSError."""
+        """Keep the dates of events that were asked for; others are over. Raises OSError that names
+        the file: Python's own names none where the disk is full."""
         kept = {event: self._known[event].isoformat() for event in sorted(self._used)}
         if not kept and not file.exists():
             return
         new = file.with_name(f"{file.name}.new")
-        new.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-        new.replace(file)
+        try:
+            new.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+            new.replace(file)
+        except OSError as error:
+            new.unlink(missing_ok=True)
+            raise OSError(error.errno, error.strerror, str(file)) from None
 
     @property
     def events(self) -> Collection[str]:

@@ -40,7 +40,16 @@ WELL = Result("postal1", "base", "disk", Status.OK, "45% used", "", 45.0, "warns
 CHAIN = Result("postal1", "caddy", "chain of a.test from here", Status.OK, "valid until Mar 1", "")
 BAD = Result("postal1", "postal", "worker 9090", Status.FAIL, "<script>alert(1)</script>", "look")
 HELD = Result("postal1", "postal", "held messages", Status.WARN, "3 held", "release them")
-DRIFT = Finding("postal1", "base", Kind.FILE, "/etc/a", "as described", "absent", "deploy again")
+DRIFT = Finding(
+    "postal1",
+    "base",
+    Kind.FILE,
+    "/etc/a",
+    "as described",
+    "other content",
+    "deploy again",
+    ("@@ -1 +1 @@", "-password: ********", "+password: ********"),
+)
 DNS = DnsFinding(
     "spf.covers",
     "example.com",
@@ -140,6 +149,8 @@ def test_the_page_tells_everything_with_what_to_do(unwell: FleetStatus) -> None:
         "2 of 4",
         "1 fail, 0 unknown, 1 warn",
         "volume mariadb_data",
+        "3 lines of difference",
+        "-password: ********",
     ):
         assert words in page.text, words
     assert [one.probe for one in unwell.unwell] == ["worker 9090", "held messages"]

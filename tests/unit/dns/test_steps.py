@@ -109,6 +109,15 @@ def test_a_file_of_dates_that_is_none_is_told(tmp_path: Path) -> None:
             Dates.load(file)
 
 
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "dns-steps.json"
+    file.write_text("{}")
+    (tmp_path / "dns-steps.json.new").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: '.*/dns-steps\.json'"):
+        Dates().save(file)
+    assert [it.name for it in tmp_path.iterdir()] == ["dns-steps.json"]
+
+
 def test_a_key_that_is_not_revoked_needs_its_secret() -> None:
     with pytest.raises(ValueError, match="needs key="):
         DkimKey(domain=DOMAIN, selector="mail2", stage="next")
