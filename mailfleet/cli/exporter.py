@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from mailfleet.cli.refuse import refuse
 from mailfleet.components import COMPONENTS
 from mailfleet.health.exporter import HealthCollector
+from mailfleet.health.probe import Level
 from mailfleet.health.run import ask_fleet
 from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
@@ -31,14 +32,25 @@ from mailfleet.settings.errors import SettingsError
     show_default=True,
     type=click.IntRange(10, 86400),
     metavar="SECONDS",
-    help="From the start of one look at the fleet to the next.",
+    help="From the start of one look at the fleet to the next, as `health --quick` asks.",
+)
+@click.option(
+    "--full-interval",
+    default=900,
+    show_default=True,
+    type=click.IntRange(10, 86400),
+    metavar="SECONDS",
+    help="How often a look asks everything: from this machine, other servers and blocklists too.",
 )
 @click.option("--sudo", is_flag=True, help="Ask with sudo, like pyinfra's own --sudo.")
-def exporter(inventory: str, address: str, port: int, interval: int, sudo: bool) -> None:
+def exporter(
+    inventory: str, address: str, port: int, interval: int, full_interval: int, sudo: bool
+) -> None:
     """Serve the results of `health` at /metrics for Prometheus, until it is stopped.
 
-    Hosts are asked at the interval, one look after the other; a scrape asks nobody. While the
-    description has a mistake, the last results stay and their timestamp grows old."""
+    Hosts are asked at the interval, one look after the other; a scrape asks nobody. Results that
+    only a full look finds stay until the next one. While the description has a mistake, the last
+    results stay and their timestamps grow old."""
     collector, registry = HealthCollector(), CollectorRegistry()
     registry.register(collector)
     try:
@@ -46,11 +58,15 @@ def exporter(inventory: str, address: str, port: int, interval: int, sudo: bool)
     except OSError as error:
         refuse(f"{address}:{port}: {error.strerror}")
     click.echo(f"http://{address}:{port}/metrics", err=True)
+    full_due = time.monotonic()
     while True:
         started = time.monotonic()
+        level = Level.FULL if started >= full_due else Level.QUICK
         try:
-            found = ask_fleet(COMPONENTS, inventory, sudo=sudo)
-            collector.keep(found, time.monotonic() - started)
+            found = ask_fleet(COMPONENTS, inventory, sudo=sudo, level=level)
+            collector.keep(found, time.monotonic() - started, level)
+            if level is Level.FULL:
+                full_due = started + full_interval
         except (SettingsError, SecretsError) as error:
             click.echo(f"mailfleet: {error}", err=True)
         time.sleep(max(0.0, interval - (time.monotonic() - started)))

@@ -105,6 +105,7 @@ class Result:
     remedy: str
     value: float | None = None
     limit: str = ""
+    level: Level = Level.QUICK
 
     @property
     def row(self) -> tuple[str, str, str, str]:
@@ -175,7 +176,15 @@ def result(host: str, component: str, probe: AnyProbe, answer: Answer) -> Result
     remedy = "" if answer.status is Status.OK else probe.remedy
     limit = str(probe.limit) if probe.limit else ""
     return Result(
-        host, component, probe.name, answer.status, answer.finding, remedy, answer.value, limit
+        host,
+        component,
+        probe.name,
+        answer.status,
+        answer.finding,
+        remedy,
+        answer.value,
+        limit,
+        probe.level,
     )
 
 

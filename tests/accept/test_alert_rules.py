@@ -15,9 +15,13 @@ _PROMTOOL = shutil.which("promtool") or shutil.which("promtool", path=Path(sys.e
 pytestmark = pytest.mark.skipif(not _PROMTOOL, reason="no promtool; `make test` fetches it")
 
 _HEALTHY = """
-      - series: mailfleet_probe_status{host="one",component="postal",probe="worker 9090"}
+      - series: mailfleet_probe_status{host="one",component="postal",probe="worker",level="quick"}
         values: %s
-      - series: mailfleet_health_timestamp_seconds
+      - series: mailfleet_probe_status{host="one",component="postal",probe="version",level="full"}
+        values: %s
+      - series: mailfleet_health_timestamp_seconds{level="quick"}
+        values: %s
+      - series: mailfleet_health_timestamp_seconds{level="full"}
         values: %s
       - series: mailfleet_drift{instance="one",component="base",kind="port"}
         values: %s
@@ -26,24 +30,53 @@ _HEALTHY = """
       - series: mailfleet_verify_timestamp_seconds{instance="one"}
         values: 0+60x3000
 """
+_OK = "0x120"
 _LOOKED = "0+60x3000"
+# Every quarter of an hour, in between the time of the last look.
+_LOOKED_FULL = " ".join(str(minute // 15 * 900) for minute in range(3001))
+_LOOKED_BOTH = (_LOOKED, _LOOKED_FULL)
 _NONE, _TWO = "_x3000", "2x3000"
+_NO_DRIFT = (_NONE, _NONE)
 _SOON, _LATER = "100m", "2970m"
 
 CASES = {
-    "all is well": (_SOON, ("0x120", _LOOKED, _NONE, _NONE), set()),
-    "a probe fails": (_SOON, ("2x120", _LOOKED, _NONE, _NONE), {"MailfleetFails"}),
-    "a probe fails once": (_SOON, ("0x59 2 0x60", _LOOKED, _NONE, _NONE), set()),
-    "a probe warns": (_SOON, ("1x120", _LOOKED, _NONE, _NONE), {"MailfleetWarns"}),
-    "a host is off": (_SOON, ("3x120", _LOOKED, _NONE, _NONE), {"MailfleetUnknown"}),
+    "all is well": (_SOON, (_OK, _OK, *_LOOKED_BOTH, *_NO_DRIFT), set()),
+    "a probe fails": (_SOON, ("2x120", _OK, *_LOOKED_BOTH, *_NO_DRIFT), {"MailfleetFails"}),
+    "a probe fails once": (_SOON, ("0x96 2 0x30", _OK, *_LOOKED_BOTH, *_NO_DRIFT), set()),
+    "a full look fails": (
+        _SOON,
+        (_OK, "2x120", *_LOOKED_BOTH, *_NO_DRIFT),
+        {"MailfleetFullFails"},
+    ),
+    # 15 minutes of the same result are one look.
+    "a full look fails once": (
+        _SOON,
+        (_OK, "0x86 2x14 0x20", *_LOOKED_BOTH, *_NO_DRIFT),
+        set(),
+    ),
+    "a probe warns": (_SOON, ("1x120", _OK, *_LOOKED_BOTH, *_NO_DRIFT), {"MailfleetWarns"}),
+    "a host is off": (
+        _SOON,
+        ("3x120", "3x120", *_LOOKED_BOTH, *_NO_DRIFT),
+        {"MailfleetUnknown", "MailfleetFullUnknown"},
+    ),
     "the exporter stands still": (
         _SOON,
-        ("0x120", "0x120", _NONE, _NONE),
+        (_OK, _OK, "0x120", "0x120", *_NO_DRIFT),
         {"MailfleetExporterSilent"},
     ),
-    "a host has drifted": (_SOON, ("0x120", _LOOKED, _TWO, _NONE), {"MailfleetDrift"}),
-    "an update is new": (_SOON, ("0x120", _LOOKED, _NONE, _TWO), set()),
-    "an update is old": (_LATER, ("0x120", _LOOKED, _NONE, _TWO), {"MailfleetUpdatesWait"}),
+    "full looks stand still": (
+        _SOON,
+        (_OK, _OK, _LOOKED, "0x120", *_NO_DRIFT),
+        {"MailfleetExporterSilent"},
+    ),
+    "a host has drifted": (_SOON, (_OK, _OK, *_LOOKED_BOTH, _TWO, _NONE), {"MailfleetDrift"}),
+    "an update is new": (_SOON, (_OK, _OK, *_LOOKED_BOTH, _NONE, _TWO), set()),
+    "an update is old": (
+        _LATER,
+        (_OK, _OK, *_LOOKED_BOTH, _NONE, _TWO),
+        {"MailfleetUpdatesWait"},
+    ),
 }
 
 
@@ -65,7 +98,7 @@ def test_each_fault_fires_its_own_alert_and_no_other(tmp_path: Path) -> None:
         tests += ["  - interval: 1m", "    input_series:", _HEALTHY % values]
         tests += [
             "    promql_expr_test:",
-            '      - expr: count by (alertname) (ALERTS{alertstate="firing"})',
+            '      - expr: group by (alertname) (ALERTS{alertstate="firing"})',
             f"        eval_time: {at}",
             "        exp_samples:" + ("" if fired else " []"),
             *(

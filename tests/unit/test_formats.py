@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -16,7 +17,7 @@ from mailfleet.components import COMPONENTS
 from mailfleet.drift.finding import Finding, HostReport, Kind, Report
 from mailfleet.health.exporter import HealthCollector
 from mailfleet.health.formats import junit, nagios
-from mailfleet.health.probe import Result, Status
+from mailfleet.health.probe import Level, Result, Status
 from mailfleet.settings.fleet import Fleet
 from mailfleet.templates import ROOT
 from tests.unit.conftest import Write
@@ -95,17 +96,36 @@ def test_nothing_is_scraped_before_anything_was_found() -> None:
 
 def test_what_is_no_longer_asked_is_no_longer_scraped() -> None:
     collector = HealthCollector()
-    collector.keep([OK, FAIL], 1.0)
-    labels = '{component="postal",host="two",probe="worker"}'
+    collector.keep([OK, FAIL], 1.0, Level.FULL)
+    labels = '{component="postal",host="two",level="quick",probe="worker"}'
     assert f"mailfleet_probe_status{labels} 2.0" in _scraped(collector)
-    collector.keep([OK], 1.0)
+    collector.keep([OK], 1.0, Level.QUICK)
     assert 'host="two"' not in _scraped(collector)
+
+
+def test_a_quick_look_makes_nothing_fresh_that_it_did_not_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full = replace(FAIL, probe="version", level=Level.FULL)
+    collector = HealthCollector()
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    collector.keep([OK, full], 9.0, Level.FULL)
+    monkeypatch.setattr(time, "time", lambda: 1060.0)
+    collector.keep([OK], 1.0, Level.QUICK)
+    lines = _scraped(collector).splitlines()
+    labels = '{component="postal",host="two",level="full",probe="version"}'
+    assert f"mailfleet_probe_status{labels} 2.0" in lines
+    assert 'mailfleet_health_timestamp_seconds{level="quick"} 1060.0' in lines
+    assert 'mailfleet_health_timestamp_seconds{level="full"} 1000.0' in lines
+    assert 'mailfleet_health_duration_seconds{level="quick"} 1.0' in lines
+    collector.keep([OK], 9.0, Level.FULL)
+    assert "version" not in _scraped(collector)
 
 
 def _written() -> dict[str, set[str]]:
     """Metric -> its labels, of the exporter and of the hosts' verifier."""
     collector = HealthCollector()
-    collector.keep([OK], 1.0)
+    collector.keep([OK], 1.0, Level.FULL)
     verifier = runpy.run_path(str(ROOT / "files/base/mailfleet-verify"))
     finding = {"component": "base", "kind": "file", "name": "/etc/a", "seen": "absent"}
     text = _scraped(collector) + verifier["metrics"]([finding], ["base"], 0)
