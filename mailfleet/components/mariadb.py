@@ -251,6 +251,17 @@ tables=$({CLIENT} -e "SELECT name FROM information_schema.innodb_sys_tables
 [ -z "$tables" ] && echo 'as Postal needs it' || {{ echo "not DYNAMIC:" $tables; exit 2; }}
 """
 
+
+def _raw_tables(prefix: str) -> str:
+    """Postal manual, "MariaDB": those of a database of version 1 may have a smaller type."""
+    return f"""
+tables=$({CLIENT} -e "SELECT CONCAT(table_schema, '.', table_name, ' ', data_type)
+    FROM information_schema.columns WHERE table_schema LIKE '{prefix}-server-%'
+    AND table_name LIKE 'raw-%' AND column_name = 'data' AND data_type <> 'longblob'") || exit 1
+[ -z "$tables" ] && echo 'messages are LONGBLOB' || {{ echo "not LONGBLOB:" $tables; exit 2; }}
+"""
+
+
 # Of a server that is no replica nothing is told. NULL: it does not replicate.
 _REPLICATION = f"""
 state=$({CLIENT.replace(" --batch --skip-column-names", "")} --vertical \\
@@ -335,12 +346,18 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             level=Level.FULL,
         ),
         Probe(
+            "raw tables",
+            _raw_tables(settings.database_prefix),
+            "`ALTER TABLE ... MODIFY data LONGBLOB`: a message that is larger is cut or refused",
+            level=Level.FULL,
+        ),
+        Probe(
             "replication",
             _REPLICATION,
             "read `SHOW ALL REPLICAS STATUS`: until it runs, a move loses what is written here",
             limit=Limit(60, 3600, " s"),
         ),
-        *queue_probes(CLIENT, settings.database_name, settings.database_prefix),
+        *queue_probes(CLIENT, settings.database_name, settings.database_prefix, host.health),
     )
 
 

@@ -1,20 +1,52 @@
-"""Postal's queue, asked of its database: a queue can stand still while every process says OK."""
+"""Postal's queue and domains, asked of its database: a queue can stand still while every process
+says OK."""
 
-from mailfleet.health.probe import Limit, Probe
+from math import inf
+
+from mailfleet.health.probe import Level, Limit, Probe
+from mailfleet.settings.health import HealthSettings
 
 STALE_LOCK_MINUTES = 15
 """One attempt takes minutes at most; a lock older than this belongs to a worker that is gone."""
 
-# Held messages are in a database for each mail server.
+_TIMES_UNTIL_FAIL = 10
+
+# Held messages are in a database for each mail server: one question over all of them.
 _HELD = """
-total=0
-for name in $({client} -e "SELECT schema_name FROM information_schema.schemata
-        WHERE schema_name LIKE '{pattern}'"); do
-    count=$({client} -e "SELECT COUNT(*) FROM \\`$name\\`.messages WHERE held = 1") || exit 1
-    total=$((total + count))
-done
-echo "measured $total"
-echo "$total held"
+number=$({client} <<'END'
+SELECT COALESCE(CONCAT('SELECT SUM(held) FROM (', GROUP_CONCAT(CONCAT(
+    'SELECT COUNT(*) AS held FROM `', table_schema, '`.messages WHERE held = 1'
+    ) SEPARATOR ' UNION ALL '), ') AS every_server'), 'SELECT 0') INTO @counted
+FROM information_schema.tables WHERE table_schema LIKE '{pattern}' AND table_name = 'messages';
+EXECUTE IMMEDIATE @counted;
+END
+) || exit 1
+echo "measured $number"
+echo "$number held"
+"""
+
+# What Postal itself finds in DNS (has_dns_checks.rb, `dns_ok?`), as far as it concerns sending. It
+# looks every hour, at domains at which someone has let it look before.
+_DOMAINS = """
+told=$({client} <<'END'
+SELECT COUNT(*) FROM {database}.domains;
+SELECT CONCAT(name, ' (', faults, ')') FROM (SELECT name, IF(verified_at IS NULL, 'not verified',
+    CONCAT_WS(', ', IF(dkim_status IS NULL, 'DNS never checked', NULL),
+        IF(dkim_status <> 'OK', CONCAT('DKIM ', LOWER(dkim_status)), NULL),
+        IF(spf_status <> 'OK', CONCAT('SPF ', LOWER(spf_status)), NULL),
+        IF(return_path_status = 'Invalid', 'return path invalid', NULL))) AS faults
+    FROM {database}.domains) AS judged WHERE faults <> '' ORDER BY name;
+END
+) || exit 1
+echo "$told" | awk '
+    NR == 1 {{ all = $1; next }}
+    {{ bad++ }}
+    bad <= 5 {{ names = names (bad > 1 ? ", " : "") $0 }}
+    END {{
+        print "measured " bad + 0
+        if (!bad) print all ? "all " all " verified, SPF and DKIM as Postal wants them" : "none yet"
+        else print bad " of " all ": " names (bad > 5 ? " and " bad - 5 " more" : "")
+    }}'
 """
 
 
@@ -23,8 +55,11 @@ def _number(client: str, query: str, said: str) -> str:
     return f'number=$({client} -e "{query}") || exit 1\necho "measured $number"\necho "{said}"\n'
 
 
-def queue_probes(client: str, database: str, prefix: str) -> tuple[Probe, ...]:
-    """`client` is the command that takes `-e QUERY`. Times in Postal's database are UTC."""
+def queue_probes(
+    client: str, database: str, prefix: str, health: HealthSettings
+) -> tuple[Probe, ...]:
+    """`client` is the command that takes `-e QUERY` or queries on standard input. Times in Postal's
+    database are UTC."""
     queued = f"{database}.queued_messages"
     due = "locked_at IS NULL AND (retry_after IS NULL OR retry_after <= UTC_TIMESTAMP())"
     stale = f"locked_at < UTC_TIMESTAMP() - INTERVAL {STALE_LOCK_MINUTES} MINUTE"
@@ -32,12 +67,20 @@ def queue_probes(client: str, database: str, prefix: str) -> tuple[Probe, ...]:
         "SELECT COALESCE(MAX(TIMESTAMPDIFF(SECOND, COALESCE(retry_after, created_at), "
         f"UTC_TIMESTAMP())), 0) FROM {queued} WHERE {due}"
     )
+    # Where no task was ever planned, since the table is there: the first look of a worker's tasks
+    # thread plans them all. Below zero: the next one is yet to come.
+    overdue = (
+        "SELECT GREATEST(COALESCE(MAX(TIMESTAMPDIFF(SECOND, next_run_after, UTC_TIMESTAMP())), "
+        "(SELECT TIMESTAMPDIFF(SECOND, create_time, NOW()) FROM information_schema.tables "
+        f"WHERE table_schema = '{database}' AND table_name = 'scheduled_tasks')), 0), COUNT(*) "
+        f"FROM {database}.scheduled_tasks"
+    )
     return (
         Probe(
             "queue",
             _number(client, f"SELECT COUNT(*) FROM {queued}", "$number in the queue"),
             "read `postal logs worker`: what do the remote servers answer?",
-            limit=Limit(1000, 10_000),
+            limit=Limit(health.queue_messages, health.queue_messages * _TIMES_UNTIL_FAIL),
         ),
         Probe(
             "oldest message",
@@ -54,20 +97,25 @@ def queue_probes(client: str, database: str, prefix: str) -> tuple[Probe, ...]:
         Probe(
             "held messages",
             _HELD.format(client=client, pattern=f"{prefix}-server-%"),
-            "look at the messages in Postal's web interface: release or delete them",
-            limit=Limit(1, 1000),
+            "look in Postal's web interface why: release or delete them; where suppressed "
+            "addresses are the reason, clear up the list of recipients or raise "
+            "health_held_messages",
+            limit=Limit(health.held_messages, health.held_messages * _TIMES_UNTIL_FAIL),
         ),
         Probe(
             "scheduled tasks",
-            _number(
-                client,
-                # Below zero: the next one is yet to come.
-                "SELECT GREATEST(COALESCE(MAX(TIMESTAMPDIFF(SECOND, next_run_after, "
-                "UTC_TIMESTAMP())), 0), 0) "
-                f"FROM {database}.scheduled_tasks",
-                "the latest one is $number s overdue",
-            ),
+            f'told=$({client} -e "{overdue}") || exit 1; set -- $told; echo "measured $1"; '
+            '[ "$2" = 0 ] && echo "none was ever planned, in $1 s" || '
+            'echo "the latest one is $1 s overdue"',
             "no worker holds the role `tasks`: `postal restart worker`",
             limit=Limit(900, 7200, " s"),
+        ),
+        Probe(
+            "sending domains",
+            _DOMAINS.format(client=client, database=database),
+            "`mailfleet dns check INVENTORY` tells what to publish; then let Postal check the "
+            "domain in its web interface",
+            level=Level.FULL,
+            limit=Limit(1, inf),
         ),
     )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isinf
 
 from pyinfra.api.facts import FactBase
 from typing_extensions import override
@@ -43,7 +44,9 @@ class Limit:
 
     def __str__(self) -> str:
         word = "at most" if self.fail < self.warn else "from"
-        return f"warns {word} {self.warn:g}{self.unit}, fails {word} {self.fail:g}{self.unit}"
+        warns = f"warns {word} {self.warn:g}{self.unit}"
+        # Infinite: it never fails.
+        return warns if isinf(self.fail) else f"{warns}, fails {word} {self.fail:g}{self.unit}"
 
 
 @dataclass(frozen=True)

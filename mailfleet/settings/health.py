@@ -20,6 +20,18 @@ class HealthSettings(ComponentSettings):
         "probes trust, for sites whose certificates come from your own.",
     )
 
+    # Limits that depend on how much is sent
+    queue_messages: Annotated[int, Field(ge=1)] = Field(
+        default=1000,
+        description="Messages in Postal's queue from which the probe warns; from ten times as many "
+        "it fails.",
+    )
+    held_messages: Annotated[int, Field(ge=1)] = Field(
+        default=100,
+        description="Messages that Postal holds from which the probe warns; from ten times as many "
+        "it fails. Postal holds each message to a suppressed address for a week.",
+    )
+
     # What `mailfleet health --mail` sends, and where it waits for it
     mailbox: EmailAddress | None = Field(
         default=None,

@@ -26,6 +26,8 @@ server.save!
 domain = server.domains.find_or_initialize_by(name: "lab.test")
 domain.verification_method = "DNS"
 domain.verified_at ||= Time.now
+# The lab's zone has no records of it. Postal never looks again, since nobody let it look at first.
+domain.spf_status = domain.dkim_status = "OK"
 domain.save!
 credential = server.credentials.find_or_initialize_by(name: "tests", type: "SMTP")
 credential.save!

@@ -59,19 +59,25 @@ FAULTS = {
             "postal: relay on port 2525 from here": "fail",
         },
     ),
-    "a dead worker, a held message, an old table, a replica that stands still": Fault(
+    "a dead worker, held messages, old tables, an unknown sender, a stopped replica": Fault(
         f"""{_queued(900001, "'gone', UTC_TIMESTAMP() - INTERVAL 1 HOUR", "1 HOUR")};
         {_ROOT_SQL} "CREATE DATABASE {_HELD}; CREATE TABLE {_HELD}.messages (held INT);
-            INSERT INTO {_HELD}.messages VALUES (1), (0);
+            INSERT INTO {_HELD}.messages SELECT 1 FROM postal.seq_1_to_100;
+            CREATE TABLE {_HELD}.\\`raw-2020-01-01\\` (id INT, data BLOB);
+            INSERT INTO postal.domains (name, created_at, updated_at)
+                VALUES ('sender.test', UTC_TIMESTAMP(), UTC_TIMESTAMP());
             CREATE TABLE postal.old (id INT) ROW_FORMAT=COMPACT;
             CHANGE MASTER 'gone' TO MASTER_HOST='192.0.2.1', MASTER_USER='nobody';
             START SLAVE 'gone'\"""",
-        f"""{_SQL} "DELETE FROM queued_messages WHERE message_id = 900001; DROP TABLE old";
+        f"""{_SQL} "DELETE FROM queued_messages WHERE message_id = 900001; DROP TABLE old;
+            DELETE FROM domains WHERE name = 'sender.test'";
         {_ROOT_SQL} "DROP DATABASE {_HELD}; STOP SLAVE 'gone'; RESET SLAVE 'gone' ALL\"""",
         {
             "mariadb: stale locks": "warn",
             "mariadb: held messages": "warn",
             "mariadb: row format": "warn",
+            "mariadb: raw tables": "warn",
+            "mariadb: sending domains": "warn",
             "mariadb: replication": "fail",
         },
     ),
