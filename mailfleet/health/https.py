@@ -3,13 +3,13 @@
 import http.client
 import socket
 import ssl
-import time
 from dataclasses import dataclass
+from typing import Any
 
+from mailfleet.health import chain
 from mailfleet.health.probe import Answer, Limit, Outside, Status
 
 _SECONDS = 10
-_DAY = 86400
 _MOST_BYTES = 65536
 
 
@@ -28,8 +28,8 @@ class WebSite:
     def certificate(self) -> Outside:
         return Outside(
             f"chain of {self.name} from here",
-            self._certificate,
-            "the runbook on certificates tells how a renewal is found and made to work",
+            lambda: chain.chain(self._certificate, self.days),
+            chain.REMEDY,
             limit=self.days,
         )
 
@@ -38,21 +38,12 @@ class WebSite:
         return Outside(f"{ask_from} {self.name} from here", lambda: self._page(path, says), remedy)
 
     def _connect(self) -> ssl.SSLSocket:
-        context = ssl.create_default_context()
-        if self.ca_file:
-            context.load_verify_locations(self.ca_file)
         plain = socket.create_connection((self.address, self.port), timeout=_SECONDS)
-        return context.wrap_socket(plain, server_hostname=self.name)
+        return chain.trusting(self.ca_file).wrap_socket(plain, server_hostname=self.name)
 
-    def _certificate(self) -> Answer:
-        try:
-            with self._connect() as connection:
-                certificate = connection.getpeercert() or {}
-        except ssl.SSLCertVerificationError as error:
-            return Answer(Status.FAIL, f"the chain does not hold: {error.verify_message}")
-        ends = str(certificate["notAfter"])
-        left = (ssl.cert_time_to_seconds(ends) - time.time()) / _DAY
-        return Answer(self.days.status(left), f"valid until {ends}", round(left, 1))
+    def _certificate(self) -> dict[str, Any]:
+        with self._connect() as connection:
+            return connection.getpeercert() or {}
 
     def _page(self, path: str, says: str) -> Answer:
         with self._connect() as connection:

@@ -143,14 +143,20 @@ def _waiting(ago: int, *reasons: str) -> str:
         ([], Status.OK, r"0 in the queue, the oldest for 0 s"),
         ([_waiting(60, "")], Status.OK, r"1 in the queue, the oldest for 6\d s"),
         (
-            [_waiting(700, "answered 503", "answered 503"), _waiting(5, "timed out")],
+            [_waiting(14_400, "answered 503", "answered 503"), _waiting(5, "timed out")],
             Status.WARN,
-            r"2 in the queue, the oldest for 70\d s, mostly: 2 answered 503",
+            r"2 in the queue, the oldest for 144\d\d s, mostly: 2 answered 503",
         ),
         (
-            [_waiting(5, ""), _waiting(15_000, "timed out")],
+            # A server elsewhere that greylists, or is down for an hour.
+            [_waiting(3600, "greylisted")],
+            Status.OK,
+            r"1 in the queue, the oldest for 36\d\d s, mostly: 1 greylisted",
+        ),
+        (
+            [_waiting(5, ""), _waiting(86_400, "timed out")],
             Status.FAIL,
-            r"2 in the queue, the oldest for 150\d\d s, mostly: 1 timed out",
+            r"2 in the queue, the oldest for 864\d\d s, mostly: 1 timed out",
         ),
     ],
 )

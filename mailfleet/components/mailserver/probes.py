@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from mailfleet.components.mailserver.configuration import CONFIG, PROBE_LOGIN, TLS
+from mailfleet.health.outbound import outbound_probe
 from mailfleet.health.probe import AnyProbe, Limit, Outside, Probe
 from mailfleet.health.smtp import SmtpServer
 from mailfleet.settings.fleet import Fleet, Host
@@ -88,8 +89,9 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             "queue",
             _QUEUE,
             "`mailfleet queue INVENTORY` says of each message why it waits",
-            limit=Limit(600, 14_400, " s"),
+            limit=_QUEUE_AGE,
         ),
+        *_outbound(host),
         *_from_outside(host),
     )
 
@@ -99,6 +101,11 @@ def _in_force(name: str, holds: str, otherwise: str) -> Probe:
         name, f"{holds} && echo 'in force' || {{ echo '{otherwise}'; exit 1; }}", "deploy again"
     )
 
+
+# A message to a server elsewhere that is down or greylists waits for hours, and nothing is wrong
+# here. Postfix itself gives up after 5 days (postconf(5), maximal_queue_lifetime): after one there
+# is time left to act. That the e-mail API takes nothing, its own probe tells at once.
+_QUEUE_AGE = Limit(14_400, 86_400, " s")
 
 # One message a line; each recipient that is tried again has a reason (postqueue(1)).
 _QUEUE = f"""
@@ -129,14 +136,26 @@ def _processes(settings: MailserverSettings) -> Probe:
 def _from_outside(host: Host) -> Iterator[Outside]:
     """As other mail servers and applications see it."""
     if address := host.host.public_ipv4:
-        for port, auth in ((25, False), (587, True)):
-            server = SmtpServer(str(address), port, tls=True, auth=auth)
+        for port, auth in ((25, False), (465, True), (587, True)):
+            server = SmtpServer(str(address), port, tls=True, auth=auth, tls_first=port == 465)
             greets, refuses_strangers = server.probes("`docker logs mailserver`")
             yield greets
             # fail2ban counts "Relay access denied" (filter.d/postfix.conf), and with the image's
             # jail.local it would ban this machine for a week at the sixth time.
             if not host.mailserver.fail2ban:
                 yield refuses_strangers
+            # Who submits holds the chain against the name; other mail servers do not. An authority
+            # of Caddy's own is trusted by nobody here.
+            if auth and not (host.mailserver.tls == "caddy" and host.caddy.tls == "internal"):
+                yield server.certificate(
+                    host.mailserver.hostname, Limit(14, 3), host.health.ca_file
+                )
+
+
+def _outbound(host: Host) -> Iterator[Probe]:
+    """What users submit goes straight to the MX where there is no smarthost."""
+    if not host.mailserver.relay_host and "outbound-25" not in host.preflight.accept:
+        yield outbound_probe(host.preflight, "mailserver_relay_host")
 
 
 _TLS_PORTS = {25: " -starttls smtp", 465: "", 587: " -starttls smtp"}

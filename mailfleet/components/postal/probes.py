@@ -3,6 +3,7 @@
 import re
 
 from mailfleet.health.https import WebSite
+from mailfleet.health.outbound import outbound_probe
 from mailfleet.health.probe import AnyProbe, Level, Limit, Outside, Probe
 from mailfleet.health.relay import postal_relay_probe
 from mailfleet.health.smtp import SmtpServer
@@ -25,7 +26,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
     if host.has("postal_worker"):
         found += [_health(f"worker {port}", port, "worker") for port in _worker_ports(host)]
         if not host.postal.relays and "outbound-25" not in host.preflight.accept:
-            found.append(_outbound(host))
+            found.append(outbound_probe(host.preflight, "postal_relays"))
         found += [postal_relay_probe(url) for url in host.postal.relays]
     return (*found, *_from_outside(host))
 
@@ -56,18 +57,6 @@ def _version(tag: str) -> Probe:
         f"{_SAID}{judged}",
         "deploy again, or set postal_version to what is to run",
         # It starts Ruby.
-        level=Level.FULL,
-    )
-
-
-def _outbound(host: Host) -> Probe:
-    settings = host.preflight
-    target = f"{settings.outbound_host} {settings.outbound_port}"
-    return Probe(
-        "outbound port 25",
-        f"timeout 8 bash -c ': </dev/tcp/{target.replace(' ', '/')}' 2>/dev/null && "
-        f"echo '{target} answers' || {{ echo '{target} cannot be reached'; exit 1; }}",
-        "ask the provider to open port 25, or send through postal_relays",
         level=Level.FULL,
     )
 
