@@ -12,7 +12,7 @@ import pytest
 from mailfleet.components import docker as docker_component
 from mailfleet.components import mailserver, mariadb, postal
 from mailfleet.health.probe import Answers, Probe, Result, Status, results
-from tests.unit.conftest import Write
+from tests.unit.conftest import INVENTORY, POSTAL, Write
 from tests.unit.test_mailserver import INVENTORY as MAILSERVER_INVENTORY
 from tests.unit.test_mailserver import MAILSERVER
 
@@ -141,7 +141,7 @@ def _waiting(ago: int, *reasons: str) -> str:
     ("queue", "status", "finding"),
     [
         ([], Status.OK, r"0 in the queue, the oldest for 0 s"),
-        ([_waiting(60, "")], Status.OK, r"1 in the queue, the oldest for 6\d s"),
+        ([_waiting(60, "")], Status.OK, r"1 in the queue, the oldest for \d+ s"),
         (
             [_waiting(14_400, "answered 503", "answered 503"), _waiting(5, "timed out")],
             Status.WARN,
@@ -180,3 +180,68 @@ def test_a_queue_that_cannot_be_read_is_not_empty(fleet_from: Write, tmp_path: P
     assert isinstance(probe, Probe)
     told = _ask(probe, tmp_path, "echo no such container >&2; exit 1")
     assert (told.status, told.finding) == (Status.FAIL, "no such container")
+
+
+_HOST_NETWORKING = 'postal_networking = "host"\npostal_use_ip_pools = True\n'
+_ADDRESSES = """printf '%s\\n' '1: lo    inet 127.0.0.1/8 scope host lo' \\
+    '2: eth0    inet 192.0.2.10/24 brd 192.0.2.255 scope global eth0' \\
+    '2: eth0    inet6 2001:db8::10/64 scope global'"""
+_SPREAD = """
+_one = ("postal1", {"host_fqdn": "postal1.example.com", "host_private_ipv4": "10.0.0.1"})
+_two = ("postal2", {"host_fqdn": "postal2.example.com", "host_private_ipv4": "10.0.0.2"})
+postal = [_one]
+database = [_one]
+caddy = [_one]
+postal_worker = [_one, _two]
+"""
+
+
+@pytest.mark.parametrize(
+    ("inventory", "pairs", "status", "finding"),
+    [
+        (INVENTORY, [], Status.OK, "no pool addresses"),
+        (
+            INVENTORY,
+            ["192.0.2.10 2001:DB8::10"],
+            Status.OK,
+            "1 of 1 pool addresses are on this host",
+        ),
+        (INVENTORY, ["192.0.2.10 "], Status.OK, "1 of 1 pool addresses are on this host"),
+        (INVENTORY, ["192.0.2.10", "192.0.2.11"], Status.FAIL, "not on this host: 192.0.2.11"),
+        # By its IPv4 address the worker takes it, and cannot send from the other.
+        (INVENTORY, ["192.0.2.10 2001:db8::11"], Status.FAIL, "not on this host: 2001:db8::11"),
+        # It may be the other worker's.
+        (
+            _SPREAD,
+            ["192.0.2.10", "192.0.2.11"],
+            Status.OK,
+            "1 of 2 pool addresses are on this host",
+        ),
+        (_SPREAD, ["192.0.2.10 2001:db8::11"], Status.FAIL, "not on this host: 2001:db8::11"),
+    ],
+)
+def test_pool_addresses_must_be_on_the_host(
+    fleet_from: Write,
+    tmp_path: Path,
+    inventory: str,
+    pairs: list[str],
+    status: Status,
+    finding: str,
+) -> None:
+    """Of the container's Ruby only what it prints is made up here."""
+    (tmp_path / "ip").write_text(f"#!/bin/sh\n{_ADDRESSES}\n")
+    (tmp_path / "ip").chmod(0o755)
+    fleet = fleet_from(_HOST_NETWORKING, inventory, postal_worker=POSTAL + _HOST_NETWORKING)
+    found = postal.probes(fleet, fleet.hosts["postal1"])
+    (probe,) = (it for it in found if it.name == "pool addresses")
+    assert isinstance(probe, Probe)
+    told = "; ".join(f"echo 'pair {pair}'" for pair in pairs) or ":"
+    docker = f'case "$*" in ps*) echo 4afe ;; *) cat >/dev/null; {told} ;; esac'
+    answer = _ask(probe, tmp_path, docker)
+    assert (answer.status, answer.finding) == (status, finding)
+
+
+def test_without_pools_nobody_asks_for_their_addresses(fleet_from: Write) -> None:
+    fleet = fleet_from()
+    names = {it.name for it in postal.probes(fleet, fleet.hosts["postal1"])}
+    assert "pool addresses" not in names

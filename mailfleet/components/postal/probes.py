@@ -28,6 +28,8 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
         if not host.postal.relays and "outbound-25" not in host.preflight.accept:
             found.append(outbound_probe(host.preflight, "postal_relays"))
         found += [postal_relay_probe(url) for url in host.postal.relays]
+        if host.postal.use_ip_pools:
+            found.append(_ip_pools(alone=len(fleet.with_role("postal_worker")) == 1))
     return (*found, *_from_outside(host))
 
 
@@ -56,6 +58,50 @@ def _version(tag: str) -> Probe:
         "version",
         f"{_SAID}{judged}",
         "deploy again, or set postal_version to what is to run",
+        # It starts Ruby.
+        level=Level.FULL,
+    )
+
+
+# The database may be another host's: any process of Postal here can ask it, as Postal's own gem
+# does. An address that Postal spells otherwise than the system is none to its workers either
+# (process_queued_messages_job.rb), which take messages by either address of a pair.
+_IP_POOLS = """
+process=$(docker ps -q --filter label=com.docker.compose.project=postal \\
+    --filter label=com.docker.compose.oneoff=False | head -n 1)
+[ -n "$process" ] || { echo 'no process of Postal runs'; exit 1; }
+pairs=$(docker exec -i $process bundle exec ruby -ryaml -rmysql2 - <<'END'
+main = YAML.load_file("/config/postal.yml")["main_db"]
+options = %w[host port username password database].to_h { |key| [key.to_sym, main[key]] }
+Mysql2::Client.new(connect_timeout: 5, **options).query("SELECT ipv4, ipv6 FROM ip_addresses")
+  .each { |row| puts ["pair", *row.values].join(" ") }
+END
+) || exit 1
+{ ip -o addr | awk '{ sub("/.*", "", $4); print "here", $4 }'; echo "$pairs"; } |
+awk -v alone=ALONE '
+    $1 == "here" { here[$2] = 1 }
+    $1 == "pair" {
+        all++; present = 0
+        for (i = 2; i <= NF; i++) present += here[tolower($i)]
+        for (i = 2; i <= NF; i++) if (!here[tolower($i)] && (alone || present)) lacks = lacks " " $i
+        ours += present > 0
+    }
+    END {
+        if (lacks) print "not on this host:" lacks
+        else print all ? ours " of " all " pool addresses are on this host" : "no pool addresses"
+        exit lacks ? 1 : 0
+    }'
+"""
+
+
+def _ip_pools(alone: bool) -> Probe:
+    """Postal manual, "IP Pools": addresses must be on the host. Where several hosts send, each may
+    have its own; what is on none of them waits, and `mariadb: oldest message` tells."""
+    return Probe(
+        "pool addresses",
+        _IP_POOLS.replace("ALONE", str(int(alone))),
+        "give the host these addresses, or take them out of the IP pool in Postal's web interface: "
+        "messages that got one are not sent",
         # It starts Ruby.
         level=Level.FULL,
     )
