@@ -1,6 +1,7 @@
 """What the probes of a host make of what its programs say."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -104,3 +105,32 @@ def test_both_chains_of_the_firewall_are_looked_at(
 ) -> None:
     nft = f"case $5 in input) echo '{chain_input}' ;; forward) echo '{chain_forward}' ;; esac"
     assert _ask("firewall", fleet_from, tmp_path, nft=nft).status is status
+
+
+_MEMINFO = "MemTotal:        4000000 kB\nMemFree:           50000 kB\nMemAvailable:    {left} kB\n"
+
+
+@pytest.mark.parametrize(
+    ("left", "status", "value"),
+    [(2_000_000, Status.OK, 50), (400_000, Status.WARN, 10), (100_000, Status.FAIL, 2)],
+)
+def test_memory_that_runs_out_is_told(
+    fleet_from: Write, tmp_path: Path, left: int, status: Status, value: float
+) -> None:
+    """What the kernel says is available, not what is free; only its file is another here."""
+    (tmp_path / "meminfo").write_text(_MEMINFO.format(left=left))
+    real = shutil.which("awk")
+    awk = f'exec {real} "$(printf %s "$1")" {tmp_path}/meminfo'
+    found = _ask("memory", fleet_from, tmp_path, awk=f"case $* in */proc/meminfo) {awk} ;; esac")
+    assert (found.status, found.value, found.finding) == (status, value, f"{value}% available")
+
+
+@pytest.mark.parametrize(
+    ("said", "status"), [("yes", Status.OK), ("no", Status.WARN), ("", Status.WARN)]
+)
+def test_a_clock_that_nobody_sets_is_told(
+    fleet_from: Write, tmp_path: Path, said: str, status: Status
+) -> None:
+    found = _ask("clock", fleet_from, tmp_path, timedatectl=f"echo {said}")
+    assert found.status is status
+    assert found.finding.strip() == f"synchronised: {said}".strip()

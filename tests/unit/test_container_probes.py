@@ -1,9 +1,11 @@
 """What probes make of what Docker and the programs in containers say."""
 
+import http.server
 import json
 import os
 import re
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -245,3 +247,89 @@ def test_without_pools_nobody_asks_for_their_addresses(fleet_from: Write) -> Non
     fleet = fleet_from()
     names = {it.name for it in postal.probes(fleet, fleet.hosts["postal1"])}
     assert "pool addresses" not in names
+
+
+def _of_mailserver(fleet_from: Write, name: str) -> Probe:
+    fleet = fleet_from(inventory=MAILSERVER_INVENTORY, mailserver=MAILSERVER)
+    found = mailserver.probes(fleet, fleet.hosts["mx1"])
+    (probe,) = (it for it in found if it.name == name)
+    assert isinstance(probe, Probe)
+    return probe
+
+
+# As supervisorctl prints and exits (3: not all of them run).
+_RUNS = "postfix                          RUNNING   pid 812, uptime 0:01:02"
+_DOVECOT = "dovecot                          {state}"
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "status", "finding"),
+    [
+        ("RUNNING   pid 9, uptime 0:01:02", 0, Status.OK, "postfix, dovecot run"),
+        ("STOPPED   Nov 22 03:40 AM", 3, Status.FAIL, "dovecot STOPPED"),
+        ("FATAL     Exited too quickly (process log may have details)", 3, Status.FAIL, None),
+    ],
+)
+def test_a_process_of_the_mailserver_that_does_not_run_is_named(
+    fleet_from: Write, tmp_path: Path, state: str, code: int, status: Status, finding: str | None
+) -> None:
+    lines = f"echo '{_RUNS}'; echo '{_DOVECOT.format(state=state)}'; exit {code}"
+    found = _ask(_of_mailserver(fleet_from, "processes"), tmp_path, lines)
+    assert (found.status, found.finding) == (status, finding or "dovecot FATAL")
+
+
+def test_a_mailserver_that_cannot_be_asked_has_no_processes(
+    fleet_from: Write, tmp_path: Path
+) -> None:
+    refuses = "echo 'Error response from daemon: No such container: mailserver' >&2; exit 1"
+    found = _ask(_of_mailserver(fleet_from, "processes"), tmp_path, refuses)
+    assert found.status is Status.FAIL
+
+
+def test_a_watched_file_that_is_not_in_force_is_told(fleet_from: Write, tmp_path: Path) -> None:
+    """By the real sha512sum, on hashes as the image keeps them."""
+    watched, hashes = tmp_path / "postfix-accounts.cf", tmp_path / "chksum"
+    watched.write_text("a@b.test|{SHA512-CRYPT}x\n")
+    made = subprocess.run(["sha512sum", watched], capture_output=True, check=True)
+    hashes.write_bytes(made.stdout)
+    image = (
+        '[ "$1 $2 $3" = "exec mailserver sha512sum" ] && for it; do last=$it; done && '
+        f'[ "$last" = /tmp/docker-mailserver-config-chksum ] && '
+        f"exec sha512sum --check --status {hashes}"
+    )
+    probe = _of_mailserver(fleet_from, "watched files")
+    assert _ask(probe, tmp_path, image).status is Status.OK
+    watched.write_text("a@b.test|{SHA512-CRYPT}y\n")
+    found = _ask(probe, tmp_path, image)
+    assert (found.status, found.remedy) == (Status.FAIL, "deploy again")
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "status"),
+    [
+        # RFC 7517.
+        (200, '{"keys":[{"kty":"RSA","kid":"a"}]}', Status.OK),
+        (200, "<html>Sign in</html>", Status.FAIL),
+        # As Rails answers where the file of the key is none.
+        (500, "We're sorry", Status.FAIL),
+    ],
+)
+def test_a_signing_key_that_postal_cannot_read_is_told(
+    fleet_from: Write, tmp_path: Path, code: int, body: str, status: Status
+) -> None:
+    class Web(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = self.path == "/.well-known/jwks.json"
+            self.send_response(code if known else 404)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Web) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        fleet = fleet_from(f"postal_web_port = {server.server_port}")
+        found = postal.probes(fleet, fleet.hosts["postal1"])
+        (probe,) = (it for it in found if it.name == "signing key")
+        assert isinstance(probe, Probe)
+        answer = _ask(probe, tmp_path, "exit 1")
+        server.shutdown()
+    assert answer.status is status

@@ -169,18 +169,79 @@ class _SubmissionServer(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Submission)
 
 
-def test_an_open_relay_behind_starttls_is_found(tmp_path: Path) -> None:
-    file = tmp_path / "both.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=mx.test -days 1"
-    whole = [*command.split(), "-keyout", file, "-out", tmp_path / "c"]
+@contextmanager
+def _submission(directory: Path, tls_first: bool = False, days: int = 1) -> Iterator[int]:
+    """By a certificate of its own for mx.test, `both.pem`."""
+    file = directory / "both.pem"
+    command = (
+        f"openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=mx.test -days {days} "
+        "-addext subjectAltName=DNS:mx.test"
+    )
+    whole = [*command.split(), "-keyout", file, "-out", directory / "c"]
     subprocess.run(whole, capture_output=True, check=True)
-    file.write_text(file.read_text() + (tmp_path / "c").read_text())
+    file.write_text(file.read_text() + (directory / "c").read_text())
     with _SubmissionServer(file) as server:
+        if tls_first:
+            server.socket = server.context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        status, finding = _statuses(server.server_address[1], tls=True)["relay"]
+        yield server.server_address[1]
         server.shutdown()
+
+
+def test_an_open_relay_behind_starttls_is_found(tmp_path: Path) -> None:
+    with _submission(tmp_path) as port:
+        status, finding = _statuses(port, tls=True)["relay"]
     assert status is Status.FAIL
     assert "anyone to anyone" in finding
+
+
+@pytest.mark.parametrize("tls_first", [False, True])
+@pytest.mark.parametrize(
+    ("name", "days", "trusted", "status"),
+    [
+        ("mx.test", 90, True, Status.OK),
+        ("mx.test", 10, True, Status.WARN),
+        ("mx.test", 1, True, Status.FAIL),
+        ("other.test", 90, True, Status.FAIL),
+        ("mx.test", 90, False, Status.FAIL),
+    ],
+)
+def test_the_chain_of_submission_is_held_against_its_name(
+    tmp_path: Path, tls_first: bool, name: str, days: int, trusted: bool, status: Status
+) -> None:
+    with _submission(tmp_path, tls_first, days) as port:
+        server = SmtpServer("127.0.0.1", port, tls=True, auth=True, tls_first=tls_first)
+        ca_file = str(tmp_path / "c") if trusted else None
+        found = from_here("one", "mailserver", server.certificate(name, Limit(14, 3), ca_file))
+    assert found.status is status, found
+    assert found.finding.startswith("valid until" if found.value else "the chain does not hold")
+
+
+def test_tls_from_the_start_is_asked_without_starttls(tmp_path: Path) -> None:
+    with _submission(tmp_path, tls_first=True) as port:
+        server = SmtpServer("127.0.0.1", port, tls=True, auth=False, tls_first=True)
+        greets, _ = server.probes("the log")
+        found = from_here("one", "mailserver", greets)
+    assert (found.status, found.finding) == (Status.OK, "answers EHLO, TLS")
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "finding"),
+    [
+        ("STARTTLS", 1, "verify error:self-signed certificate"),
+        ("Auto", 0, "220 mx.test ESMTP"),
+    ],
+)
+def test_a_smarthosts_certificate_counts_where_postal_verifies_it(
+    tmp_path: Path, mode: str, code: int, finding: str
+) -> None:
+    """The probe's own command, and an openssl that asks a real server."""
+    with _submission(tmp_path) as port:
+        probe = postal_relay_probe(f"smtp://127.0.0.1:{port}?ssl_mode={mode}")
+        done = subprocess.run(
+            ["sh", "-c", probe.command], capture_output=True, text=True, check=False
+        )
+    assert (done.returncode, done.stdout.strip()) == (code, finding)
 
 
 def test_a_server_that_refuses_strangers_is_well() -> None:
