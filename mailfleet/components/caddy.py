@@ -104,7 +104,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             "redirect",
             "said=$(curl -sS -o /dev/null -w '%{http_code} %{redirect_url}' --max-time 5 "
             f"-H 'Host: {names[0]}' http://127.0.0.1/) || exit 1; "
-            'echo "answers $said"; echo "$said" | grep -q \'^30[18] https://\'',
+            'echo "answers ${said% }"; echo "$said" | grep -q \'^30[18] https://\'',
             "deploy again: plain HTTP must lead to HTTPS",
         ),
         *(_certificate_probe(name, _WARN_SECONDS[host.caddy.tls]) for name in names),
