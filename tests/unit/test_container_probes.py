@@ -143,33 +143,34 @@ def _waiting(ago: int, *reasons: str) -> str:
     ("queue", "status", "finding"),
     [
         ([], Status.OK, r"0 in the queue, the oldest for 0 s"),
-        ([_waiting(60, "")], Status.OK, r"1 in the queue, the oldest for \d+ s"),
+        ([(60, "")], Status.OK, r"1 in the queue, the oldest for [67]\d s"),
         (
-            [_waiting(14_400, "answered 503", "answered 503"), _waiting(5, "timed out")],
+            [(14_400, "answered 503", "answered 503"), (5, "timed out")],
             Status.WARN,
             r"2 in the queue, the oldest for 144\d\d s, mostly: 2 answered 503",
         ),
         (
             # A server elsewhere that greylists, or is down for an hour.
-            [_waiting(3600, "greylisted")],
+            [(3600, "greylisted")],
             Status.OK,
-            r"1 in the queue, the oldest for 36\d\d s, mostly: 1 greylisted",
+            r"1 in the queue, the oldest for 3[67]\d\d s, mostly: 1 greylisted",
         ),
         (
-            [_waiting(5, ""), _waiting(86_400, "timed out")],
+            [(5, ""), (86_400, "timed out")],
             Status.FAIL,
             r"2 in the queue, the oldest for 864\d\d s, mostly: 1 timed out",
         ),
     ],
 )
 def test_the_oldest_message_of_postfix_decides(
-    fleet_from: Write, tmp_path: Path, queue: list[str], status: Status, finding: str
+    fleet_from: Write, tmp_path: Path, queue: list[tuple[int, str]], status: Status, finding: str
 ) -> None:
     fleet = fleet_from(inventory=MAILSERVER_INVENTORY, mailserver=MAILSERVER)
     found = mailserver.probes(fleet, fleet.hosts["mx1"])
     (probe,) = (it for it in found if it.name == "queue")
     assert isinstance(probe, Probe)
-    lines = " ".join(f"'{line}'" for line in queue)
+    # Made now, not when tests are collected: their age counts from here.
+    lines = " ".join(f"'{_waiting(*message)}'" for message in queue)
     told = _ask(probe, tmp_path, f"printf '%s\\n' {lines}" if queue else ":")
     assert told.status is status
     assert re.fullmatch(finding, told.finding), told.finding
