@@ -343,17 +343,21 @@ def _containers(lines: Lines) -> Iterator[_Container]:
         )
 
 
-def containers(projects: Mapping[str, Sequence[str]], lines: Lines) -> Iterator[Found]:
+def containers(wanted: Mapping[str, Any], lines: Lines) -> Iterator[Found]:
     """Strangers, restarts, and images that are not what their tag now names. Beside the containers
-    lines `now|UNIX TIME` and `image|TAG|ID`; against project -> its services."""
+    lines `now|UNIX TIME` and `image|TAG|ID`; against project -> its services, and the names of
+    projects and containers that are not mailfleet's business."""
     rows = [line.split("|") for line in lines]
     now = max((int(row[1]) for row in rows if row[0] == "now"), default=0)
     tags = {row[1]: row[2] for row in rows if row[0] == "image"}
     for item in _containers(lines):
-        if item.console:
+        if item.console or (item.project or item.name) in wanted["others"]:
             continue
-        if item.service not in projects.get(item.project, ()):
-            remedy = f"`docker rm -f {item.name}`, once nobody needs it"
+        if item.service not in wanted["projects"].get(item.project, ()):
+            remedy = (
+                f"`docker rm -f {item.name}`, once nobody needs it; else "
+                f"add {item.project or item.name} to docker_others"
+            )
             yield Found("orphan", item.name, "absent", f"a container of {item.tag}", remedy)
             continue
         yield from _own(item, now, tags)

@@ -45,6 +45,11 @@ class DockerSettings(ComponentSettings):
         description="Private registries, each as `Registry(host=..., ca_file=..., username=..., "
         'password=secret("docker/registry_password"))`.',
     )
+    others: list[Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")]] = Field(
+        default=[],
+        description="Compose projects, and containers outside of any, that run here besides those "
+        "of the components: `mailfleet drift` leaves them alone.",
+    )
     address_pool: Network = Field(
         default="172.28.0.0/14",
         description="Network from which Docker takes the /24 of each compose project.",

@@ -266,17 +266,31 @@ def test_variables_are_compared_by_value() -> None:
 def test_an_old_restart_is_no_drift() -> None:
     row = "container|/caddy|caddy|caddy|False|3|{}|true|sha256:a|caddy:2"
     now = "now|1767225600"  # 2026-01-01T00:00:00Z
-    projects = {"caddy": ("caddy",)}
-    assert not list(judges.containers(projects, [now, row.format("2025-12-30T00:00:00.1Z")]))
-    (found,) = judges.containers(projects, [now, row.format("2025-12-31T23:00:00.1Z")])
+    wanted = {"projects": {"caddy": ("caddy",)}, "others": ()}
+    assert not list(judges.containers(wanted, [now, row.format("2025-12-30T00:00:00.1Z")]))
+    (found,) = judges.containers(wanted, [now, row.format("2025-12-31T23:00:00.1Z")])
     assert found.kind == "restarts"
 
 
 def test_a_console_is_no_stranger() -> None:
     row = "container|/x|postal|runner|{}|0|2026-01-01T00:00:00Z|true|sha256:a|postal:3"
-    projects = {"postal": ("web",)}
-    assert not list(judges.containers(projects, [row.format("True")]))
-    assert [it.kind for it in judges.containers(projects, [row.format("False")])] == ["orphan"]
+    wanted = {"projects": {"postal": ("web",)}, "others": ()}
+    assert not list(judges.containers(wanted, [row.format("True")]))
+    assert [it.kind for it in judges.containers(wanted, [row.format("False")])] == ["orphan"]
+
+
+def test_other_projects_and_containers_are_left_alone() -> None:
+    """Apps that send through the fleet may run on its hosts."""
+    row = "container|/{}|{}|{}|False|3|2026-01-01T00:00:00Z|true|sha256:a|app:1"
+    lines = [
+        row.format("crm-web-1", "crm", "web"),
+        row.format("cadvisor", "", ""),
+        row.format("postal-old-1", "postal", "old"),
+    ]
+    wanted = {"projects": {"postal": ("web",)}, "others": ("crm", "cadvisor")}
+    assert [it.name for it in judges.containers(wanted, lines)] == ["postal-old-1"]
+    strangers = judges.containers(wanted | {"others": ()}, lines)
+    assert [it.name for it in strangers] == ["crm-web-1", "cadvisor", "postal-old-1"]
 
 
 def test_sshd_in_force() -> None:

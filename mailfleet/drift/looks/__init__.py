@@ -26,7 +26,7 @@ def looks(fleet: Fleet, at: Host, bundles: Mapping[str, Bundle]) -> Iterator[Loo
     yield from ports.looks(fleet, at)
     yield from logins.looks(at)
     yield from running.looks(bundles)
-    yield from containers.looks(bundles)
+    yield from containers.looks(at, bundles)
     yield from in_force.looks(bundles)
     yield from certificates.looks(fleet, at)
     yield from database.looks(fleet, bundles)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from mailfleet.converge.bundle import Bundle
 from mailfleet.drift import judges
 from mailfleet.drift.look import DOCKER, Look
+from mailfleet.settings.fleet import Host
 
 NAME = "docker"
 
@@ -30,10 +31,11 @@ docker ps -aq --no-trunc | xargs -r docker inspect --format '{_FIELDS}'
 """
 
 
-def looks(bundles: Mapping[str, Bundle]) -> Iterator[Look]:
+def looks(host: Host, bundles: Mapping[str, Bundle]) -> Iterator[Look]:
     projects = {
         bundle.project.name: list(bundle.project.services)
         for bundle in bundles.values()
         if bundle.project
     }
-    yield Look(NAME, "containers", (QUESTION,), judges.containers, projects, needs=DOCKER)
+    wanted = {"projects": projects, "others": host.docker.others}
+    yield Look(NAME, "containers", (QUESTION,), judges.containers, wanted, needs=DOCKER)
