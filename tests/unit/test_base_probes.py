@@ -126,11 +126,36 @@ def test_memory_that_runs_out_is_told(
 
 
 @pytest.mark.parametrize(
-    ("said", "status"), [("yes", Status.OK), ("no", Status.WARN), ("", Status.WARN)]
+    ("tracking", "status", "finding"),
+    [
+        (
+            "C0000201,192.0.2.1,3,1795320566.5,-0.0002,-0.00001,0.00002,-61.2,-0.3,0.6,0.02,0.001,64,Normal",
+            Status.OK,
+            "normal, off by 0.011 s at most",
+        ),
+        # As chronyd 4.3 says it before the first answer of a server.
+        (
+            "7F7F0101,,0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,1.0,1.0,0.0,Not synchronised",
+            Status.WARN,
+            "not synchronised, off by 1.500 s at most",
+        ),
+        (
+            "C0000201,192.0.2.1,3,1795320566.5,90.2,0.1,0.2,-61.2,-0.3,0.6,0.02,0.001,64,Normal",
+            Status.FAIL,
+            "normal, off by 90.211 s at most",
+        ),
+    ],
 )
 def test_a_clock_that_nobody_sets_is_told(
-    fleet_from: Write, tmp_path: Path, said: str, status: Status
+    fleet_from: Write, tmp_path: Path, tracking: str, status: Status, finding: str
 ) -> None:
-    found = _ask("clock", fleet_from, tmp_path, timedatectl=f"echo {said}")
-    assert found.status is status
-    assert found.finding.strip() == f"synchronised: {said}".strip()
+    found = _ask("clock", fleet_from, tmp_path, chronyc=f"echo '{tracking}'")
+    assert (found.status, found.finding) == (status, finding)
+
+
+def test_a_chronyd_that_does_not_answer_is_no_right_clock(
+    fleet_from: Write, tmp_path: Path
+) -> None:
+    silent = "echo '506 Cannot talk to daemon'; exit 1"
+    found = _ask("clock", fleet_from, tmp_path, chronyc=silent)
+    assert (found.status, found.finding) == (Status.FAIL, "506 Cannot talk to daemon")
