@@ -195,7 +195,8 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
         Probe(
             "clock",
             _CLOCK,
-            "open UDP 123 outbound, or set base_ntp_servers to servers that answer",
+            "read `systemctl status chrony` and `chronyc sources`; open UDP 123 outbound, or set "
+            "base_ntp_servers to servers that answer",
             limit=Limit(1, 60, " s"),
             no_gate="it takes minutes, and servers elsewhere",
         ),
