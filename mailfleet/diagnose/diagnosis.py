@@ -32,8 +32,8 @@ class Diagnosis:
     steps: tuple[Step, ...]
     cause: Cause
     unanswered: tuple[str, ...] = ()
-    nobody_answers: bool = False
     """Hosts that could not be asked, and why: they may know more."""
+    nobody_answers: bool = False
 
     @property
     def exit_code(self) -> int:
