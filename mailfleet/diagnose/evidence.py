@@ -172,8 +172,11 @@ _ATTEMPT = re.compile(
     r"postfix[^ ]*/(?!cleanup)[a-z-]+\[\d+\]: (?P<id>\w+): (?:to|orig_to)=<(?P<to>[^>]*)>,.*"
     r"\bstatus=(?P<status>\w+) \((?P<reply>.*)\)$"
 )
+# Of smtpd, of postscreen, which names the client's port, and of a milter such as Rspamd. The answer
+# may have a semicolon: `Client host [192.0.2.1] blocked using ...; https://...; from=<...>`.
 _REFUSED = re.compile(
-    r"NOQUEUE: reject: \w+ from [^:]*: (?P<reply>.*?); (?:from=<(?P<from>[^>]*)>)?"
+    r"postfix[^ ]*/[a-z-]+\[\d+\]: \w+: (?:milter-)?reject: \S+ from \S+: "
+    r"(?P<reply>.*?)(?:; from=<(?P<from>[^>]*)>|$)"
 )
 _ISO_WITHIN = re.compile(
     r"\b\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)"

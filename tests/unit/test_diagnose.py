@@ -457,6 +457,39 @@ def test_postfix_log_is_read_whatever_its_format() -> None:
     assert refused.attempts[0].reply.startswith("550 5.1.1")
 
 
+@pytest.mark.parametrize(
+    ("line", "reply"),
+    [
+        # smtpd, of a client with IPv6, and after another recipient was accepted
+        (
+            "postfix/smtpd[1]: 4ABC: reject: RCPT from x.test[2001:db8::1]: 554 5.7.1 Service "
+            "unavailable; Client host [2001:db8::1] blocked using zen.spamhaus.org; "
+            "https://a.test; from=<s@c.test> to=<a@b.test> proto=ESMTP helo=<x.test>",
+            "554 5.7.1 Service unavailable; Client host [2001:db8::1] blocked using "
+            "zen.spamhaus.org; https://a.test",
+        ),
+        # postscreen
+        (
+            "postfix/postscreen[1]: NOQUEUE: reject: RCPT from [192.0.2.1]:59424: 550 5.7.1 Service "
+            "unavailable; client [192.0.2.1] blocked using zen.spamhaus.org; from=<s@c.test>, "
+            "to=<a@b.test>, proto=ESMTP, helo=<x.test>",
+            "550 5.7.1 Service unavailable; client [192.0.2.1] blocked using zen.spamhaus.org",
+        ),
+        # Rspamd
+        (
+            "postfix/sender-cleanup/cleanup[1]: 4ABC: milter-reject: END-OF-MESSAGE from "
+            "x.test[192.0.2.1]: 5.7.1 Spam message rejected; from=<s@c.test> to=<a@b.test> "
+            "proto=ESMTP helo=<x.test>",
+            "5.7.1 Spam message rejected",
+        ),
+    ],
+)
+def test_whoever_of_postfix_refuses_a_message_is_heard(line: str, reply: str) -> None:
+    (refused,) = of_postfix("mx1", [f"2026-01-01T10:00:00.5+00:00 mx1 {line}"], NOW)
+    assert (refused.status, refused.sender) == ("HardFail", "s@c.test")
+    assert refused.attempts[0].reply == reply
+
+
 def test_the_apis_log_is_read() -> None:
     row = {"time": "2026-01-01T00:00:00+00:00", "event": "not accepted", "recipient": "a@b.test"}
     row |= {"reason": "relay", "detail": "450 4.2.1 busy", "queue_id": "4ABC"}
