@@ -71,6 +71,8 @@ def of_message(evidence: Evidence, message: Message) -> Cause:
     match message.status:
         case "Held":
             return _held(reply, [*told, *(f"suppressed: {one}" for one in evidence.suppressed)])
+        case "HoldCancelled":
+            return _given_up(message, told)
         case "Sent" | "Processed":
             relay = next((it for it in evidence.relays if it in reply.lower()), "")
             return _relayed(relay, told) if relay else _filtered(told)
@@ -125,6 +127,16 @@ def _held(reply: str, told: list[str]) -> Cause:
         "Postal holds the message",
         tuple(told),
         "look at it in Postal's web interface: release or delete it",
+    )
+
+
+def _given_up(message: Message, told: list[str]) -> Cause:
+    """Postal cancels holds that expire, too (expire_held_messages_scheduled_task.rb)."""
+    held = [one.reply for one in message.attempts if one.status == "Held"]
+    return Cause(
+        "Postal held it and will not send it: the hold expired, or somebody cancelled it",
+        (*told, *(f"held: {reply}" for reply in held[-1:])),
+        "put right what it was held for, then send it again",
     )
 
 

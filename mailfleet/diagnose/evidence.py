@@ -17,8 +17,8 @@ class Attempt:
     at: float
     """Unix time; 0 where the log does not tell."""
     status: str
-    """In Postal's words: Sent, SoftFail, HardFail, Held, Processed, Bounced, Error. Relayed is what
-    the e-mail API's relay took: what the receiver says, that relay knows."""
+    """In Postal's words: Sent, SoftFail, HardFail, Held, HoldCancelled, Processed, Bounced, Error.
+    Relayed is what the e-mail API's relay took: what the receiver says, that relay knows."""
     reply: str
 
 
@@ -273,7 +273,11 @@ def of_log(lines: Iterable[str]) -> Iterator[Line]:
 
 
 def _unix(time: str) -> float:
-    return datetime.fromisoformat(time).timestamp()
+    try:
+        return datetime.fromisoformat(time).timestamp()
+    except ValueError:
+        # Such as 0000-00-00, which an application may log.
+        return 0.0
 
 
 def of_host(host: str, sections: Mapping[str, Section], to: str = "") -> Evidence:

@@ -286,6 +286,17 @@ def test_the_walk_ends_at_the_cause(evidence: Evidence, words: str) -> None:
     assert found.cause.found == (words not in ("no trace", "on its way", "not known here"))
 
 
+def test_a_hold_that_ended_is_told_with_its_reason() -> None:
+    attempts = (
+        Attempt(90, "Held", "Server is in development mode."),
+        Attempt(99, "HoldCancelled", "The hold on this message has been removed without action."),
+    )
+    message = replace(SENT, status="HoldCancelled", attempts=attempts)
+    cause = diagnose(replace(EMPTY, messages=(message,))).cause
+    assert "will not send it" in cause.cause
+    assert "held: Server is in development mode." in cause.evidence
+
+
 def test_which_of_several_messages_it_speaks_of_is_told() -> None:
     found = diagnose(replace(EMPTY, messages=(replace(SENT, at=1767225600),)))
     assert found.steps[0].answer == "yes: Postal on postal1, message 1/7, 2026-01-01 00:00:00 UTC"
@@ -362,6 +373,8 @@ def test_times_of_logs_are_read() -> None:
     assert dated.at == datetime(2026, 1, 1, 0, 0, 0, 123456, UTC).timestamp()
     given = of_log(["[2026-01-01T01:00:00+01:00] failed", "2026-01-01 01:00:00 failed"])
     assert [line.at for line in given] == [datetime(2026, 1, 1, tzinfo=UTC).timestamp(), 0]
+    (impossible,) = of_log(["0000-00-00T00:00:00Z smtp: refused"])
+    assert (impossible.text, impossible.at) == ("0000-00-00T00:00:00Z smtp: refused", 0)
 
 
 TAKEN = Message(
