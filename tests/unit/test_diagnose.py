@@ -483,9 +483,9 @@ def test_postfix_log_is_read_whatever_its_format() -> None:
         ),
         # postscreen
         (
-            "postfix/postscreen[1]: NOQUEUE: reject: RCPT from [192.0.2.1]:59424: 550 5.7.1 Service "
-            "unavailable; client [192.0.2.1] blocked using zen.spamhaus.org; from=<s@c.test>, "
-            "to=<a@b.test>, proto=ESMTP, helo=<x.test>",
+            "postfix/postscreen[1]: NOQUEUE: reject: RCPT from [192.0.2.1]:59424: 550 5.7.1 "
+            "Service unavailable; client [192.0.2.1] blocked using zen.spamhaus.org; "
+            "from=<s@c.test>, to=<a@b.test>, proto=ESMTP, helo=<x.test>",
             "550 5.7.1 Service unavailable; client [192.0.2.1] blocked using zen.spamhaus.org",
         ),
         # Rspamd
