@@ -4,15 +4,22 @@ import http.server
 import json
 import os
 import re
+import shutil
 import subprocess
 import threading
 import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from mailfleet.components import caddy, email_api, mailserver, mariadb, postal
 from mailfleet.components import docker as docker_component
-from mailfleet.components import mailserver, mariadb, postal
 from mailfleet.health.probe import Answers, Probe, Result, Status, results
 from tests.unit.conftest import INVENTORY, POSTAL, Write
 from tests.unit.test_mailserver import INVENTORY as MAILSERVER_INVENTORY
@@ -334,3 +341,43 @@ def test_a_signing_key_that_postal_cannot_read_is_told(
         answer = _ask(probe, tmp_path, "exit 1")
         server.shutdown()
     assert answer.status is status
+
+
+def _certificate(days: float) -> str:
+    """PEM of a certificate for postal.example.com that ends in so many days."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "postal.example.com")])
+    ends = datetime.now(UTC) + timedelta(days=days)
+    names = x509.SubjectAlternativeName([x509.DNSName("postal.example.com")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = builder.not_valid_before(ends - timedelta(days=90)).not_valid_after(ends)
+    return (
+        made.add_extension(names, critical=False)
+        .sign(key, SHA256())
+        .public_bytes(Encoding.PEM)
+        .decode()
+    )
+
+
+@pytest.mark.parametrize(("days", "status"), [(60, Status.OK), (5, Status.WARN), (-1, Status.FAIL)])
+def test_a_certificate_that_has_expired_is_more_than_a_warning(
+    fleet_from: Write, tmp_path: Path, days: float, status: Status
+) -> None:
+    """By the real openssl; only the connection is another."""
+    file = tmp_path / "certificate.pem"
+    file.write_text(_certificate(days))
+    fleet = fleet_from()
+    host = fleet.hosts["postal1"]
+    real = shutil.which("openssl")
+    served = tmp_path / "openssl"
+    served.write_text(f'#!/bin/sh\n[ "$1" != s_client ] || exec cat {file}\nexec {real} "$@"\n')
+    served.chmod(0o755)
+    probes = (*caddy.probes(fleet, host), *email_api.probes(fleet, host))
+    asked = [it for it in probes if it.name in ("certificate of postal.example.com", "certificate")]
+    assert len(asked) == 2
+    for probe in asked:
+        assert isinstance(probe, Probe)
+        command = probe.command.replace("/opt/email-api/secrets", str(tmp_path))
+        found = _ask(replace(probe, command=command), tmp_path, docker="exit 1")
+        assert found.status is status, probe.name
+        assert found.finding.startswith("valid until ")
