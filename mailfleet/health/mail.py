@@ -16,7 +16,7 @@ from email.utils import formatdate, make_msgid
 import gevent
 
 from mailfleet.health.mailbox import MARK, Found, Mailbox
-from mailfleet.health.probe import Limit, Result, Status
+from mailfleet.health.probe import Level, Limit, Result, Status
 from mailfleet.health.received import METHODS, authentication, way
 from mailfleet.secrets import Secret
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
@@ -156,7 +156,7 @@ def _refusal(status: int, body: bytes) -> str:
         words = [str(data[name]) for name in ("code", "message") if data.get(name)]
     except (ValueError, LookupError, TypeError, AttributeError):
         return "no answer of Postal's API"
-    return " ".join(words)
+    return " ".join(words) or "refused without a reason"
 
 
 def mailbox(fleet: Fleet) -> Mailbox | None:
@@ -188,6 +188,7 @@ def ask_mail(fleet: Fleet) -> list[Result]:
                 "the settings name no mailbox, or no credential to send with",
                 "set health_mailbox, health_imap_host, health_imap_password, health_mail_from and "
                 "health_smtp_key or health_api_key",
+                level=Level.MAIL,
             )
         ]
     settings = fleet.with_role(*POSTAL_PROCESSES)[0].health
@@ -251,6 +252,7 @@ def _unread(probe: Probe, where: Mailbox, error: str) -> Result:
         Status.UNKNOWN,
         f"the mailbox on {where.host} cannot be read: {' '.join(error.split())}",
         "see health_imap_host, health_imap_user and health_imap_password",
+        level=Level.MAIL,
     )
 
 
@@ -265,7 +267,7 @@ def _results(
         told = "" if status is Status.OK else remedy
         value, shown = (round(took, 1), str(limit)) if took else (None, "")
         return Result(
-            probe.host, probe.component, name, status, finding, told, value=value, limit=shown
+            probe.host, probe.component, name, status, finding, told, value, shown, Level.MAIL
         )
 
     name = f"mail by {probe.name}"

@@ -15,6 +15,7 @@ from pyinfra.api.host import Host as PyinfraHost
 
 from mailfleet.converge.ask import Asking, NoAnswer
 from mailfleet.converge.run import current_fleet
+from mailfleet.health.formats import plain
 from mailfleet.health.mail import ask_mail
 from mailfleet.health.probe import (
     TOOK,
@@ -217,7 +218,7 @@ def health_here(components: Iterable[Probed]) -> None:
         remedy = f" -> {one.remedy}" if one.remedy else ""
         logger.info(
             f"{context_host.print_prefix}{status} {one.component}: {one.probe}: "
-            f"{one.finding}{remedy}"
+            f"{plain(one.finding)}{remedy}"
         )
     if bad := [one for one in found if one.status in (Status.FAIL, Status.UNKNOWN)]:
         names = ", ".join(f"{one.component}: {one.probe}" for one in bad)

@@ -14,7 +14,7 @@ import pytest
 from mailfleet.health import mail
 from mailfleet.health.mail import Probe, _Arrived, _refusal, _results, _send, probes
 from mailfleet.health.mailbox import MARK, Found
-from mailfleet.health.probe import Result, Status
+from mailfleet.health.probe import Level, Result, Status
 from mailfleet.health.received import Hop, authentication, hops, way
 from mailfleet.settings.errors import SettingsError
 from tests.unit.conftest import INVENTORY, Write
@@ -86,6 +86,7 @@ def test_what_arrived_is_judged(
     found = _results(PROBE, SENT, "", arrived, 120)
     assert [one.status for one in found] == statuses
     assert found[0].value == seconds
+    assert {one.level for one in found} == {Level.MAIL}
     assert all(bool(one.remedy) == (one.status is not Status.OK) for one in found)
 
 
@@ -202,6 +203,7 @@ def test_a_refused_key_is_one_failed_login_and_outweighs_the_mailbox(fleet_from:
         ),
         ('{"status":"parameter-error","data":{"message":"`to` is missing"}}', "`to` is missing"),
         ('{"status":"success","data":{"message_id":"x"}}', ""),
+        ('{"status":"error","data":{}}', "refused without a reason"),
         ("<html>502</html>", "no answer of Postal's API"),
         ("[]", "no answer of Postal's API"),
     ],
