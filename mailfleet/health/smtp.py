@@ -45,7 +45,8 @@ class SmtpServer:
             Outside(
                 f"relay on {at}",
                 self._refuses_strangers,
-                "stop the server at once: it sends mail for everyone",
+                "stop the server at once, for it sends mail for everyone, unless this machine is "
+                "one that may: by an SMTP-IP credential of Postal or mynetworks of Postfix",
             ),
         )
 
