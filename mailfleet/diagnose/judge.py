@@ -35,7 +35,8 @@ def _walk(evidence: Evidence) -> tuple[list[Step], Cause]:
         return [Step(_SENT, told)], older
     if later := _later(evidence, message):
         what, cause = later
-        return [Step(_SENT, f"not since {last}: {message.status}"), what], cause
+        walked = [Step(_SENT, f"not since {last}: {message.status}"), what]
+        return walked, _with_earlier(cause, message, of_message(evidence, message))
     steps = [Step(_SENT, f"yes: {last}")]
     while beyond := evidence.beyond(message):
         message = beyond
@@ -74,6 +75,20 @@ def _later(evidence: Evidence, message: Message) -> tuple[Step, Cause] | None:
         told = f"an application failed to send{when(newer.application[-1].at)}"
         return Step(question, told), cause
     return None
+
+
+def _with_earlier(cause: Cause, message: Message, earlier: Cause) -> Cause:
+    """What came later may be about other mail: what holds up the message itself is told too."""
+    if message.status in _THROUGH or not earlier.found:
+        return cause
+    return replace(
+        cause,
+        evidence=(*cause.evidence, f"before that: {earlier.evidence[0]}: {earlier.cause}"),
+        remedy=f"{cause.remedy}; about the message before that: {earlier.remedy}",
+    )
+
+
+_THROUGH = ("Sent", "Processed", "Relayed")
 
 
 def _later_logins(evidence: Evidence, message: Message) -> list[str]:

@@ -343,6 +343,19 @@ def test_what_an_application_met_after_the_last_message_is_the_answer() -> None:
         assert "the receiver took it" in diagnose(by_id).cause.cause
 
 
+def test_what_came_later_hides_no_message_that_was_held_up() -> None:
+    """A container that fails all day may have nothing to do with it."""
+    held = replace(
+        SENT, status="Held", attempts=(Attempt(110, "Held", "Server is in development mode."),)
+    )
+    cause = diagnose(replace(LATELY, messages=(held,), ways=(OPEN,), application=(FAILED,))).cause
+    assert "nobody listens" in cause.cause
+    assert "development mode" in cause.evidence[-1]
+    assert "set it to Live" in cause.remedy
+    through = diagnose(replace(LATELY, messages=(SENT,), ways=(OPEN,), application=(FAILED,))).cause
+    assert "spam folder" not in through.remedy
+
+
 def test_strangers_who_try_passwords_later_are_no_cause() -> None:
     login = Line("postal1", "smtp", "Authentication failure for 192.0.2.9", at=200)
     found = diagnose(replace(LATELY, messages=(SENT,), refused_logins=(login,)))
