@@ -45,8 +45,9 @@ class SmtpServer:
             Outside(
                 f"relay on {at}",
                 self._refuses_strangers,
-                "stop the server at once, for it sends mail for everyone, unless this machine is "
-                "one that may: by an SMTP-IP credential of Postal or mynetworks of Postfix",
+                f"if it does not answer, read {logs}; if it takes mail, stop it at once, for it "
+                "sends for everyone, unless this machine is one that may: by an SMTP-IP credential "
+                "of Postal or mynetworks of Postfix",
             ),
         )
 
