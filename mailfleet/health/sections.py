@@ -1,6 +1,7 @@
 """Several questions to a host whose whole answers are wanted, in one round trip."""
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from mailfleet.health.side_by_side import side_by_side
 
 _SECONDS = 20
 _MOST_BYTES = 262_144
+_LINE = re.compile(r"([^\t]+)\t(\d*)\t((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,3}={1,2})?)")
+"""Name, exit status, output by base64 (RFC 4648)."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,7 @@ class Sections(FactBase[dict[str, Section]]):
     def process(self, output: Sequence[str]) -> dict[str, Section]:
         found = {}
         # Other lines are what a shell's start-up files print.
-        for line in (it for it in output if it.count("\t") == 2):
-            name, code, encoded = line.split("\t")
+        for name, code, encoded in (it.groups() for it in map(_LINE.fullmatch, output) if it):
             text = base64.b64decode(encoded).decode(errors="replace")
             found[name] = Section(int(code or 1), text)
         return found

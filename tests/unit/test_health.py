@@ -296,4 +296,9 @@ def test_what_a_login_prints_is_no_answer() -> None:
     """Debian's bash reads ~/.bashrc for commands over SSH too."""
     lines = ["Welcome to\tone", "base: one\t0\tmeasured 4\tfine"]
     assert Answers().process(lines) == {"base: one": Output("0", "fine", "measured 4")}
-    assert Sections().process(["Welcome", "one\t0\tZmluZQo="]) == {"one": Section(0, "fine\n")}
+    printed = ["Welcome", "Welcome\tto\tone", "up\t3\tdays!"]
+    answers = ["one\t0\tZmluZQo=", "two\t124\t"]
+    assert Sections().process([*printed, *answers]) == {
+        "one": Section(0, "fine\n"),
+        "two": Section(124, ""),
+    }
