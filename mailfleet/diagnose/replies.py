@@ -163,7 +163,8 @@ RULES = (
     ),
     Rule(_SENDER, r"Sender address rejected: (Domain|unverified)"),
     Rule(_RELAY, r"relay(ing)? (access )?denied|not permitted to relay"),
-    Rule(_GREY, r"gr[ea]y ?-?list"),
+    # The second is Rspamd's.
+    Rule(_GREY, r"gr[ea]y ?-?list|4\.7\.1 Try again later"),
     Rule(_LOOP, r"too many hops|mail (forwarding )?loop|loops back|loop detected", ("4.6",)),
     # Postal says of itself that it has seen "too many hard fails".
     Rule(_RATE, r"rate.?limit|too many (?!hard fails)|unusual rate|\[TSS?\d\d\]|throttl"),

@@ -66,6 +66,7 @@ CAUSES = {
     "452 4.2.2 The email account that you tried to reach is over quota": "full",
     "450 4.2.1 Mailbox is busy, try again later": "busy",
     "450 4.2.0 <a@b.test>: Recipient address rejected: Greylisted, see http://a.test": "first",
+    "451 4.7.1 Try again later": "first",
     "552 5.3.4 Message size exceeds fixed limit": "larger",
     "454 4.7.1 <a@b.test>: Relay access denied": "not the receiver's",
     "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred": "limits",
