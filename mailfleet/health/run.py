@@ -146,8 +146,9 @@ class Checkup:
     def results(
         self, answers: Mapping[str, Mapping[str, Output] | NoAnswer], others: Sequence[Result]
     ) -> list[Result]:
-        """What hosts answered and what else was found of them, host by host."""
-        return [
+        """What hosts answered and what else was found of them, host by host. Mail passes hosts
+        that were not asked, too: what was found of those is at the end."""
+        asked = [
             found
             for name, probes in self.probes.items()
             for found in (
@@ -155,6 +156,7 @@ class Checkup:
                 *(one for one in others if one.host == name),
             )
         ]
+        return [*asked, *(one for one in others if one.host not in self.probes)]
 
 
 def ask_fleet(

@@ -21,12 +21,13 @@ from mailfleet.health.probe import (
     Output,
     Outside,
     Probe,
+    Result,
     Status,
     from_here,
     results,
 )
 from mailfleet.health.relay import postal_relay_probe, relay_probe
-from mailfleet.health.run import exit_code, results_of
+from mailfleet.health.run import Checkup, exit_code, results_of
 from mailfleet.health.sections import Section, Sections
 from mailfleet.health.smtp import SmtpServer
 
@@ -75,6 +76,13 @@ def test_of_an_unreachable_host_every_probe_is_unknown() -> None:
     assert exit_code(found) == 1
     assert exit_code(found[:1]) == 2
     assert exit_code([]) == 0
+
+
+def test_what_mail_finds_of_a_host_that_was_not_asked_is_told() -> None:
+    """As with --mail --role mailserver: the way through Postal is a finding of Postal's host."""
+    by_mail = Result("postal1", "postal", "mail by SMTP", Status.FAIL, "not taken", "see")
+    found = Checkup({"mx1": {}}).results({"mx1": {}}, [by_mail])
+    assert found[-1] == by_mail
 
 
 def test_nobody_answers() -> None:
