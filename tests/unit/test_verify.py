@@ -73,6 +73,23 @@ def test_a_docker_that_does_not_answer_is_no_missing_container(
     assert found == {"caddy": [("unknown", "containers", "nothing")]}
 
 
+@pytest.mark.parametrize("systemctl", ["echo 'Connection timed out' >&2; exit 1", "exec sleep 60"])
+def test_a_systemd_that_does_not_answer_has_no_missing_unit(
+    verifier: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, systemctl: str
+) -> None:
+    """As `mailfleet drift` tells it: nothing is known of containers then, either."""
+    program = tmp_path / "systemctl"
+    program.write_text(f"#!/bin/sh\n{systemctl}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setitem(verifier["run"].__globals__, "SECONDS", 1)
+    nothing = dict.fromkeys(["files", "absent", "directories", "conditions", "services"], ())
+    postal = {**nothing, "units": [["postal.timer", ""]], "services": [["postal", "web"]]}
+    found = verifier["everything"]({"base": {**nothing, "units": ()}, "postal": postal})
+    unknown = [("unknown", "units", "nothing"), ("unknown", "containers", "nothing")]
+    assert found == {"base": [], "postal": unknown}
+
+
 def test_hosts_are_told_how_they_are_looked_at_and_no_secret(fleet_from: Write) -> None:
     """What they are told is data: judged as the same data is here, after JSON."""
     fleet = fleet_from()
