@@ -382,12 +382,12 @@ def _short(digest: str) -> str:
 def daemon(options: Mapping[str, Any], lines: Lines) -> Iterator[Found]:
     """What the engine says of itself (Docker Engine API, "/info"), against daemon.json."""
     info = json.loads("\n".join(lines))
+    # An engine without pools of its own does not name any.
+    pools = info.get("DefaultAddressPools") or ()
     in_force = {
         "log-driver": info["LoggingDriver"],
         "live-restore": info["LiveRestoreEnabled"],
-        "default-address-pools": [
-            {"base": pool["Base"], "size": pool["Size"]} for pool in info["DefaultAddressPools"]
-        ],
+        "default-address-pools": [{"base": pool["Base"], "size": pool["Size"]} for pool in pools],
         "registry-mirrors": _without_slash(info["RegistryConfig"]["Mirrors"]),
     }
     wanted = {**options, "registry-mirrors": _without_slash(options.get("registry-mirrors"))}

@@ -53,7 +53,12 @@ class Look:
                 yield Difference.of(judges.unknown(self.name, " ".join(said[-1:])))
                 return
             lines += said[:-1]
-        yield from map(Difference.of, self.judge(self.wanted, lines))
+        try:
+            found = list(self.judge(self.wanted, lines))
+        except Exception as error:
+            # An answer that nobody expected must not hide the others.
+            found = [judges.unknown(self.name, f"{type(error).__name__}: {error}")]
+        yield from map(Difference.of, found)
 
 
 def _key(command: str) -> str:

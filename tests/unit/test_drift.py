@@ -118,6 +118,15 @@ def test_a_complaint_is_told_only_in_place_of_an_answer(command: str, seen: list
     assert [difference.seen for difference in found] == seen
 
 
+def test_an_answer_that_nobody_expected_hides_no_other() -> None:
+    look = Look("base", "updates", ("true",), judges.updates)
+    (name,) = [name for name in as_bundle([look]).facts if name != "who"]
+    lines = ("held curl", "what?", "answered")
+    (found,) = look.differences(Observation(facts={f"drift/{name}": lines}))
+    assert (found.kind, found.name) == (Kind.UNKNOWN, "updates")
+    assert found.seen.startswith("ValueError: ")
+
+
 def _told(days: float, *names: str) -> list[str]:
     """What the host's openssl says of a certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -291,6 +300,18 @@ def test_other_projects_and_containers_are_left_alone() -> None:
     assert [it.name for it in judges.containers(wanted, lines)] == ["postal-old-1"]
     strangers = judges.containers(wanted | {"others": ()}, lines)
     assert [it.name for it in strangers] == ["crm-web-1", "cadvisor", "postal-old-1"]
+
+
+def test_an_engine_without_pools_of_its_own_names_none() -> None:
+    """Such as one that runs since before its daemon.json was written."""
+    info = {
+        "LoggingDriver": "json-file",
+        "LiveRestoreEnabled": True,
+        "RegistryConfig": {"Mirrors": None},
+    }
+    described = {"live-restore": True, "default-address-pools": [{"base": "a", "size": 24}]}
+    (found,) = judges.daemon(described, [json.dumps(info)])
+    assert (found.name, found.seen) == ("default-address-pools", "[]")
 
 
 def test_sshd_in_force() -> None:
