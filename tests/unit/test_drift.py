@@ -29,7 +29,7 @@ from mailfleet.drift.contents import unified
 from mailfleet.drift.described import differences
 from mailfleet.drift.finding import REPORT, Finding, HostReport, Kind, Report
 from mailfleet.drift.look import Look, as_bundle
-from mailfleet.drift.looks import certificates, email_api, host, logins
+from mailfleet.drift.looks import certificates, email_api, host, logins, ports
 from mailfleet.drift.page import page
 from mailfleet.drift.run import _EVERYTHING, Comparison
 from mailfleet.secrets import MASK, Secret
@@ -261,6 +261,31 @@ def test_ports_are_compared_with_protocol_and_address() -> None:
         "22/udp": ("nothing listens", "other listens on 0.0.0.0"),
         "9090/tcp": ("listens on 127.0.0.1 only", "worker listens on *"),
     }
+
+
+def test_who_asks_a_name_server_listens_to_nobody(
+    fleet_from: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a real shell: the resolver of Postal's processes has a random port for a moment."""
+    programs = {
+        "ss": f"""cat <<'END'
+udp UNCONN 0 0 0.0.0.0:68 0.0.0.0:* users:(("dhclient",pid=1,fd=3))
+udp UNCONN 0 0 0.0.0.0:51820 0.0.0.0:*
+tcp LISTEN 0 128 0.0.0.0:4444 0.0.0.0:* users:(("nc",pid=1,fd=3))
+END
+[ -e {tmp_path}/later ] ||
+    echo 'udp UNCONN 0 0 0.0.0.0:53124 0.0.0.0:* users:(("ruby",pid=1,fd=3))'""",
+        "sleep": f"touch {tmp_path}/later",
+    }
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    fleet = fleet_from()
+    (look,) = ports.looks(fleet, fleet.hosts["postal1"])
+    done = subprocess.run(["sh", "-c", *look.commands], capture_output=True, text=True, check=True)
+    found = [it.name for it in look.judge(look.wanted, done.stdout.splitlines())]
+    assert found == ["4444/tcp", "51820/udp"]
 
 
 def test_variables_are_compared_by_value() -> None:
