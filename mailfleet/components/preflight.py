@@ -41,6 +41,9 @@ ARCHITECTURES = {
 # Asking Docker takes longer than all the rest; what mailfleet installed was looked at before.
 _NOT_YET_OURS = "[ -e /var/lib/mailfleet/applied/docker/docker.service ] ||"
 
+_RESOLVER_SECONDS = 10
+"""Name servers that are down take longer than a question may (resolv.conf(5), "timeout")."""
+
 _SIZE_KEYS = {
     "memory": "preflight_memory_mb",
     "cores": "preflight_cores",
@@ -74,8 +77,8 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         "docker": f"{_NOT_YET_OURS} docker version --format '{{{{.Server.Version}}}}' 2>/dev/null",
         "compose": f"{_NOT_YET_OURS} docker compose version --short 2>/dev/null",
         "clock": "timedatectl show -p NTPSynchronized --value 2>/dev/null",
-        "host-name": f"getent ahosts {host.host.fqdn} | awk '{{print $1}}' | sort -u; "
-        "echo --; hostname -I",
+        "host-name": f"timeout {_RESOLVER_SECONDS} getent ahosts {host.host.fqdn} | "
+        "awk '{print $1}' | sort -u; echo --; hostname -I",
     }
     if _sends(host) and "outbound-25" not in settings.accept:
         target = f"/dev/tcp/{settings.outbound_host}/{settings.outbound_port}"
