@@ -86,7 +86,7 @@ def who_looks(seen: Observation) -> str:
 # What a program complains of is no answer: it is kept apart, and told where there is none.
 _ASKED = """exec 3>&1
 if said=$( ( {command}
-) 2>&1 >&3 3>&-); then echo {answered}; else echo "$said"; fi"""
+) 2>&1 >&3 3>&-); then echo {answered}; else echo "${{said:-nothing}}"; fi"""
 
 
 def as_bundle(looks: Iterable[Look]) -> Bundle:

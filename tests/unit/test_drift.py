@@ -106,6 +106,7 @@ def test_a_look_without_an_answer_is_unknown_not_well() -> None:
     [
         ("echo W: half a list >&2; echo held curl", ["held back"]),
         ("echo held curl; echo E: no list >&2; exit 1", ["E: no list"]),
+        ("echo held curl; exit 1", ["nothing"]),
         ("exit 1", ["nothing"]),
     ],
 )
