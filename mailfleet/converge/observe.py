@@ -157,8 +157,9 @@ def _of(command: str, arguments: Iterable[str], tail: str = "") -> str:
     return f"{command} {quoted}{tail} 2>/dev/null" if quoted else ":"
 
 
-# One whole answer after the other. Each caller opens the lock anew: it belongs to who opened it.
-_SAY = "say() { exec 9</; flock 9; printf '%s\\n' \"$1\"; }"
+# One whole answer after the other. The lock is the script itself, which nobody else on the host can
+# hold. Each caller opens it anew: a lock belongs to who opened it.
+_SAY = "say() { exec 8</dev/fd/9; flock 8; printf '%s\\n' \"$1\"; }"
 
 # A question to a stopped Docker would start it, by its socket. systemctl(1), "Exit status": 3 is
 # `not active`, 4 `no such unit`; else systemd did not tell.

@@ -1,6 +1,8 @@
 """The script that looks at a host, run for real: answers stay whole, whatever their size, and what
 has no answer is unknown, not absent."""
 
+import fcntl
+import os
 import shutil
 import subprocess
 import time
@@ -33,6 +35,18 @@ def test_answers_asked_at_the_same_time_do_not_mix() -> None:
         f"fact {number}": {str(number)} for number in range(8)
     }
     assert all(len(seen.fact("many", name).split()) == 20000 for name in facts)
+
+
+def test_no_other_user_of_the_host_keeps_an_answer_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody can lock what anybody can read (flock(2))."""
+    monkeypatch.setattr(observe, "ANSWER_SECONDS", 5)
+    directory = os.open("/", os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        seen = _seen(Bundle("one", facts={"good": "echo here"}))
+    finally:
+        os.close(directory)
+    assert seen.fact("one", "good") == "here"
 
 
 def test_a_fact_that_fails_is_empty_and_stops_nothing() -> None:
