@@ -320,7 +320,7 @@ def test_the_exporter_serves_what_was_found(deployed: Operator) -> None:
 
     try:
         text = until(lambda: it if "mailfleet_probe_status" in (it := scraped()) else "", "metrics")
-        assert 'component="base",host="postal1",probe="disk"' in text
+        assert 'component="base",host="postal1",level="quick",probe="disk"' in text
         assert 'level="full",probe="outbound port 25"' in text
         asked = r'mailfleet_health_timestamp_seconds\{level="full"\} (\S+)'
         assert re.findall(asked, text) == re.findall(asked, scraped()) != []
