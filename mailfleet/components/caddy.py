@@ -135,7 +135,7 @@ def _certificate_probe(name: str, warn_seconds: int) -> Probe:
         f'echo "$certificate" | openssl x509 -noout -checkhost {name} | grep -q "does match" || '
         "exit 1; "
         'echo "$certificate" | openssl x509 -noout -checkend 0 >/dev/null || exit 1; '
-        f'echo "$certificate" | openssl x509 -noout -checkend {warn_seconds} >/dev/null || exit 2',
+        f'echo "$certificate" | openssl x509 -noout -checkend {warn_seconds} >/dev/null || exit 80',
         f"read `docker logs caddy`; the A record of {name} must lead here for ACME to work",
         no_gate="the CA issues it in its own time, once DNS leads here; names may be thousands",
     )

@@ -248,7 +248,7 @@ _OLD_ROW_FORMATS = f"""
 tables=$({CLIENT} -e "SELECT name FROM information_schema.innodb_sys_tables
     WHERE row_format IN ('Compact', 'Redundant') AND name LIKE '%/%'
     AND name NOT LIKE 'mysql/%' AND name NOT LIKE 'sys/%'") || exit 1
-[ -z "$tables" ] && echo 'as Postal needs it' || {{ echo "not DYNAMIC:" $tables; exit 2; }}
+[ -z "$tables" ] && echo 'as Postal needs it' || {{ echo "not DYNAMIC:" $tables; exit 80; }}
 """
 
 
@@ -258,7 +258,7 @@ def _raw_tables(prefix: str) -> str:
 tables=$({CLIENT} -e "SELECT CONCAT(table_schema, '.', table_name, ' ', data_type)
     FROM information_schema.columns WHERE table_schema LIKE '{prefix}-server-%'
     AND table_name LIKE 'raw-%' AND column_name = 'data' AND data_type <> 'longblob'") || exit 1
-[ -z "$tables" ] && echo 'messages are LONGBLOB' || {{ echo "not LONGBLOB:" $tables; exit 2; }}
+[ -z "$tables" ] && echo 'messages are LONGBLOB' || {{ echo "not LONGBLOB:" $tables; exit 80; }}
 """
 
 

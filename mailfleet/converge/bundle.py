@@ -82,7 +82,7 @@ class Gate:
 
     name: str
     command: str
-    """Shell that exits 0 when it holds, 2 when it holds for now; its last line says what it
+    """Shell that exits 0 when it holds, 80 when it holds for now; its last line says what it
     found."""
     remedy: str
     """One sentence on what to do when it does not hold."""

@@ -19,14 +19,14 @@ unit() {
     systemctl is-active --quiet "$1" || { say "$1 is not active"; return 1; }
 }
 
-# gate SECONDS SECONDS_OF_A_TRY NAME REMEDY, the command on standard input: a probe, whose status 2
+# gate SECONDS SECONDS_OF_A_TRY NAME REMEDY, the command on standard input: a probe, whose status 80
 # is a warning, and whose last line is the finding.
 gate() {
     deadline=$(($(date +%s) + $1)) command=$(cat)
     while :; do
         code=0
         output=$(timeout "$2" sh -c "$command" 2>&1 </dev/null) || code=$?
-        case $code in 0 | 2) return 0 ;; esac
+        case $code in 0 | 80) return 0 ;; esac
         [ "$(date +%s)" -lt "$deadline" ] || break
         sleep 0.5
     done

@@ -52,7 +52,7 @@ class Limit:
 @dataclass(frozen=True)
 class Probe:
     """A question to a host. `command` is POSIX shell that changes nothing; it exits 0 when all is
-    well, 2 for a warning and anything else when not; its last line is the finding. With a `limit`
+    well, 80 for a warning and anything else when not; its last line is the finding. With a `limit`
     it also prints a line `measured NUMBER`, which decides."""
 
     name: str
@@ -115,7 +115,8 @@ class Result:
         return self.host, f"{self.component}: {self.probe}", self.status.value, self.finding
 
 
-_STATUS = {"": Status.UNKNOWN, "0": Status.OK, "2": Status.WARN}
+# A warning is a status that no shell or program exits with by itself, as they do with 2.
+_STATUS = {"": Status.UNKNOWN, "0": Status.OK, "80": Status.WARN}
 SECONDS = 15
 """For one command on a host."""
 _MEASURED = re.compile(r"measured (-?[0-9.]+)\Z")

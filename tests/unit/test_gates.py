@@ -157,7 +157,7 @@ def _ask(
     )
 
 
-@pytest.mark.parametrize("code", [0, 2])
+@pytest.mark.parametrize("code", [0, 80])
 def test_what_holds_and_what_is_only_warned_of_passes(tmp_path: Path, code: int) -> None:
     done = _ask(Probe("page", f"echo it\\'s fine; exit {code}", "see"), tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "on\n", "")
@@ -170,6 +170,8 @@ def test_what_holds_and_what_is_only_warned_of_passes(tmp_path: Path, code: int)
         ("echo 'not there' >&2; exit 7", "not there"),
         ("printf 'said \\033]0;owned\\007'; exit 1", "said ]0;owned"),
         ("exit 3", "no output"),
+        # With which a shell ends by itself, and grep(1) on an error.
+        ("echo 'cannot open'; exit 2", "cannot open"),
     ],
 )
 def test_a_gate_that_fails_tells_probe_finding_and_remedy(

@@ -179,7 +179,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             "sed 's/notAfter=/valid until /'; "
             f"openssl x509 -in {_SECRETS}/certificate.pem -noout -checkend 0 >/dev/null || exit 1; "
             f"openssl x509 -in {_SECRETS}/certificate.pem -noout -checkend 2592000 >/dev/null "
-            "|| exit 2",
+            "|| exit 80",
             "rotate email_api/authority, then deploy the API and the mailserver",
             no_gate="it expires without any change",
         ),

@@ -80,7 +80,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             "certificate",
             f'echo "valid until $({_OF_FILE} -enddate | cut -d= -f2)"; '
             f"{_OF_FILE} -checkend 0 >/dev/null || exit 1; "
-            f"{_OF_FILE} -checkend 604800 >/dev/null || exit 2",
+            f"{_OF_FILE} -checkend 604800 >/dev/null || exit 80",
             _remedy(settings),
             no_gate="its CA and time decide on it",
         ),

@@ -52,7 +52,7 @@ def _version(tag: str) -> Probe:
     if _VERSION.fullmatch(described):
         judged = (
             f'[ "$said" = {described} ] && echo "$said, as described" || '
-            f'{{ echo "runs $said, described is {described}"; exit 2; }}'
+            f'{{ echo "runs $said, described is {described}"; exit 80; }}'
         )
     return Probe(
         "version",
@@ -224,9 +224,9 @@ def _certificate(settings: PostalSettings, warn_seconds: int) -> Probe:
         f"{{ echo 'the certificate is not for {name}'; exit 1; }}; "
         f"issuer=$({read} -issuer -nameopt multiline | sed -n 's/.*commonName *= //p'); "
         f'echo "by $issuer, $({read} -enddate | sed s/notAfter=/until\\ /)"; '
-        f'[ "$issuer" != {name} ] || {{ echo "a self-signed one stands in"; exit 2; }}; '
+        f'[ "$issuer" != {name} ] || {{ echo "a self-signed one stands in"; exit 80; }}; '
         f"{read} -checkend 0 >/dev/null || exit 1; "
-        f"{read} -checkend {warn_seconds} >/dev/null || exit 2",
+        f"{read} -checkend {warn_seconds} >/dev/null || exit 80",
         _remedy(settings),
         no_gate="its CA and time decide on it",
     )
