@@ -199,6 +199,11 @@ _MARIADB_HEALTHY = (
     "until docker inspect --format '{{.State.Health.Status}}' mariadb | grep -q ^healthy; "
     "do sleep 0.5; done"
 )
+# The web process may not reach a database that has just come back.
+_POSTAL_ANSWERS = (
+    "until curl -fs -o /dev/null -H 'Host: postal.lab.test' http://127.0.0.1:5000/login; "
+    "do sleep 0.5; done"
+)
 _ZONE = "/etc/knot/zones/lab.test.zone"
 
 
@@ -220,11 +225,11 @@ def test_a_slow_start_another_version_and_a_listed_address_are_named(
     listing = _listing(postal1.address)
     ns1.run(f"cp -p {_ZONE} /root/zone; printf '%s\n' '{listing}' >>{_ZONE}; knotc zone-reload")
     try:
-        postal1.run(f"{_SLOW_START}{_MARIADB_HEALTHY}")
+        postal1.run(f"{_SLOW_START}{_MARIADB_HEALTHY}; {_POSTAL_ANSWERS}")
         outcome = _health(described, "--role", "postal")
     finally:
         ns1.run(f"cat /root/zone >{_ZONE}; rm /root/zone; knotc zone-reload")
-        postal1.run(f"docker restart mariadb; {_MARIADB_HEALTHY}")
+        postal1.run(f"docker restart mariadb; {_MARIADB_HEALTHY}; {_POSTAL_ANSWERS}")
     assert _unwell(outcome) == {
         "mariadb: start": "warn",
         "postal: version": "warn",
