@@ -54,7 +54,7 @@ def test_it_is_healthy(api: Operator) -> None:
     # The host's other components may not be there yet.
     outcome = api.run("mailfleet", "health", api.inventory, "--role", "email_api")
     ours = [line.split() for line in outcome.screen.splitlines() if " email_api: " in line]
-    assert [line[1] for line in ours] == ["ok", "ok", "ok"], outcome
+    assert ours and {line[1] for line in ours} == {"ok"}, outcome
 
 
 def test_a_message_is_forwarded(api: Operator, mx1: Machine, internet1: Machine) -> None:
