@@ -14,6 +14,7 @@ from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
 from mailfleet.dns.domains import sts_policy
 from mailfleet.dns.record import Record, Severity
+from mailfleet.health.certificate import expiry
 from mailfleet.health.gates import gates_of
 from mailfleet.health.https import WebSite
 from mailfleet.health.probe import AnyProbe, Limit, Probe
@@ -133,9 +134,7 @@ def _certificate_probe(name: str, warn_seconds: int) -> Probe:
         "2>/dev/null | openssl x509 2>/dev/null) || { echo 'no certificate'; exit 1; }; "
         'echo "$certificate" | openssl x509 -noout -enddate | sed "s/notAfter=/valid until /"; '
         f'echo "$certificate" | openssl x509 -noout -checkhost {name} | grep -q "does match" || '
-        "exit 1; "
-        'echo "$certificate" | openssl x509 -noout -checkend 0 >/dev/null || exit 1; '
-        f'echo "$certificate" | openssl x509 -noout -checkend {warn_seconds} >/dev/null || exit 80',
+        "exit 1; " + expiry('echo "$certificate" | openssl x509 -noout', warn_seconds),
         f"read `docker logs caddy`; the A record of {name} must lead here for ACME to work",
         no_gate="the CA issues it in its own time, once DNS leads here; names may be thousands",
     )

@@ -19,6 +19,7 @@ from mailfleet.converge.plan import bundle_here, fleet_here
 from mailfleet.converge.services import services
 from mailfleet.dns.keys import key_record
 from mailfleet.dns.record import Record, Severity
+from mailfleet.health.certificate import expiry
 from mailfleet.health.gates import gates_of
 from mailfleet.health.probe import Probe
 from mailfleet.health.relay import Tls, relay_probe
@@ -45,6 +46,8 @@ _SECRETS = f"{DIRECTORY}/secrets"
 _BUILD = f"{DIRECTORY}/build"
 _SOURCE = ROOT / "files/email-api"
 _BUILT_FROM = ("Dockerfile", "requirements-image.lock", "email_api/**/*.py", "email_api/**/*.mako")
+
+_CERTIFICATE = f"openssl x509 -in {_SECRETS}/certificate.pem -noout"
 
 # Fails unless it would forward a message now, and tells what it lacks.
 _READY = (
@@ -175,11 +178,8 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
         ),
         Probe(
             "certificate",
-            f"openssl x509 -in {_SECRETS}/certificate.pem -noout -enddate | "
-            "sed 's/notAfter=/valid until /'; "
-            f"openssl x509 -in {_SECRETS}/certificate.pem -noout -checkend 0 >/dev/null || exit 1; "
-            f"openssl x509 -in {_SECRETS}/certificate.pem -noout -checkend 2592000 >/dev/null "
-            "|| exit 80",
+            f"{_CERTIFICATE} -enddate | sed 's/notAfter=/valid until /'; "
+            f"{expiry(_CERTIFICATE, warn_seconds=2592000)}",
             "rotate email_api/authority, then deploy the API and the mailserver",
             no_gate="it expires without any change",
         ),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from mailfleet.components.mailserver.configuration import CONFIG, PROBE_LOGIN, TLS
+from mailfleet.health.certificate import expiry
 from mailfleet.health.outbound import outbound_probe
 from mailfleet.health.probe import AnyProbe, Limit, Outside, Probe
 from mailfleet.health.smtp import SmtpServer
@@ -79,8 +80,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
         Probe(
             "certificate",
             f'echo "valid until $({_OF_FILE} -enddate | cut -d= -f2)"; '
-            f"{_OF_FILE} -checkend 0 >/dev/null || exit 1; "
-            f"{_OF_FILE} -checkend 604800 >/dev/null || exit 80",
+            f"{expiry(_OF_FILE, warn_seconds=604800)}",
             _remedy(settings),
             no_gate="its CA and time decide on it",
         ),

@@ -2,6 +2,7 @@
 
 import re
 
+from mailfleet.health.certificate import expiry
 from mailfleet.health.https import WebSite
 from mailfleet.health.outbound import outbound_probe
 from mailfleet.health.probe import AnyProbe, Level, Limit, Outside, Probe
@@ -225,8 +226,7 @@ def _certificate(settings: PostalSettings, warn_seconds: int) -> Probe:
         f"issuer=$({read} -issuer -nameopt multiline | sed -n 's/.*commonName *= //p'); "
         f'echo "by $issuer, $({read} -enddate | sed s/notAfter=/until\\ /)"; '
         f'[ "$issuer" != {name} ] || {{ echo "a self-signed one stands in"; exit 80; }}; '
-        f"{read} -checkend 0 >/dev/null || exit 1; "
-        f"{read} -checkend {warn_seconds} >/dev/null || exit 80",
+        f"{expiry(read, warn_seconds)}",
         _remedy(settings),
         no_gate="its CA and time decide on it",
     )
