@@ -1,6 +1,5 @@
 """Questions about Postal's database, asked of a real MariaDB that holds Postal's tables."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from mailfleet.components import mariadb
-from mailfleet.health.probe import Answers, Result, Status, results
+from mailfleet.health.probe import Result, Status
 from tests.lab.hosts import until
+from tests.probes import asked
 from tests.unit.conftest import Write, fleet_from
 
 __all__ = ["fleet_from"]
@@ -87,16 +87,7 @@ class Database:
     def ask(self, name: str, write: Write, settings: str = "", later: int = 0) -> Result:
         fleet = write(settings)
         (probe,) = (it for it in mariadb.probes(fleet, fleet.hosts["postal1"]) if it.name == name)
-        done = subprocess.run(
-            ["sh", "-c", Answers.command(Answers(), {f"mariadb: {name}": probe.command})],
-            env={"PATH": f"{self.directory}:{os.environ['PATH']}", "LATER": str(later)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        outputs = Answers.process(Answers(), done.stdout.splitlines())
-        (found,) = results("postal1", "mariadb", [probe], outputs)
-        return found
+        return asked(probe, self.directory, "mariadb", "postal1", LATER=str(later))
 
 
 @pytest.fixture(scope="module")

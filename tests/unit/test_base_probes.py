@@ -1,14 +1,13 @@
 """What the probes of a host make of what its programs say."""
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from mailfleet.components import access, base
-from mailfleet.health.probe import Answers, Probe, Result, Status, results
+from mailfleet.health.probe import Probe, Result, Status
+from tests.probes import asked, install
 from tests.unit.conftest import Write
 
 
@@ -19,19 +18,8 @@ def _ask(name: str, fleet_from: Write, directory: Path, **programs: str) -> Resu
     known = (*base.probes(fleet, host), *access.probes(fleet, host))
     (probe,) = (it for it in known if it.name == name)
     assert isinstance(probe, Probe)
-    for program, shell in programs.items():
-        (directory / program).write_text(f"#!/bin/sh\n{shell}\n")
-        (directory / program).chmod(0o755)
-    done = subprocess.run(
-        ["sh", "-c", Answers.command(Answers(), {f"base: {name}": probe.command})],
-        env={"PATH": f"{directory}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    outputs = Answers.process(Answers(), done.stdout.splitlines())
-    (found,) = results("one", "base", [probe], outputs)
-    return found
+    install(directory, **programs)
+    return asked(probe, directory, component="base")
 
 
 _DF = "printf 'Use%% Mounted on\\n 45%% /\\n  {docker} /var/lib/docker\\n  9%% /\\n'"

@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -20,7 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mailfleet.components import caddy, email_api, mailserver, mariadb, postal
 from mailfleet.components import docker as docker_component
-from mailfleet.health.probe import Answers, Probe, Result, Status, results
+from mailfleet.health.probe import Probe, Result, Status
+from tests.probes import asked, install
 from tests.unit.conftest import INVENTORY, POSTAL, Write
 from tests.unit.test_mailserver import INVENTORY as MAILSERVER_INVENTORY
 from tests.unit.test_mailserver import MAILSERVER
@@ -28,21 +28,8 @@ from tests.unit.test_mailserver import MAILSERVER
 
 def _ask(probe: Probe, directory: Path, docker: str, systemctl: str = "") -> Result:
     """Ask on this machine, where `docker` and `systemctl` are these shells."""
-    for name, shell in (("docker", docker), ("systemctl", systemctl)):
-        program = directory / name
-        program.write_text(f"#!/bin/sh\n{shell}\n")
-        program.chmod(0o755)
-    command = Answers.command(Answers(), {f"it: {probe.name}": probe.command})
-    done = subprocess.run(
-        ["sh", "-c", command],
-        env={"PATH": f"{directory}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    outputs = Answers.process(Answers(), done.stdout.splitlines())
-    (found,) = results("one", "it", [probe], outputs)
-    return found
+    install(directory, docker=docker, systemctl=systemctl)
+    return asked(probe, directory)
 
 
 def _start(fleet_from: Write) -> Probe:
