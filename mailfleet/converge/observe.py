@@ -8,7 +8,7 @@ from pyinfra.api.facts import FactBase
 from typing_extensions import override
 
 from mailfleet.converge.bundle import Bundle
-from mailfleet.drift.judges import UNIT_PROPERTIES, units
+from mailfleet.drift.judges import UNIT_PROPERTIES, healthy, units
 
 STATE_DIRECTORY = "/var/lib/mailfleet"
 
@@ -44,9 +44,7 @@ class Container:
     @property
     def healthy(self) -> bool:
         """Running, and not failing or awaiting its health check."""
-        return self.state == "running" and not any(
-            word in self.status for word in ("(unhealthy)", "(health: starting)")
-        )
+        return healthy(self.state, self.status)
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def _unanswered(bundle: Bundle, seen: Observation) -> Iterator[Difference]:
 
 
 def _unknown(name: str, remedy: str) -> Difference:
-    return Difference(Kind.UNKNOWN, name, "an answer", "nothing", remedy)
+    return Difference.of(judges.unknown(name, "", remedy))
 
 
 def _paths(changes: FileChanges, seen: Observation) -> Iterator[Difference]:

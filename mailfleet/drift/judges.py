@@ -309,6 +309,11 @@ def unit(name: str, properties: Mapping[str, str], in_force: bool) -> Iterator[F
         yield Found("unit", name, "the unit file on disk", "systemd knows an older one", DEPLOY)
 
 
+def healthy(state: str, status: str) -> bool:
+    """Running, and not failing or awaiting its health check, by `docker ps`."""
+    return state == "running" and not ("(unhealthy)" in status or "(health: starting)" in status)
+
+
 class _Container(NamedTuple):
     name: str
     project: str

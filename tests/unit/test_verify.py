@@ -182,7 +182,7 @@ def test_what_cannot_answer_is_asked_on_neither_side(
     look = Look("caddy", "x", ("true",), judges.updates, None, needs, reads=("/etc/read",))
     rows = {"looks": [["x", ["true"], "updates", None, needs, ["/etc/read"]]]}
     found = {("caddy", "caddy"): [["", "running", status]]} if status else {}
-    assert bool(list(verifier["looks"](rows, {differing}, docker, found))) is asked
+    assert bool(list(verifier["looks"](rows, {differing}, docker, found, judges))) is asked
 
     unit = {"docker.service": {"ActiveState": "active" if docker else "inactive"}}
     containers = (Container("caddy", "caddy", "", "running", status),) if status else ()
