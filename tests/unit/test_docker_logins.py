@@ -8,6 +8,10 @@ import pytest
 from mailfleet.components import docker
 from tests.unit.conftest import Write
 
+# Home of root on the hosts, as on every Debian (base-passwd).
+_HOME = "/root"
+_LOGINS = f"{_HOME}/.docker/config.json"
+
 
 def test_the_last_registry_login_goes_from_the_host(
     fleet_from: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -25,11 +29,11 @@ server = [
     written = docker.bundle(fleet, fleet.hosts["with"])
     assert written.conditions == ()
     here = tmp_path / "config.json"
-    here.write_bytes(written.file("/root/.docker/config.json").content)
+    here.write_bytes(written.file(_LOGINS).content)
     (condition,) = docker.bundle(fleet, fleet.hosts["without"]).conditions
 
     def shell(command: str) -> str:
-        command = command.replace("/root/.docker/config.json", str(here))
+        command = command.replace(_LOGINS, str(here))
         return subprocess.run(
             ["sh", "-c", command], capture_output=True, text=True, check=False
         ).stdout.strip()

@@ -22,11 +22,13 @@ from tests.lab.hosts import Machine
 
 _ADMIN = "canary@lab.test"
 
+# Home of root on the hosts, as on every Debian (base-passwd).
+_HOME = "/root"
 # Files that are there to hold secrets; each readable by its owner only.
 _HOLDERS = {
     "/opt/postal/config/postal.yml": ["database_password", "rails_secret_key"],
     "/opt/postal/config/signing.key": ["signing_key"],
-    "/root/.docker/config.json": ["registry_login"],
+    f"{_HOME}/.docker/config.json": ["registry_login"],
 }
 
 
@@ -155,7 +157,7 @@ def screens(
     """Everything that was to be read anywhere while marked secrets were deployed."""
     inventory, log = marked.inventory, ROOT / "pyinfra-debug.log"
     log.unlink(missing_ok=True)
-    postal1.run("rm -f /root/.docker/config.json")
+    postal1.run(f"rm -f {_HOME}/.docker/config.json")
     found: dict[str, str] = {}
 
     def note(*arguments: str) -> None:
@@ -188,7 +190,7 @@ def screens(
     )
     yield found
     deployed.deploy().ok()
-    postal1.run("rm -f /root/.docker/config.json")
+    postal1.run(f"rm -f {_HOME}/.docker/config.json")
     postal1.run(
         "docker exec mariadb mariadb --user=root postal -e "
         f"\"DELETE FROM users WHERE email_address = '{_ADMIN}'\""
