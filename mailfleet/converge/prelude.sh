@@ -2,6 +2,8 @@
 # Variables set by the caller: component, step.
 set -eu
 umask 077
+# Where the connection was cut nobody reads what is said; that must not end what is under way.
+trap : PIPE
 state=/var/lib/mailfleet
 mkdir -p "$state"
 
