@@ -15,6 +15,9 @@ STATE_DIRECTORY = "/var/lib/mailfleet"
 ANSWER_SECONDS = 30
 """After this a question has no answer. Shorter than whoever asks waits for the host."""
 
+CHANGE_SECONDS = 120
+"""So long a deploy waits for another one to leave the host alone, as its steps do (prelude.sh)."""
+
 PATHS, PACKAGES, UNITS, CONTAINERS = "paths", "packages", "units", "containers"
 """Questions about every bundle, as in `Observation.unanswered`."""
 _FACT = "fact "
@@ -64,6 +67,8 @@ class Observation:
     unanswered: frozenset[str] = frozenset()
     """Questions without an answer, as `facts` has them, or one of PATHS and the like. What they
     ask about is unknown, not absent."""
+    changed_by: str = ""
+    """Who was changing the host all the time, and how; nothing else is known then."""
 
     def fact(self, component: str, name: str) -> str:
         """Output of a fact or of a condition's look; empty when it was not looked at."""
@@ -199,6 +204,7 @@ def parse(output: Sequence[str]) -> Observation:
         unanswered=frozenset(
             name.removeprefix(_FACT) for name in sections.get("asked", []) if name not in sections
         ),
+        changed_by=" ".join(sections.get("changing", [])),
     )
 
 
@@ -231,3 +237,20 @@ class HostState(FactBase[Observation]):
     @override
     def process(self, output: Sequence[str]) -> Observation:
         return parse(output)
+
+
+# flock(1), "--conflict-exit-code": any other failure is for the questions to tell.
+_AT_REST = """lock={directory}/lock
+[ ! -e $lock ] || flock --shared --timeout {seconds} --conflict-exit-code 75 $lock true
+[ $? != 75 ] || {{ echo '##changing'; cat $lock; exit 0; }}"""
+
+
+class SettledState(HostState):
+    """The same, when no step of a deploy is under way: one whose connection was cut still finishes
+    its step, and puts the former files back if that fails. What is seen before is not what the next
+    deploy would change."""
+
+    @override
+    def command(self, wanted: Wanted) -> str:
+        wait = _AT_REST.format(directory=STATE_DIRECTORY, seconds=CHANGE_SECONDS)
+        return f"{wait}\n{wanted.script}"

@@ -19,8 +19,8 @@ from mailfleet.converge.observe import (
     ANSWER_SECONDS,
     CONTAINERS,
     UNITS,
-    HostState,
     Observation,
+    SettledState,
     Wanted,
 )
 from mailfleet.converge.run import Refused, current_fleet, current_host
@@ -147,8 +147,8 @@ FRESH_SECONDS = 10.0
 
 def observe(host: PyinfraHost) -> Observation:
     """The host's state: looked at before the run changes things, again when it begins to unless
-    that follows at once, then only after a change. Raises Refused where a part of it is unknown:
-    taken for absent, it would be made anew."""
+    that follows at once, then only after a change. Raises Refused where another deploy keeps
+    changing it, and where a part of it is unknown: taken for absent, it would be made anew."""
     known = _PLANS[host.name]
     stage = context_state.current_stage
     now = time.monotonic()
@@ -156,7 +156,11 @@ def observe(host: PyinfraHost) -> Observation:
         wanted = Wanted(tuple(known.bundles.values()))
         # Taken before the look: it is as old as its first command.
         known.seen_at = now
-        seen: Observation = host.get_fact(HostState, wanted=wanted)
+        seen: Observation = host.get_fact(SettledState, wanted=wanted)
+        if seen.changed_by:
+            raise Refused(
+                f"another deploy is changing {host.name}: {seen.changed_by}; try again later"
+            )
         if seen.unanswered:
             raise Refused(_silence(host.name, seen.unanswered))
         known.observation = seen

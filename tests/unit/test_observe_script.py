@@ -12,7 +12,7 @@ import pytest
 
 from mailfleet.converge import observe
 from mailfleet.converge.bundle import Bundle, Project, Unit
-from mailfleet.converge.observe import Observation, Wanted, parse
+from mailfleet.converge.observe import Observation, SettledState, Wanted, parse
 
 
 def _seen(bundle: Bundle, path: Path | None = None) -> Observation:
@@ -136,3 +136,46 @@ def _programs(directory: Path, **scripts: str) -> Path:
         (directory / name).write_text(f"#!/bin/sh\n{script}\n")
         (directory / name).chmod(0o755)
     return directory
+
+
+def test_a_deploy_looks_when_the_step_of_another_has_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a step leaves behind, and what it puts back when it fails, is what a plan is made of."""
+    monkeypatch.setattr(observe, "STATE_DIRECTORY", str(tmp_path))
+    lock = tmp_path / "lock"
+    lock.write_text("root: services of one")
+    look = SettledState().command(Wanted((Bundle("one", facts={"what": f"cat {tmp_path}/what"}),)))
+    (tmp_path / "what").write_text("half made")
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        looking = subprocess.Popen(["/bin/sh", "-c", look], stdout=subprocess.PIPE, text=True)
+        _wait_for_waiting(lock)
+        (tmp_path / "what").write_text("whole")
+    seen = parse(looking.communicate()[0].splitlines())
+    assert (seen.fact("one", "what"), seen.changed_by) == ("whole", "")
+
+
+def test_a_deploy_that_never_ends_its_step_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(observe, "STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(observe, "CHANGE_SECONDS", 1)
+    lock = tmp_path / "lock"
+    lock.write_text("eve from 10.0.0.1: services of postal, since 2026-01-01T00:00:00Z")
+    look = SettledState().command(Wanted((Bundle("one", facts={"good": "echo here"}),)))
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        output = subprocess.run(["/bin/sh", "-c", look], capture_output=True, text=True, check=True)
+    assert parse(output.stdout.splitlines()) == Observation(changed_by=lock.read_text())
+
+
+def _wait_for_waiting(lock: Path) -> None:
+    """Until somebody waits for a lock on this file: `->` marks who waits (proc_locks(5))."""
+    inode, deadline = lock.stat().st_ino, time.monotonic() + 20
+    while not any(
+        "->" in line and f":{inode} " in line
+        for line in Path("/proc/locks").read_text().splitlines()
+    ):
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(0.05)

@@ -60,6 +60,12 @@ CUTS = {
 }
 
 
+def _wait_for(step: str, machine: Machine) -> bool:
+    """Ends when the step begins; the deadline is for a run that never comes there."""
+    wait = f"until grep -q '{step}' {_LOCK}; do sleep 0.02; done"
+    return machine.ask(f'timeout 300 sh -c "{wait}"').code == 0
+
+
 @pytest.mark.parametrize(("step", "cut"), CUTS.values(), ids=CUTS.keys())
 def test_an_interrupted_run_is_finished_by_the_next(
     restored: Operator, postal1: Machine, lab: Lab, tmp_path: Path, step: str, cut: Cut
@@ -68,14 +74,11 @@ def test_an_interrupted_run_is_finished_by_the_next(
     renamed = restored.variant(tmp_path, f'settings["postal_from_name"] = "Cut off {name}"')
     postal1.run(f": >{_LOCK}")
     process = renamed.start("pyinfra", "-y", renamed.inventory, "deploys/postal.py")
-    # Ends when the step begins; the deadline is for a run that never comes there.
-    begun = postal1.ask(
-        f"timeout 300 sh -c \"until grep -q '{step}' {_LOCK}; do sleep 0.02; done\""
-    )
-    if begun.code == 0:
+    begun = _wait_for(step, postal1)
+    if begun:
         cut(postal1, process.pid)
     output, _ = process.communicate()
-    assert begun.code == 0, output
+    assert begun, output
     assert process.returncode != 0 and "Traceback" not in output, output
 
     renamed.deploy().ok()
@@ -87,6 +90,29 @@ def test_an_interrupted_run_is_finished_by_the_next(
     )
     assert f"Cut off {name}" in running
     assert postal1.run("find /var/lib/mailfleet/pending -name postal") == ""
+
+
+def test_the_next_run_looks_when_a_cut_off_one_has_put_the_former_files_back(
+    restored: Operator, postal1: Machine, tmp_path: Path
+) -> None:
+    """Nobody hears of what goes wrong on a host whose connection was cut."""
+    renamed = restored.variant(tmp_path, 'settings["postal_from_name"] = "Put back unheard"')
+    postal1.run(f": >{_LOCK}")
+    process = renamed.start("pyinfra", "-y", renamed.inventory, "deploys/postal.py")
+    assert _wait_for("services of postal", postal1)
+    _kill_session(postal1, process.pid)
+    process.communicate()
+    # The script itself goes on; what it waits for ends only when the next run has begun.
+    waited_for = f"$({_HOLDERS} | sort -n | tail -n +2)"
+    stopped = postal1.run(f"all={waited_for}; kill -STOP $all; echo $all")
+    following = renamed.start("pyinfra", "-y", renamed.inventory, "deploys/postal.py")
+    waits = "pgrep -f '^flock .*--timeout'"
+    postal1.run(f'timeout 60 sh -c "until {waits}; do sleep 0.1; done"')
+    postal1.run(f"kill -9 {stopped}")
+    output, _ = following.communicate()
+    assert following.returncode == 0, output
+    outcome = renamed.deploy().ok()
+    assert outcome.changed == {}, str(outcome)
 
 
 def test_a_second_operator_waits_for_the_first(
