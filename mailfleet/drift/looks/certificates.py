@@ -16,11 +16,11 @@ _SECONDS = 20
 
 # Of whoever answers; nothing where nobody does. All names in one command: a host may have hundreds,
 # and one argument of a program has 128 KiB at most (execve(2)). What belongs together is said at
-# once, under a lock that ends with its shell.
+# once, under a lock that ends with its shell; it is the pipe's, which nobody else can hold.
 _SERVED = """printf '%s\\n' {names} | timeout {seconds} xargs -n 1 -P {at_once} sh -c '
     served=$(openssl s_client -connect 127.0.0.1:{port} {options} -servername "$0" </dev/null \\
         2>/dev/null | openssl x509 -noout -enddate -ext subjectAltName 2>/dev/null)
-    exec 9</; flock 9; printf "name %s\\n%s\\n" "$0" "$served"
+    exec 9>>/dev/stdout; flock 9; printf "name %s\\n%s\\n" "$0" "$served"
 '"""
 
 
