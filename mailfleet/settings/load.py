@@ -42,9 +42,12 @@ def load_inventory(inventory: str) -> Inventory:
     from pyinfra.api.state import State
     from pyinfra.context import ctx_state
     from pyinfra_cli.inventory import make_inventory
+    from pyinfra_cli.util import PYTHON_CODES
 
     if not Path(inventory).is_file():
         raise SettingsError([Problem(inventory, "", "no such inventory file")])
+    # The exporter loads it again and again: pyinfra compiles each file once.
+    PYTHON_CODES.clear()
     try:
         with ctx_state.use(State()):
             loaded: Inventory = make_inventory(

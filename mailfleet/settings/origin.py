@@ -2,7 +2,6 @@
 
 import ast
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from pyinfra.api.inventory import Inventory
 DEFAULT = "default"
 
 
-@cache
 def _assignments(file: Path) -> dict[str, int]:
     """Line of the last top-level assignment of each name in a Python file."""
     lines: dict[str, int] = {}
@@ -34,6 +32,7 @@ class Sources:
 
     inventory: str
     directory: Path = field(default_factory=Path.cwd)
+    _read: dict[Path, dict[str, int]] = field(default_factory=dict, init=False, compare=False)
 
     def _group_files(self, group: str) -> list[Path]:
         folders = {self.directory: None, (self.directory / self.inventory).resolve().parent: None}
@@ -49,8 +48,9 @@ class Sources:
 
     def _in_group(self, group: str, key: str) -> str:
         for file in reversed(self._group_files(group)):
-            line = _assignments(file).get(key)
-            if line:
+            if file not in self._read:
+                self._read[file] = _assignments(file)
+            if line := self._read[file].get(key):
                 return f"{self._shown(file)}:{line}"
         return f"{self.inventory}, group {group}"
 

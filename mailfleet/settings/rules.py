@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import ssl
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -294,6 +295,17 @@ def _mail_probes(fleet: Fleet) -> Iterator[Problem]:
             yield problem_at(host, "health_smtp_key", "is required with health_mail_alias")
 
 
+def _ca_of_probes(fleet: Fleet) -> Iterator[Problem]:
+    for host in fleet.hosts.values():
+        if host.health.ca_file:
+            try:
+                ssl.create_default_context(cafile=host.health.ca_file)
+            except OSError as error:
+                unfit = isinstance(error, ssl.SSLError)
+                reason = "no certificate in it" if unfit else error.strerror
+                yield problem_at(host, "health_ca_file", f"{host.health.ca_file}: {reason}")
+
+
 RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
     _one_database,
     _same_postal_settings,
@@ -308,6 +320,7 @@ RULES: tuple[Callable[[Fleet], Iterator[Problem]], ...] = (
     _distinct_names,
     _same_everywhere,
     *mailserver_rules.RULES,
+    _ca_of_probes,
     _mail_probes,
     *email_api_rules.RULES,
     *dns_rules.RULES,

@@ -1,5 +1,7 @@
 """What an operator is told of mistakes in the settings, before any host is touched."""
 
+from pathlib import Path
+
 import pytest
 
 from mailfleet.settings.errors import SettingsError
@@ -218,3 +220,26 @@ def test_postal_is_behind_a_caddy_elsewhere_where_none_is_beside_it(fleet_from: 
 def test_a_caddy_beside_postal_leaves_nothing_to_one_elsewhere(fleet_from: Write) -> None:
     with pytest.raises(SettingsError, match="other has this role, but no component"):
         fleet_from(inventory=_FIRST + "caddy = [_p, _other]\n", all=ACME)
+
+
+def test_an_edited_description_is_read_anew(fleet_from: Write) -> None:
+    """As the exporter does at each look."""
+    fleet_from("postal_worker_threads = 2\n")
+    other = INVENTORY.replace("postal1", "renamed")
+    fleet = fleet_from("postal_worker_threads = 3\n", other)
+    assert list(fleet.hosts) == ["renamed"]
+    assert fleet.hosts["renamed"].postal.worker_threads == 3
+    with pytest.raises(SettingsError, match=r"group_data/postal.py:5: postal_worker_threads"):
+        fleet_from("\npostal_worker_threads = 0\n", other)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(None, "No such file or directory"), ("none", "no certificate in it")]
+)
+def test_a_ca_that_no_probe_could_use_is_told_before_any_host_is_asked(
+    fleet_from: Write, tmp_path: Path, content: str | None, told: str
+) -> None:
+    if content:
+        (tmp_path / "ca.pem").write_text(content)
+    with pytest.raises(SettingsError, match=f"health_ca_file: ca.pem: {told}"):
+        fleet_from('health_ca_file = "ca.pem"\n')
