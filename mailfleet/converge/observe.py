@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from mailfleet.converge.bundle import Bundle
 from mailfleet.drift.judges import UNIT_PROPERTIES, healthy, units
+from mailfleet.health.side_by_side import UTF_8_ONLY
 
 STATE_DIRECTORY = "/var/lib/mailfleet"
 
@@ -95,7 +96,7 @@ class Wanted:
                 f"printf '%s\\n' '##asked' {shlex.join([*questions, PACKAGES, UNITS])}",
                 # One limit for all, and one program more: they begin at the same time. It ends
                 # whatever they have started as well.
-                f"timeout {ANSWER_SECONDS} sh /dev/fd/9 9<<'END_OF_QUESTIONS'",
+                f"timeout {ANSWER_SECONDS} sh /dev/fd/9 9<<'END_OF_QUESTIONS' | {UTF_8_ONLY}",
                 "export LC_ALL=C",
                 _DOCKER,
                 _SAY,

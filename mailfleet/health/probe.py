@@ -9,7 +9,7 @@ from math import isinf
 from pyinfra.api.facts import FactBase
 from typing_extensions import override
 
-from mailfleet.health.side_by_side import side_by_side
+from mailfleet.health.side_by_side import UTF_8_ONLY, side_by_side
 
 
 class Status(StrEnum):
@@ -140,17 +140,17 @@ class Answers(FactBase[dict[str, Output]]):
 
     @override
     def command(self, commands: Mapping[str, str]) -> str:
-        lines = ["began=$(date +%s%N)", *side_by_side(commands.values(), SECONDS)]
+        lines = ["(", "began=$(date +%s%N)", *side_by_side(commands.values(), SECONDS)]
         for number, name in enumerate(commands):
             out = f"$directory/{number}.out"
             lines += [
                 f"printf '%s\\t%s\\t%s\\t%s\\n' '{name}' \"$(cat $directory/{number}.status)\" "
-                f"\"$(grep -x 'measured [-0-9.]*' {out} | tail -n 1)\" "
-                f"\"$(grep -vx 'measured [-0-9.]*' {out} | tail -n 1 | tr '\\t' ' ')\""
+                f"\"$(grep -ax 'measured [-0-9.]*' {out} | tail -n 1)\" "
+                f"\"$(grep -avx 'measured [-0-9.]*' {out} | tail -n 1 | tr '\\t' ' ')\""
             ]
         took = "$((($(date +%s%N) - began) / 1000000))"
         lines.append(f"printf '%s\\t0\\t\\t%s\\n' {TOOK} {took}")
-        return "\n".join(lines)
+        return "\n".join([*lines, f") | {UTF_8_ONLY}"])
 
     @override
     def process(self, output: Sequence[str]) -> dict[str, Output]:

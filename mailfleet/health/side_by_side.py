@@ -10,6 +10,9 @@ NEVER_START_DOCKER = (
 )
 """Line of shell before every question."""
 
+UTF_8_ONLY = "iconv -c -f UTF-8 -t UTF-8"
+"""What answers go through: at the first byte that is no UTF-8 pyinfra ends with a traceback."""
+
 
 def side_by_side(commands: Iterable[str], seconds: int) -> list[str]:
     """Lines of shell that run commands and wait for all. Of the command with number N they leave

@@ -300,6 +300,13 @@ def test_a_host_tells_how_long_its_own_work_took() -> None:
     assert float(outputs[TOOK].line) >= 200
 
 
+def test_an_answer_with_a_byte_that_is_no_utf_8_is_told_without_it() -> None:
+    fact = Answers()
+    script = fact.command({"base: one": "printf 'Andr\\351 here'; exit 80"})
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert fact.process(done.stdout.splitlines())["base: one"] == Output("80", "Andr here")
+
+
 def test_what_a_login_prints_is_no_answer() -> None:
     """Debian's bash reads ~/.bashrc for commands over SSH too."""
     lines = ["Welcome to\tone", "base: one\t0\tmeasured 4\tfine"]

@@ -65,6 +65,12 @@ printf '%s' \"a'b\""""
     }
 
 
+def test_a_byte_that_is_no_utf_8_costs_itself_only() -> None:
+    """pyinfra reads no further than the first of them."""
+    seen = _seen(Bundle("one", facts={"odd": "printf 'Andr\\351 here'", "good": "echo here"}))
+    assert (seen.fact("one", "odd"), seen.fact("one", "good")) == ("Andr here", "here")
+
+
 def test_a_question_that_hangs_costs_its_own_answer_only(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -130,7 +136,7 @@ def test_a_systemd_that_does_not_answer_has_no_absent_units(tmp_path: Path) -> N
 
 def _programs(directory: Path, **scripts: str) -> Path:
     """A directory with what every host has, and with programs that answer as the case wants."""
-    for name in ("sh", "timeout", "flock", "stat", "sha256sum", "find", "grep", "sleep"):
+    for name in ("sh", "timeout", "flock", "stat", "sha256sum", "find", "grep", "sleep", "iconv"):
         (directory / name).symlink_to(shutil.which(name) or name)
     for name, script in scripts.items():
         (directory / name).write_text(f"#!/bin/sh\n{script}\n")

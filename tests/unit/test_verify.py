@@ -191,6 +191,11 @@ def test_what_cannot_answer_is_asked_on_neither_side(
     assert bool(list(look.differences(seen, {differing}))) is asked
 
 
+def test_a_byte_that_is_no_utf_8_stops_no_look(verifier: dict[str, Any]) -> None:
+    (said,) = verifier["shell"]("printf 'Andr\\351 here'", docker=True).stdout.splitlines()
+    assert said.endswith(" here")
+
+
 def test_a_change_of_one_component_leaves_the_lists_of_others(fleet_from: Write) -> None:
     """But for those that every deploy goes through: a deploy of what was changed is enough."""
     fleet = fleet_from()
