@@ -201,7 +201,10 @@ def ask_mail(fleet: Fleet) -> list[Result]:
     unread = ""
     try:
         found = _await(where, waiting, sent + settings.mail_seconds)
-    except (OSError, imaplib.IMAP4.error, UnicodeError) as error:
+    except UnicodeError as error:
+        # The error's words would tell letters of the password.
+        unread = f"the credential cannot be sent: {type(error).__name__}"
+    except (OSError, imaplib.IMAP4.error) as error:
         unread = str(error)
     results: list[Result] = []
     for one in ways:
@@ -260,7 +263,7 @@ def _results(
     probe: Probe, sent: float, error: str, arrived: _Arrived | None, seconds: int
 ) -> list[Result]:
     """Whether it came through in time, and what the receiver made of it."""
-    limit = Limit(_SLOW_SECONDS, seconds, " s")
+    limit = Limit(min(_SLOW_SECONDS, seconds), seconds, " s")
     remedy = f"`mailfleet diagnose INVENTORY --to {probe.recipient}`, {probe.logs}"
 
     def result(name: str, status: Status, finding: str, remedy: str, took: float) -> Result:

@@ -90,6 +90,14 @@ def test_what_arrived_is_judged(
     assert all(bool(one.remedy) == (one.status is not Status.OK) for one in found)
 
 
+def test_mail_that_came_sooner_than_it_must_is_no_failure() -> None:
+    """Whatever health_mail_seconds is."""
+    arrived = _Arrived(Found(_message(), "INBOX"), SENT + 5)
+    assert _results(PROBE, SENT, "", arrived, 30)[0].status is Status.OK
+    late = replace(arrived, at=SENT + 31)
+    assert _results(PROBE, SENT, "", late, 30)[0].status is Status.FAIL
+
+
 def test_what_did_not_arrive_leads_to_the_diagnosis() -> None:
     for error in ("", "535 Invalid credential"):
         (found,) = _results(PROBE, SENT, error, None, 120)
