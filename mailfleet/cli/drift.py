@@ -12,6 +12,7 @@ from mailfleet.drift.finding import REPORT, Finding, Report
 from mailfleet.drift.page import page
 from mailfleet.drift.run import drift as drift_of
 from mailfleet.health import formats
+from mailfleet.health.formats import plain
 from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
 from mailfleet.templates import TemplateProblem
@@ -87,8 +88,8 @@ def lines(finding: Finding) -> list[str]:
     """A finding for a terminal."""
     kind = click.style(finding.kind.value, "yellow")
     return [
-        f"  {finding.component}: {kind} {finding.name}",
-        f"      wanted {finding.wanted}; seen {finding.seen}",
-        *(click.style(f"      {line}", _COLOURS.get(line[:1])) for line in finding.diff),
+        f"  {finding.component}: {kind} {plain(finding.name)}",
+        f"      wanted {plain(finding.wanted)}; seen {plain(finding.seen)}",
+        *(click.style(f"      {plain(line)}", _COLOURS.get(line[:1])) for line in finding.diff),
         f"      -> {finding.remedy}",
     ]

@@ -25,6 +25,7 @@ from mailfleet.drift.described import differences, is_deployed
 from mailfleet.drift.finding import Difference, Finding, HostReport, Kind, Report
 from mailfleet.drift.judges import DEPLOY
 from mailfleet.drift.look import Look, as_bundle, who_looks
+from mailfleet.health.formats import plain
 from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
@@ -184,11 +185,11 @@ def drift_here() -> None:
     if isinstance(found, NoAnswer):
         raise OperationError(f"{context_host.name}: {found.finding}: {found.remedy}")
     for finding in found:
-        logger.info(
-            f"{context_host.print_prefix}{finding.component}: {finding.kind.value} {finding.name}: "
+        told = (
+            f"{finding.component}: {finding.kind.value} {finding.name}: "
             f"wanted {finding.wanted}; seen {finding.seen} -> {finding.remedy}"
         )
-        for line in finding.diff:
-            logger.info(f"{context_host.print_prefix}  {line}")
+        for line in (told, *(f"  {line}" for line in finding.diff)):
+            logger.info(f"{context_host.print_prefix}{plain(line)}")
     if found:
         raise OperationError(f"{context_host.name}: {len(found)} differ from the description")

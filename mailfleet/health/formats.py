@@ -21,7 +21,7 @@ _NAMED = 3
 
 def plain(text: str) -> str:
     """What others said, without anything that a terminal would obey."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return "".join(letter if letter.isprintable() else " " for letter in text.expandtabs())
 
 
 def junit(title: str, found: Sequence[Result]) -> str:
@@ -39,7 +39,7 @@ def junit(title: str, found: Sequence[Result]) -> str:
 
 
 def _case(one: Result) -> TestCase:
-    case = TestCase(one.probe, classname=f"{one.host}.{one.component}", time=0)
+    case = TestCase(plain(one.probe), classname=f"{one.host}.{one.component}", time=0)
     told = f"{one.finding} -> {one.remedy}" if one.remedy else one.finding
     told = plain(told)
     if one.status is Status.FAIL:

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mailfleet.cli.drift import lines
 from mailfleet.cli.health import show
 from mailfleet.components import COMPONENTS
 from mailfleet.drift.finding import Finding, HostReport, Kind, Report
@@ -77,11 +78,14 @@ def test_drift_fails_in_other_tools_too() -> None:
 
 def test_no_server_speaks_to_the_operators_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """A banner, a log line or a blocklist's reason is what others write."""
-    found = [replace(FAIL, finding="220 \x1b]0;owned\x07 mx")]
+    found = [replace(FAIL, probe="port \x1b[2J", finding="220 \x1b]0;owned\x07 mx")]
     show(found)
     assert "\x1b" not in capsys.readouterr().out
     assert "\x1b" not in nagios("HEALTH", found)[0]
     assert "\x1b" not in junit("x", found)
+    drifted = ("x\x1b[2J", "a", "b\x07", "c", ("+\x1b[2J\tx",))
+    image = Finding("one", "docker", Kind.CONTAINER, *drifted)
+    assert not re.search(r"[\x07\t]|\x1b\[2J", "".join(lines(image)))
 
 
 def _scraped(collector: HealthCollector) -> str:
