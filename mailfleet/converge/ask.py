@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import gevent
 from pyinfra.api.config import Config
-from pyinfra.api.connect import connect_all, disconnect_all
+from pyinfra.api.connect import disconnect_all
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host as PyinfraHost
 from pyinfra.api.inventory import Inventory
@@ -22,6 +22,9 @@ Answer = TypeVar("Answer")
 
 LOGIN_REMEDY = "see that the host is up, and that its SSH address, port and key are as described"
 HANG_REMEDY = "look on the host what hangs: `uptime`, `docker ps`, `systemctl list-jobs`"
+HOST_KEY_REMEDY = (
+    "compare it with the host's own; `ssh-keygen -R HOST` forgets the known one"
+)
 SUDO_REMEDY = "let the SSH user use sudo without a password"
 
 
@@ -56,16 +59,14 @@ class Asking(Generic[Answer]):
         with ctx_state.use(state):
             asked = [host for host in self.inventory if host.name in self.hosts]
             state.init(self.inventory, config, initial_limit=asked)
-            with suppress(PyinfraError):
-                connect_all(state)
-            for host in asked:
-                if host.connected:
-                    send_at_once(host)
+            logins = {host: state.pool.spawn(_log_in, state, host) for host in asked}
+            gevent.joinall(list(logins.values()))
+            off = {host.name: login.get() for host, login in logins.items()}
             jobs = {
                 host.name: state.pool.spawn(self._ask, host) for host in asked if host.connected
             }
             gevent.joinall(list(jobs.values()), timeout=self.answer_seconds)
-            found = {name: self._answer(name, jobs) for name in self.hosts}
+            found = {name: off[name] or self._answer(jobs[name]) for name in self.hosts}
             with suppress(PyinfraError, OSError, EOFError):
                 disconnect_all(state)
         return found
@@ -76,17 +77,27 @@ class Asking(Generic[Answer]):
         except EOFError:
             # pyinfra asks for a password where sudo wants one, here without a terminal.
             return NoAnswer("sudo asks for a password", SUDO_REMEDY)
-        except (PyinfraError, OSError) as error:
+        except PyinfraError:
+            # Its words are about the whole run; what it heard of the host it has logged.
+            return NoAnswer("the connection was lost", LOGIN_REMEDY)
+        except OSError as error:
             return NoAnswer(f"the connection was lost: {error}", LOGIN_REMEDY)
 
-    def _answer(
-        self, name: str, jobs: "dict[str, gevent.Greenlet[..., Answer | NoAnswer]]"
-    ) -> Answer | NoAnswer:
-        job = jobs.get(name)
-        if job is None:
-            return NoAnswer("cannot log in", LOGIN_REMEDY)
+    def _answer(self, job: "gevent.Greenlet[..., Answer | NoAnswer]") -> Answer | NoAnswer:
         if not job.ready():
             job.kill(block=False)
             return NoAnswer(f"no answer within {self.answer_seconds:.0f} s", HANG_REMEDY)
         answer: Answer | NoAnswer = job.get()
         return answer
+
+
+def _log_in(state: State, host: PyinfraHost) -> NoAnswer | None:
+    """Why it could not; pyinfra's `connect_all` keeps the reason to the log."""
+    try:
+        host.connect(show_errors=False, raise_exceptions=True)
+    except PyinfraError as error:
+        changed = "host key" in str(error).lower()
+        return NoAnswer(f"cannot log in: {error}", HOST_KEY_REMEDY if changed else LOGIN_REMEDY)
+    state.activate_host(host)
+    send_at_once(host)
+    return None

@@ -143,7 +143,10 @@ def comparisons_of(fleet: Fleet, deploys: Sequence[str] = ()) -> dict[str, Compa
     if problems := secret_problems(fleet):
         raise SettingsError(problems)
     found = {name: Comparison.of(fleet, host, scopes) for name, host in fleet.hosts.items()}
-    return {name: comparison for name, comparison in found.items() if comparison.reported}
+    reported = {name: comparison for name, comparison in found.items() if comparison.reported}
+    if not reported:
+        raise Refused(f"no host has what {' '.join(deploys)} goes through")
+    return reported
 
 
 def report_of(inventory: str, answers: Mapping[str, list[Finding] | NoAnswer]) -> Report:

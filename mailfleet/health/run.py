@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import click
@@ -33,6 +33,7 @@ from mailfleet.health.probe import (
     result,
     results,
 )
+from mailfleet.settings.errors import Problem, SettingsError
 from mailfleet.settings.fleet import EVERY_HOST, Fleet, Host
 from mailfleet.settings.load import fleet_of, load_inventory
 from mailfleet.settings.origin import Sources
@@ -171,6 +172,8 @@ def ask_fleet(
     loaded = load_inventory(inventory)
     fleet = fleet_of(loaded, Sources(inventory))
     checkup = Checkup.of(components, fleet, roles, level)
+    if not checkup.probes:
+        raise SettingsError([Problem(inventory, "", f"no host has the role {' or '.join(roles)}")])
     outside = gevent.spawn(checkup.from_here)
     mail = gevent.spawn(ask_mail, fleet) if level is Level.MAIL else None
     asking = Asking(
@@ -194,6 +197,9 @@ def results_of(
         found += results(name, _SSH, [_ANSWER], outputs)
     for component, some in probes.items():
         found += results(name, component, some, outputs)
+    if isinstance(answer, NoAnswer):
+        # What is to be done is to be able to ask.
+        found[1:] = [replace(one, remedy="", limit="") for one in found[1:]]
     return found
 
 

@@ -73,6 +73,8 @@ def test_of_an_unreachable_host_every_probe_is_unknown() -> None:
         ("ssh", Status.FAIL),
         ("base", Status.UNKNOWN),
     ]
+    # What mends the disk mends no login.
+    assert [one.remedy for one in found] == ["see that it is up", ""]
     assert exit_code(found) == 1
     assert exit_code(found[:1]) == 2
     assert exit_code([]) == 0
