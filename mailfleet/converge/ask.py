@@ -22,9 +22,7 @@ Answer = TypeVar("Answer")
 
 LOGIN_REMEDY = "see that the host is up, and that its SSH address, port and key are as described"
 HANG_REMEDY = "look on the host what hangs: `uptime`, `docker ps`, `systemctl list-jobs`"
-HOST_KEY_REMEDY = (
-    "compare it with the host's own; `ssh-keygen -R HOST` forgets the known one"
-)
+HOST_KEY_REMEDY = "compare it with the host's own; `ssh-keygen -R HOST` forgets the known one"
 SUDO_REMEDY = "let the SSH user use sudo without a password"
 
 
