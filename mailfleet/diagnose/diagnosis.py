@@ -32,7 +32,7 @@ class Diagnosis:
     steps: tuple[Step, ...]
     cause: Cause
     unanswered: tuple[str, ...] = ()
-    """Hosts that could not be asked, and why: they may know more."""
+    """Hosts, or what of them, that could not be asked, and why: they may know more."""
     nobody_answers: bool = False
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from mailfleet.health.sections import Section
+from mailfleet.health.sections import SECONDS, Section
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Evidence:
     listening: frozenset[int] | None = None
     """Ports of one host on which someone listens; None where it was not asked."""
     unanswered: tuple[str, ...] = ()
-    """Hosts that could not be asked, and why."""
+    """Hosts, or what of them, that could not be asked, and why."""
     nobody_answers: bool = False
     """Whether that is so of all hosts."""
     since: float = 0.0
@@ -281,13 +281,11 @@ def _unix(time: str) -> float:
 
 
 def of_host(host: str, sections: Mapping[str, Section], to: str = "") -> Evidence:
-    """What one host answered; what it could not answer is missing."""
+    """What one host answered; what it could not answer is told."""
     messages: list[Message] = []
     suppressed: Sequence[str] = ()
     unanswered = [
-        f"{host}: {name}: {' '.join(section.lines[-1:])}"
-        for name, section in sections.items()
-        if section.code and name == "postal"
+        f"{host}: {name}: {_reason(section)}" for name, section in sections.items() if section.code
     ]
     if "postal" in sections and not sections["postal"].code:
         messages, suppressed = of_postal(host, sections["postal"].text, to)
@@ -305,6 +303,12 @@ def of_host(host: str, sections: Mapping[str, Section], to: str = "") -> Evidenc
         listening=_ports(sections.get("listening")),
         unanswered=tuple(unanswered),
     )
+
+
+def _reason(failed: Section) -> str:
+    if failed.code == 124:
+        return f"no answer within {SECONDS} s"
+    return "".join(failed.lines[-1:]) or f"exit status {failed.code}"
 
 
 def _ports(section: Section | None) -> frozenset[int] | None:

@@ -23,7 +23,8 @@ def _walk(evidence: Evidence) -> tuple[list[Step], Cause]:
     """An older message to the same recipient is another story."""
     message = evidence.latest
     if message is None:
-        seen_by = "no host that answers" if evidence.unanswered else "neither Postal nor mailserver"
+        answered = "nobody who could be asked"
+        seen_by = answered if evidence.unanswered else "neither Postal nor mailserver"
         return [Step(_SENT, f"{seen_by} has seen it")], _not_seen(evidence)
     last = f"{named(message)}{when(message.at)}"
     if _is_old(evidence, message):
@@ -199,9 +200,17 @@ def _refused_login(evidence: Evidence) -> Cause | None:
 
 def _no_trace(evidence: Evidence) -> Cause:
     told = [f"the application's log: {one.text}" for one in evidence.application[-3:]]
+    shown = (*told, *_ways(evidence))
+    if evidence.unanswered:
+        return Cause(
+            "there is no trace of it, but not all could be asked",
+            shown,
+            "ask again when they answer: `mailfleet health` tells what is wrong with them",
+            found=False,
+        )
     return Cause(
         "there is no trace of it: the application did not try, or sends through another server",
-        (*told, *_ways(evidence)),
+        shown,
         "see whether the job ran (its queue, its worker), and which SMTP server its settings name; "
         "give its log with --log",
         found=False,

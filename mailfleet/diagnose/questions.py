@@ -14,8 +14,10 @@ _OURS = ("caddy", "email-api", "mailserver", "mariadb", "postal")
 _MESSAGES = 10
 _LINES = 50
 
-# No question may start Docker, as any command of `docker` would through its socket.
-_DOCKER_RUNS = "systemctl is-active --quiet docker.service || exit 0; "
+# A pipe ends with the exit status of its last command, so who is asked has to answer before.
+_DOCKER_ANSWERS = "docker ps --quiet >/dev/null || exit; "
+# A host that runs no Docker runs no application in a container.
+_IF_DOCKER_RUNS = f"systemctl is-active --quiet docker.service || exit 0; {_DOCKER_ANSWERS}"
 _PROJECT = '{{.Label "com.docker.compose.project"}}'
 _FAILURES = (
     r"connection refused|ECONNREFUSED|timed out|ETIMEDOUT|SMTPAuthentication|\b535\b|EAUTH|"
@@ -24,7 +26,7 @@ _FAILURES = (
 
 
 def questions(fleet: Fleet, host: Host, to: str, message_id: str | None) -> dict[str, str]:
-    """Name -> shell."""
+    """Name -> shell, which fails where who is asked cannot answer."""
     found = {"redirects": _redirects(), "applications": _applications(to)}
     if host.has("database") and fleet.with_role(*POSTAL_PROCESSES):
         found["postal"] = postal(fleet.postal, [to, *_mailboxes(fleet, to)], message_id)
@@ -33,11 +35,13 @@ def questions(fleet: Fleet, host: Host, to: str, message_id: str | None) -> dict
         found["listening"] = "ss -Hltn | awk '{print $4}' | sed 's/.*://' | sort -u"
     if host.has("mailserver"):
         found["postfix"] = (
+            "docker exec mailserver true || exit; "
             "docker exec mailserver sh -c 'cat /var/log/mail/mail.log.1 /var/log/mail/mail.log' "
             f"2>/dev/null | grep -F -i -- {shlex.quote(f'to=<{to}>')} | tail -n {_LINES}"
         )
     if host.has("email_api"):
         found["api"] = (
+            "docker inspect email-api >/dev/null || exit; "
             f"docker logs --since {HOURS}h email-api 2>&1 | "
             f"grep -F -i -- {shlex.quote(to)} | tail -n {_LINES}"
         )
@@ -106,7 +110,7 @@ def _redirects() -> str:
     """`CONTAINER|TIME NAME=VALUE` of settings that send all mail elsewhere, since the container was
     started."""
     return (
-        f"{_DOCKER_RUNS}docker ps --format '{{{{.Names}}}}' | while read -r name; do "
+        f"{_IF_DOCKER_RUNS}docker ps --format '{{{{.Names}}}}' | while read -r name; do "
         "docker inspect --format '{{$at := .State.StartedAt}}{{range .Config.Env}}{{$at}} "
         '{{println .}}{{end}}\' "$name" | '
         "grep -E '^[^ ]+ [A-Z_]*E?MAIL_(REDIRECT|OVERRIDE)[A-Z_]*=.' | sed \"s/^/$name|/\"; done"
@@ -117,7 +121,7 @@ def _applications(to: str) -> str:
     """`CONTAINER|TIME LINE` of containers that are not mailfleet's."""
     ours = "|".join(_OURS)
     return (
-        f"{_DOCKER_RUNS}docker ps --format '{{{{.Names}}}}|{_PROJECT}' | "
+        f"{_IF_DOCKER_RUNS}docker ps --format '{{{{.Names}}}}|{_PROJECT}' | "
         f"grep -v -E '[|]({ours})$' | cut -d'|' -f1 | while read -r name; do "
         f'docker logs --timestamps --since {HOURS}h "$name" 2>&1 | '
         f"grep -i -E -e {shlex.quote(_FAILURES)} -e {shlex.quote(_escaped(to))} | "
@@ -136,7 +140,7 @@ def _refused_logins() -> str:
     """`CONTAINER|TIME LINE` of Postal's SMTP server."""
     label = "--filter label=com.docker.compose"
     return (
-        f"{_DOCKER_RUNS}docker ps --format '{{{{.Names}}}}' {label}.project=postal "
+        f"{_DOCKER_ANSWERS}docker ps --format '{{{{.Names}}}}' {label}.project=postal "
         f"{label}.service=smtp | while read -r name; do "
         'docker logs --timestamps --since 1h "$name" 2>&1 | '
         f'awk {shlex.quote(_FAILED_LOGINS)} | tail -n 5 | sed "s/^/$name|/"; done'

@@ -10,7 +10,8 @@ from typing_extensions import override
 
 from mailfleet.health.side_by_side import side_by_side
 
-_SECONDS = 20
+SECONDS = 20
+"""How long a command may take; then its exit status is 124 (timeout(1))."""
 _MOST_BYTES = 262_144
 _LINE = re.compile(r"([^\t]+)\t(\d*)\t((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,3}={1,2})?)")
 """Name, exit status, output by base64 (RFC 4648)."""
@@ -33,7 +34,7 @@ class Sections(FactBase[dict[str, Section]]):
 
     @override
     def command(self, commands: Mapping[str, str]) -> str:
-        lines = side_by_side(commands.values(), _SECONDS)
+        lines = side_by_side(commands.values(), SECONDS)
         for number, name in enumerate(commands):
             lines.append(
                 f"printf '%s\\t%s\\t%s\\n' '{name}' \"$(cat $directory/{number}.status)\" "

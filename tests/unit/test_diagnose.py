@@ -305,7 +305,9 @@ def test_which_of_several_messages_it_speaks_of_is_told() -> None:
 
 def test_a_host_that_is_off_is_no_witness() -> None:
     found = diagnose(replace(EMPTY, unanswered=("postal1: cannot log in",)))
-    assert found.steps[0].answer == "no host that answers has seen it"
+    assert found.steps[0].answer == "nobody who could be asked has seen it"
+    assert found.cause.cause == "there is no trace of it, but not all could be asked"
+    assert found.exit_code == 2
     assert found.unanswered == ("postal1: cannot log in",)
 
 

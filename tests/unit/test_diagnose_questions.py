@@ -1,0 +1,102 @@
+"""What hosts are asked about a message, by a real shell; Docker is another."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mailfleet.diagnose.evidence import Evidence, of_host
+from mailfleet.diagnose.questions import questions
+from mailfleet.health.sections import SECONDS, Section, Sections
+from mailfleet.settings.fleet import Fleet
+from tests.probes import install
+from tests.unit.conftest import INVENTORY, Write
+from tests.unit.test_mailserver import MAILSERVER
+
+TO = "a@in.example.com"
+MX = """
+_mx = ("mx1", {"host_fqdn": "mx1.example.com", "host_public_ipv4": "192.0.2.20"})
+mailserver = email_api = [_mx]
+"""
+QUIET = """
+case "$*" in
+  "ps --format"*) echo "web-1|shop" ;;
+esac
+"""
+"""Containers run, and say nothing."""
+
+
+@pytest.fixture
+def fleet(fleet_from: Write) -> Fleet:
+    return fleet_from(
+        inventory=INVENTORY + MX,
+        mailserver=MAILSERVER,
+        email_api='email_api_relay_host = "relay.example.net"\n'
+        'email_api_srs_domain = "in.example.com"\n',
+    )
+
+
+def _asked(
+    fleet: Fleet, host: str, directory: Path, docker: str, systemctl: str = "", to: str = TO
+) -> Evidence:
+    install(directory, docker=docker, systemctl=systemctl, ss="echo LISTEN 0 1 0.0.0.0:2525")
+    command = Sections.command(Sections(), questions(fleet, fleet.hosts[host], to, None))
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env={"PATH": f"{directory}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return of_host(host, Sections.process(Sections(), done.stdout.splitlines()), to)
+
+
+@pytest.mark.parametrize("host", ["postal1", "mx1"])
+def test_who_has_nothing_to_tell_has_answered(fleet: Fleet, tmp_path: Path, host: str) -> None:
+    assert _asked(fleet, host, tmp_path, QUIET).unanswered == ()
+
+
+def test_a_container_that_is_down_has_not_answered(fleet: Fleet, tmp_path: Path) -> None:
+    stopped = "Error response from daemon: container 0a1b is not running"
+    docker = f"""
+case "$*" in
+  "exec mailserver"*) echo "{stopped}" >&2; exit 1 ;;
+  *email-api*) echo "Error: No such object: email-api" >&2; exit 1 ;;
+esac
+"""
+    assert _asked(fleet, "mx1", tmp_path, docker).unanswered == (
+        f"mx1: postfix: {stopped}",
+        "mx1: api: Error: No such object: email-api",
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"), [("postal1", ("postal", "logins")), ("mx1", ("postfix", "api"))]
+)
+def test_without_docker_what_should_run_in_it_has_not_answered(
+    fleet: Fleet, tmp_path: Path, host: str, asked: tuple[str, ...]
+) -> None:
+    docker = 'echo "Cannot connect to the Docker daemon at $DOCKER_HOST." >&2; exit 1'
+    error = "Cannot connect to the Docker daemon at unix:///docker.service-is-not-active."
+    unanswered = _asked(fleet, host, tmp_path, docker, systemctl="exit 3").unanswered
+    assert unanswered == tuple(f"{host}: {name}: {error}" for name in asked)
+
+
+def test_a_docker_that_fails_is_no_docker_without_applications(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    docker = 'case "$1" in ps) echo "permission denied" >&2; exit 1 ;; esac'
+    assert _asked(fleet, "mx1", tmp_path, docker).unanswered == (
+        "mx1: redirects: permission denied",
+        "mx1: applications: permission denied",
+    )
+
+
+def test_who_takes_too_long_has_not_answered() -> None:
+    line = "web-1|2026-01-01T00:00:00Z smtp: connection refused"
+    late = of_host("postal1", {"applications": Section(124, line)})
+    assert late.unanswered == (f"postal1: applications: no answer within {SECONDS} s",)
+    assert [it.text for it in late.application] == ["smtp: connection refused"]
+    silent = of_host("mx1", {"api": Section(137, "")})
+    assert silent.unanswered == ("mx1: api: exit status 137",)
