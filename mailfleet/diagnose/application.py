@@ -16,7 +16,8 @@ class Failure(StrEnum):
     ANSWER = "refused by Postal"
 
 
-# Words of smtplib, Django, Nodemailer, PHPMailer, Go and curl.
+# Words of smtplib, Django, Nodemailer, PHPMailer, Go and curl. They mean the same to `re` and to
+# GNU's `grep -E`, with which hosts are asked.
 _WORDS = {
     Failure.CREDENTIAL: r"\(535,|\b535\b.*(auth|credential|denied)|EAUTH|"
     r"SMTPAuthenticationError|authentication fail|invalid credential|could not authenticate",
@@ -28,6 +29,9 @@ _WORDS = {
     r"SMTPServerDisconnected",
     Failure.ANSWER: r"\b5[35][0-4]\b.*(from|sender|recipient|relay|denied|invalid|rejected)",
 }
+
+FAILURES = "|".join(_WORDS.values())
+"""Finds each line that tells of a failure, whatever its case."""
 
 
 def failure_of(line: str) -> Failure | None:

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
+from mailfleet.diagnose.application import FAILURES
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
 from mailfleet.settings.postal import PostalSettings
 
@@ -19,10 +20,6 @@ _DOCKER_ANSWERS = "docker ps --quiet >/dev/null || exit; "
 # A host that runs no Docker runs no application in a container.
 _IF_DOCKER_RUNS = f"systemctl is-active --quiet docker.service || exit 0; {_DOCKER_ANSWERS}"
 _PROJECT = '{{.Label "com.docker.compose.project"}}'
-_FAILURES = (
-    r"connection refused|ECONNREFUSED|timed out|ETIMEDOUT|SMTPAuthentication|\b535\b|EAUTH|"
-    "unexpectedly closed|SMTPServerDisconnected|certificate verify failed"
-)
 
 
 def questions(fleet: Fleet, host: Host, to: str, message_id: str | None) -> dict[str, str]:
@@ -124,7 +121,7 @@ def _applications(to: str) -> str:
         f"{_IF_DOCKER_RUNS}docker ps --format '{{{{.Names}}}}|{_PROJECT}' | "
         f"grep -v -E '[|]({ours})$' | cut -d'|' -f1 | while read -r name; do "
         f'docker logs --timestamps --since {HOURS}h "$name" 2>&1 | '
-        f"grep -i -E -e {shlex.quote(_FAILURES)} -e {shlex.quote(_escaped(to))} | "
+        f"grep -i -E -e {shlex.quote(FAILURES)} -e {shlex.quote(_escaped(to))} | "
         f'tail -n {_LINES} | sed "s/^/$name|/"; done'
     )
 

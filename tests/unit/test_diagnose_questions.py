@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mailfleet.diagnose.application import failure_of
 from mailfleet.diagnose.evidence import Evidence, of_host
 from mailfleet.diagnose.questions import questions
 from mailfleet.health.sections import SECONDS, Section, Sections
@@ -100,3 +101,50 @@ def test_who_takes_too_long_has_not_answered() -> None:
     assert [it.text for it in late.application] == ["smtp: connection refused"]
     silent = of_host("mx1", {"api": Section(137, "")})
     assert silent.unanswered == ("mx1: api: exit status 137",)
+
+
+FAILURES = (
+    "smtplib.SMTPAuthenticationError: (535, b'5.7.8 Error')",
+    "mail: 535 Incorrect authentication data",
+    "Error: Invalid login: EAUTH smtp",
+    "SMTP: authentication failed",
+    "smtp: Invalid credentials",
+    "SMTP Error: Could not authenticate.",
+    "smtplib: certificate verify failed: unable to get local issuer certificate",
+    "smtp: CERT_HAS_EXPIRED",
+    "curl: (60) smtp: certificate has expired",
+    "SMTP: self signed certificate",
+    "SMTP: self-signed certificate in certificate chain",
+    "smtp: hostname mismatch",
+    "mail: tls: x509: certificate signed by unknown authority",
+    "SMTP: Connection refused",
+    "connect ECONNREFUSED 192.0.2.1:2525",
+    "smtp: timed out",
+    "SMTP: Connection timeout",
+    "smtp: connect ETIMEDOUT",
+    "dial tcp 192.0.2.1:25: i/o timeout",
+    "smtp: ESOCKETTIMEDOUT",
+    "SMTPServerDisconnected: Connection unexpectedly closed",
+    "smtp: read ECONNRESET",
+    "mail: connection reset by peer",
+    "smtp: unexpected EOF",
+    "SMTPSenderRefused: (530, b'From/Sender name is not valid')",
+)
+
+
+def _logs(directory: Path, *lines: str) -> str:
+    """A Docker in which one application says these lines, with their time."""
+    log = directory / "application.log"
+    log.write_text("".join(f"2026-01-01T00:00:00.000000000Z {line}\n" for line in lines))
+    return f"""{QUIET}
+case "$*" in
+  "logs --timestamps "*web-1) cat {log} ;;
+esac
+"""
+
+
+def test_each_failure_that_is_understood_is_fetched(fleet: Fleet, tmp_path: Path) -> None:
+    docker = _logs(tmp_path, *FAILURES, "GET /mail 200", "mail sent in 535 ms")
+    found = _asked(fleet, "postal1", tmp_path, docker)
+    assert [line.text for line in found.application] == list(FAILURES)
+    assert all(failure_of(line) for line in FAILURES)
