@@ -33,6 +33,10 @@ _WORDS = {
 FAILURES = "|".join(_WORDS.values())
 """Finds each line that tells of a failure, whatever its case."""
 
+# Port 25 stands behind the name or address of a host, minute 25 does not.
+MAIL = r"smtp|mail|[]a-z.-][0-9]*:(25|465|587|2525):?([^:0-9]|$)"
+"""Finds each line that is about mail, whatever its case: connections to databases fail, too."""
+
 
 def failure_of(line: str) -> Failure | None:
     """What one line of a log tells, if it tells of a mail that failed."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from mailfleet.diagnose.application import Failure, failure_of, last_failure
+from mailfleet.diagnose.application import MAIL, Failure, failure_of, last_failure
 from mailfleet.diagnose.delivery import from_meaning, named, of_message, state, when
 from mailfleet.diagnose.diagnosis import Cause, Diagnosis, Step
 from mailfleet.diagnose.evidence import Evidence, Line, Message
@@ -112,13 +112,10 @@ def _redirected(evidence: Evidence) -> Cause | None:
     )
 
 
-_MAIL = re.compile(r"smtp|mail|:(25|465|587|2525)\b", re.IGNORECASE)
-
-
 def _is_of_mail(line: Line, to: str) -> bool:
-    """A log that was given is the right one. In those of all other containers connections to
-    databases and the like fail, too."""
-    return not line.host or bool(_MAIL.search(line.text)) or to.lower() in line.text.lower()
+    """A log that was given is the right one."""
+    about_mail = re.search(MAIL, line.text, re.IGNORECASE)
+    return not line.host or bool(about_mail) or to.lower() in line.text.lower()
 
 
 def _failed_application(evidence: Evidence) -> Cause | None:

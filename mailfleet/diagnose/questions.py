@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
-from mailfleet.diagnose.application import FAILURES
+from mailfleet.diagnose.application import FAILURES, MAIL
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
 from mailfleet.settings.postal import PostalSettings
 
@@ -115,13 +115,15 @@ def _redirects() -> str:
 
 
 def _applications(to: str) -> str:
-    """`CONTAINER|TIME LINE` of containers that are not mailfleet's."""
-    ours = "|".join(_OURS)
+    """`CONTAINER|TIME LINE` of containers that are not mailfleet's: failures of mail, and whatever
+    names the recipient."""
+    ours, recipient = "|".join(_OURS), shlex.quote(_escaped(to))
     return (
         f"{_IF_DOCKER_RUNS}docker ps --format '{{{{.Names}}}}|{_PROJECT}' | "
         f"grep -v -E '[|]({ours})$' | cut -d'|' -f1 | while read -r name; do "
         f'docker logs --timestamps --since {HOURS}h "$name" 2>&1 | '
-        f"grep -i -E -e {shlex.quote(FAILURES)} -e {shlex.quote(_escaped(to))} | "
+        f"grep -a -i -E -e {shlex.quote(FAILURES)} -e {recipient} | "
+        f"grep -a -i -E -e {shlex.quote(MAIL)} -e {recipient} | "
         f'tail -n {_LINES} | sed "s/^/$name|/"; done'
     )
 

@@ -1,12 +1,13 @@
 """What hosts are asked about a message, by a real shell; Docker is another."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from mailfleet.diagnose.application import failure_of
+from mailfleet.diagnose.application import MAIL, failure_of
 from mailfleet.diagnose.evidence import Evidence, of_host
 from mailfleet.diagnose.questions import questions
 from mailfleet.health.sections import SECONDS, Section, Sections
@@ -45,7 +46,7 @@ def _asked(
     command = Sections.command(Sections(), questions(fleet, fleet.hosts[host], to, None))
     done = subprocess.run(
         ["sh", "-c", command],
-        env={"PATH": f"{directory}:{os.environ['PATH']}"},
+        env={"PATH": f"{directory}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"},
         capture_output=True,
         text=True,
         check=True,
@@ -135,7 +136,8 @@ FAILURES = (
 def _logs(directory: Path, *lines: str) -> str:
     """A Docker in which one application says these lines, with their time."""
     log = directory / "application.log"
-    log.write_text("".join(f"2026-01-01T00:00:00.000000000Z {line}\n" for line in lines))
+    text = "".join(f"2026-01-01T00:25:00.000000000Z {line}\n" for line in lines)
+    log.write_text(text, errors="surrogateescape")
     return f"""{QUIET}
 case "$*" in
   "logs --timestamps "*web-1) cat {log} ;;
@@ -148,3 +150,28 @@ def test_each_failure_that_is_understood_is_fetched(fleet: Fleet, tmp_path: Path
     found = _asked(fleet, "postal1", tmp_path, docker)
     assert [line.text for line in found.application] == list(FAILURES)
     assert all(failure_of(line) for line in FAILURES)
+
+
+def test_what_else_fails_pushes_no_failure_of_mail_out(fleet: Fleet, tmp_path: Path) -> None:
+    mail = ["smtp: authentication failed", f"queued for {TO}", "smtp caf\udce9: timed out"]
+    redis = ["connect ECONNREFUSED 127.0.0.1:6379", "11:25:02 redis: i/o timeout"] * 60
+    found = _asked(fleet, "postal1", tmp_path, _logs(tmp_path, *mail, *redis))
+    assert [line.text for line in found.application] == [*mail[:2], "smtp caf\ufffd: timed out"]
+
+
+@pytest.mark.parametrize(
+    ("line", "mail"),
+    [
+        ("connect to 192.0.2.1:25 refused", True),
+        ("dial tcp [2001:db8::1]:2525: connect: connection refused", True),
+        ("host1:587", True),
+        ("SMTP refused", True),
+        ("2026-01-01T11:25:02Z redis", False),
+        ("11:12:25 redis", False),
+        ("11:25 redis", False),
+    ],
+)
+def test_a_port_of_smtp_tells_of_mail_and_a_time_does_not(line: str, mail: bool) -> None:
+    grep = ["grep", "-q", "-i", "-E", "-e", MAIL]
+    assert bool(re.search(MAIL, line, re.IGNORECASE)) == mail
+    assert (subprocess.run(grep, input=line, text=True, check=False).returncode == 0) == mail
