@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 
 import gevent
 from pyinfra.api.host import Host as PyinfraHost
@@ -84,8 +85,9 @@ def _together(
         messages=tuple(it for one in found for it in one.messages),
         suppressed=tuple(it for one in found for it in one.suppressed),
         redirects=tuple(it for one in found for it in one.redirects),
+        # The last failure counts: of several containers the one that was latest.
         application=(
-            *(it for one in found for it in one.application),
+            *sorted((it for one in found for it in one.application), key=attrgetter("at")),
             *of_log(log),
         ),
         refused_logins=tuple(it for one in found for it in one.refused_logins),

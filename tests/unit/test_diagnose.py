@@ -27,6 +27,7 @@ from mailfleet.diagnose.evidence import (
 from mailfleet.diagnose.judge import diagnose
 from mailfleet.diagnose.questions import _escaped, postal, questions
 from mailfleet.diagnose.replies import RULES, codes, meaning_of
+from mailfleet.diagnose.run import _together
 from mailfleet.health.sections import Section
 from tests.unit.conftest import Write
 
@@ -344,6 +345,14 @@ def test_what_an_application_met_after_the_last_message_is_the_answer() -> None:
         assert "the receiver took it" in diagnose(again).cause.cause
         by_id = replace(evidence, since=0.0, **later)  # type: ignore[arg-type]
         assert "the receiver took it" in diagnose(by_id).cause.cause
+
+
+def test_of_several_applications_the_latest_failure_counts() -> None:
+    mended = replace(FAILED, text="smtp: authentication failed", source="worker-1", at=150)
+    answered = replace(EMPTY, application=(FAILED, mended))
+    for log, words in (([], "nobody listens"), (["certificate has expired"], "does not trust")):
+        evidence = _together("a@b.test", {"postal1": answered}, [OPEN], log)
+        assert words in diagnose(evidence).cause.cause
 
 
 def test_what_came_later_hides_no_message_that_was_held_up() -> None:
