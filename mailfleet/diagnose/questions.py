@@ -105,12 +105,13 @@ def postal(settings: PostalSettings, to: Sequence[str], message_id: str | None) 
 
 def _redirects() -> str:
     """`CONTAINER|TIME NAME=VALUE` of settings that send all mail elsewhere, since the container was
-    started."""
+    started: their value is an address, neither a URL nor a switch."""
     return (
         f"{_IF_DOCKER_RUNS}docker ps --format '{{{{.Names}}}}' | while read -r name; do "
         "docker inspect --format '{{$at := .State.StartedAt}}{{range .Config.Env}}{{$at}} "
         '{{println .}}{{end}}\' "$name" | '
-        "grep -E '^[^ ]+ [A-Z_]*E?MAIL_(REDIRECT|OVERRIDE)[A-Z_]*=.' | sed \"s/^/$name|/\"; done"
+        "grep -E '^[^ ]+ [A-Z_]*E?MAIL_(REDIRECT|OVERRIDE)[A-Z_]*=[^/:]+@' | "
+        'sed "s/^/$name|/"; done'
     )
 
 

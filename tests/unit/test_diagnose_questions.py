@@ -23,10 +23,11 @@ mailserver = email_api = [_mx]
 """
 QUIET = """
 case "$*" in
-  "ps --format"*) echo "web-1|shop" ;;
+  "ps --format {{.Names}}") echo web-1 ;;
+  "ps --format {{.Names}}|"*) echo "web-1|shop" ;;
 esac
 """
-"""Containers run, and say nothing."""
+"""A container runs, and says nothing."""
 
 
 @pytest.fixture
@@ -175,3 +176,25 @@ def test_a_port_of_smtp_tells_of_mail_and_a_time_does_not(line: str, mail: bool)
     grep = ["grep", "-q", "-i", "-E", "-e", MAIL]
     assert bool(re.search(MAIL, line, re.IGNORECASE)) == mail
     assert (subprocess.run(grep, input=line, text=True, check=False).returncode == 0) == mail
+
+
+def test_a_redirect_of_all_mail_has_an_address(fleet: Fleet, tmp_path: Path) -> None:
+    redirects = ["EMAIL_REDIRECT_TO=ops@c.test", "APP_MAIL_OVERRIDE_TO=Ops <ops@c.test>"]
+    others = [
+        "EMAIL_REDIRECT_URL=https://app.c.test/ok",
+        "MAIL_REDIRECT_URL=https://c.test/@ops",
+        "MAIL_OVERRIDE_ENABLED=false",
+        "MAIL_OVERRIDE_URL=smtp://user:password@c.test",
+        "MAIL_REDIRECT_FROM_REPLY=",
+        "MAIL_FROM=ops@c.test",
+    ]
+    (tmp_path / "environment").write_text(
+        "".join(f"2026-01-01T00:00:00Z {it}\n" for it in (*others, *redirects))
+    )
+    docker = f"""{QUIET}
+case "$*" in
+  "inspect --format"*) cat {tmp_path}/environment ;;
+esac
+"""
+    found = _asked(fleet, "postal1", tmp_path, docker)
+    assert [line.text for line in found.redirects] == redirects
