@@ -60,6 +60,8 @@ class Way:
     """`refused`, `timeout`, another error's words, or empty when the server greets."""
     listening: bool = True
     """Whether the host itself says that someone listens there."""
+    reached: bool = True
+    """False where the network itself answers that there is no way."""
 
 
 @dataclass(frozen=True)

@@ -167,12 +167,15 @@ def _closed_way(evidence: Evidence, told: Iterable[str] = ()) -> Cause | None:
             shown,
             "`mailfleet health` names what is down; deploy postal again, read `postal logs smtp`",
         )
-    if any(way.error == "timeout" for way in closed):
+    if any(way.error == "timeout" or not way.reached for way in closed):
+        error = "timeout" if any(it.error == "timeout" for it in closed) else "unreachable"
         return Cause(
-            "timeout: a firewall in front of Postal's SMTP server drops connections, or the host "
-            "is down",
+            f"{error}: a firewall in front of Postal's SMTP server keeps connections out, or the "
+            "host is down",
             shown,
             "`mailfleet drift` shows the host's own firewall; then look at the provider's",
+            # Where no host can be logged in to either, it may as well be this machine's network.
+            found=not evidence.nobody_answers,
         )
     if closed:
         return Cause(

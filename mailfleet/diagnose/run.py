@@ -122,9 +122,16 @@ def _way(host: Host, port: int) -> Way:
         return way("refused")
     except TimeoutError:
         return way("timeout")
-    except (OSError, smtplib.SMTPException) as error:
-        return way(" ".join(str(error).split()) or type(error).__name__)
+    except (ConnectionError, smtplib.SMTPException) as error:
+        return way(_told(error))
+    except OSError as error:
+        # No route to it, no network: that is not Postal's doing.
+        return way(_told(error), reached=False)
     return way("")
+
+
+def _told(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def dns_of(fleet: Fleet, family: str, servers: Sequence[Address] = ()) -> list[Finding]:

@@ -181,6 +181,10 @@ WALKS = {
         replace(EMPTY, ways=(replace(OPEN, error="timeout"),)),
         "timeout: a firewall in front",
     ),
+    "no route from here": (
+        replace(EMPTY, ways=(replace(OPEN, error="No route to host", reached=False),)),
+        "unreachable: a firewall in front",
+    ),
     "timeout, since nobody listens behind the firewall": (
         replace(EMPTY, ways=(replace(OPEN, error="timeout", listening=False),)),
         "timeout: Postal's SMTP server does not run",
@@ -457,6 +461,9 @@ def test_exit_code(nobody: bool, code: int) -> None:
     evidence = replace(EMPTY, nobody_answers=nobody)
     assert diagnose(evidence).exit_code == code
     assert diagnose(replace(evidence, application=_log("(535, b'no')"))).exit_code == 0
+    # It may be the network of this machine.
+    away = replace(evidence, ways=(replace(OPEN, error="No route to host", reached=False),))
+    assert diagnose(away).exit_code == (1 if nobody else 0)
 
 
 def test_postals_rows_are_read() -> None:
