@@ -17,7 +17,7 @@ from mailfleet.dns.record import Record, Severity
 from mailfleet.health.certificate import expiry
 from mailfleet.health.gates import gates_of
 from mailfleet.health.https import WebSite
-from mailfleet.health.probe import AnyProbe, Limit, Probe
+from mailfleet.health.probe import AnyProbe, Probe
 from mailfleet.settings.caddy import CaddySettings
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.sites import Site, sites_of
@@ -108,9 +108,9 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             'echo "answers ${said% }"; echo "$said" | grep -q \'^30[18] https://\'',
             "deploy again: plain HTTP must lead to HTTPS",
         ),
-        *(_certificate_probe(name, _WARN_SECONDS[host.caddy.tls]) for name in names),
+        *(_certificate_probe(name) for name in names),
         *(
-            WebSite(name, str(address), _DAYS_LEFT, host.health.ca_file).certificate()
+            WebSite(name, str(address), host.health.ca_file).certificate()
             for name in names
             # Nobody trusts Caddy's own CA.
             if (address := host.host.public_ipv4) and host.caddy.tls != "internal"
@@ -118,15 +118,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
     )
 
 
-_DAYS_LEFT = Limit(14, 3, " days")
-
-
-_TWO_WEEKS = 14 * 86400
-# Caddy's own CA issues for half a day at a time.
-_WARN_SECONDS = {"acme": _TWO_WEEKS, "given": _TWO_WEEKS, "internal": 3600}
-
-
-def _certificate_probe(name: str, warn_seconds: int) -> Probe:
+def _certificate_probe(name: str) -> Probe:
     """The certificate that visitors of a name get, and a warning well before it expires."""
     return Probe(
         f"certificate of {name}",
@@ -134,7 +126,7 @@ def _certificate_probe(name: str, warn_seconds: int) -> Probe:
         "2>/dev/null | openssl x509 2>/dev/null) || { echo 'no certificate'; exit 1; }; "
         'echo "$certificate" | openssl x509 -noout -enddate | sed "s/notAfter=/valid until /"; '
         f'echo "$certificate" | openssl x509 -noout -checkhost {name} | grep -q "does match" || '
-        "exit 1; " + expiry('echo "$certificate" | openssl x509 -noout', warn_seconds),
+        "exit 1; " + expiry('echo "$certificate" | openssl x509 -noout', warn_days=14),
         f"read `docker logs caddy`; the A record of {name} must lead here for ACME to work",
         no_gate="the CA issues it in its own time, once DNS leads here; names may be thousands",
     )

@@ -430,8 +430,12 @@ def _parameters(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield name.strip(), " ".join(value.split())
 
 
-def certificates(wanted: Mapping[str, Any], lines: Lines) -> Iterator[Found]:
-    """Lines `name NAME`, each before what `openssl x509 -noout -enddate -ext subjectAltName` says
+_LEFT_DAYS, _LIFE_DAYS = 14, 90
+"""Of a shorter life the same part must be left: Caddy renews when a third is, of any life."""
+
+
+def certificates(names: Sequence[str], lines: Lines) -> Iterator[Found]:
+    """Lines `name NAME`, each before what `openssl x509 -noout -dates -ext subjectAltName` says
     of the certificate that is served for it, or before nothing."""
     served: dict[str, list[str]] = {}
     for line in lines:
@@ -439,20 +443,20 @@ def certificates(wanted: Mapping[str, Any], lines: Lines) -> Iterator[Found]:
             said = served.setdefault(line.removeprefix("name "), [])
         elif line:
             said.append(line.strip())
-    least = wanted["least_seconds"]
-    for name in wanted["names"]:
-        if seen := _wrong(served.get(name, []), name, least):
-            days = f"for {name}, at least {least / _DAY_SECONDS:.1f} days left"
+    for name in names:
+        if seen := _wrong(served.get(name, []), name):
+            days = f"for {name}, {_LEFT_DAYS} of {_LIFE_DAYS} days left"
             remedy = "the runbook on certificates tells how a renewal is found and made to work"
             yield Found("certificate", name, days, seen, remedy)
 
 
-def _wrong(said: Lines, name: str, least_seconds: int) -> str:
+def _wrong(said: Lines, name: str) -> str:
     """What is wrong with a certificate; empty where nothing is."""
-    ends = [line.removeprefix("notAfter=") for line in said if line.startswith("notAfter=")]
-    if not ends:
+    dates = dict(line.split("=", 1) for line in said if line.startswith("not"))
+    if not dates:
         return "none is served"
-    left = ssl.cert_time_to_seconds(ends[0]) - time.time()
+    began, ends = (ssl.cert_time_to_seconds(dates[it]) for it in ("notBefore", "notAfter"))
+    left, life = ends - time.time(), ends - began
     names = {
         each.removeprefix("DNS:").lower()
         for line in said
@@ -464,7 +468,8 @@ def _wrong(said: Lines, name: str, least_seconds: int) -> str:
         return "for another name"
     if left < 0:
         return "expired"
-    return f"ends in {left / _DAY_SECONDS:.1f} days" if left < least_seconds else ""
+    least = min(life, _LIFE_DAYS * _DAY_SECONDS) * _LEFT_DAYS / _LIFE_DAYS
+    return f"ends in {left / _DAY_SECONDS:.1f} days" if left < least else ""
 
 
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}

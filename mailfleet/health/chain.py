@@ -5,9 +5,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from mailfleet.health.certificate import LIFE_DAYS
 from mailfleet.health.probe import Answer, Limit, Status
 
 REMEDY = "the runbook on certificates tells how a renewal is found and made to work"
+LEFT = Limit(14, 3, f" of {LIFE_DAYS} days")
+"""Of a shorter life, the same parts."""
 _DAY = 86400
 
 
@@ -19,12 +22,14 @@ def trusting(ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
-def chain(certificate: Callable[[], dict[str, Any]], days: Limit) -> Answer:
+def chain(certificate: Callable[[], dict[str, Any]]) -> Answer:
     """`certificate` connects with `trusting`, and returns what `getpeercert` says. Raises OSError
     where nobody answers."""
     try:
-        ends = str(certificate()["notAfter"])
+        seen = certificate()
     except ssl.SSLCertVerificationError as error:
         return Answer(Status.FAIL, f"the chain does not hold: {error.verify_message}")
-    left = (ssl.cert_time_to_seconds(ends) - time.time()) / _DAY
-    return Answer(days.status(left), f"valid until {ends}", round(left, 1))
+    began, ends = (ssl.cert_time_to_seconds(seen[it]) for it in ("notBefore", "notAfter"))
+    left, life = (ends - time.time()) / _DAY, (ends - began) / _DAY
+    status = LEFT.status(left * max(1, LIFE_DAYS / life))
+    return Answer(status, f"valid until {seen['notAfter']}", round(left, 1))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailfleet.health import chain
-from mailfleet.health.probe import Answer, Limit, Outside, Status
+from mailfleet.health.probe import Answer, Outside, Status
 
 _SECONDS = 10
 _MOST_BYTES = 65536
@@ -19,8 +19,6 @@ class WebSite:
 
     name: str
     address: str
-    days: Limit
-    """Left of the certificate's life."""
     ca_file: str | None = None
     """A further authority that is trusted, besides those of this machine."""
     port: int = 443
@@ -28,9 +26,9 @@ class WebSite:
     def certificate(self) -> Outside:
         return Outside(
             f"chain of {self.name} from here",
-            lambda: chain.chain(self._certificate, self.days),
+            lambda: chain.chain(self._certificate),
             chain.REMEDY,
-            limit=self.days,
+            limit=chain.LEFT,
         )
 
     def page(self, path: str, says: str, remedy: str, ask_from: str = "page") -> Outside:

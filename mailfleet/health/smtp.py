@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailfleet.health import chain
-from mailfleet.health.probe import Answer, Limit, Outside, Status
+from mailfleet.health.probe import Answer, Outside, Status
 
 _SECONDS = 10
 _HELO = "probe.invalid"
@@ -51,13 +51,13 @@ class SmtpServer:
             ),
         )
 
-    def certificate(self, name: str, days: Limit, ca_file: str | None) -> Outside:
+    def certificate(self, name: str, ca_file: str | None) -> Outside:
         """The chain that is served must hold and be for `name`."""
         return Outside(
             f"chain of {name} on port {self.port} from here",
-            lambda: chain.chain(lambda: self._certificate(name, ca_file), days),
+            lambda: chain.chain(lambda: self._certificate(name, ca_file)),
             chain.REMEDY,
-            limit=days,
+            limit=chain.LEFT,
         )
 
     def _certificate(self, name: str, ca_file: str | None) -> dict[str, Any]:

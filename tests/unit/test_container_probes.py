@@ -8,18 +8,14 @@ import subprocess
 import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from mailfleet.components import caddy, email_api, mailserver, mariadb, postal
 from mailfleet.components import docker as docker_component
 from mailfleet.health.probe import Probe, Result, Status
+from tests.certificates import certificate
 from tests.probes import asked, install
 from tests.unit.conftest import INVENTORY, POSTAL, Write
 from tests.unit.test_mailserver import INVENTORY as MAILSERVER_INVENTORY
@@ -330,29 +326,26 @@ def test_a_signing_key_that_postal_cannot_read_is_told(
     assert answer.status is status
 
 
-def _certificate(days: float) -> str:
-    """PEM of a certificate for postal.example.com that ends in so many days."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "postal.example.com")])
-    ends = datetime.now(UTC) + timedelta(days=days)
-    names = x509.SubjectAlternativeName([x509.DNSName("postal.example.com")])
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    made = builder.not_valid_before(ends - timedelta(days=90)).not_valid_after(ends)
-    return (
-        made.add_extension(names, critical=False)
-        .sign(key, SHA256())
-        .public_bytes(Encoding.PEM)
-        .decode()
-    )
-
-
-@pytest.mark.parametrize(("days", "status"), [(60, Status.OK), (5, Status.WARN), (-1, Status.FAIL)])
-def test_a_certificate_that_has_expired_is_more_than_a_warning(
-    fleet_from: Write, tmp_path: Path, days: float, status: Status
+@pytest.mark.parametrize(
+    ("left", "life", "status"),
+    [
+        (60, 90, Status.OK),
+        (5, 90, Status.WARN),
+        (-1, 90, Status.FAIL),
+        (10, 3650, Status.WARN),
+        # Of a day, Caddy renews when a third is left.
+        (0.34, 1, Status.OK),
+        (0.07, 1, Status.WARN),
+        (-0.01, 1, Status.FAIL),
+    ],
+)
+def test_a_certificate_warns_when_a_part_of_its_life_is_left_and_fails_after_it(
+    fleet_from: Write, tmp_path: Path, left: float, life: float, status: Status
 ) -> None:
     """By the real openssl; only the connection is another."""
     file = tmp_path / "certificate.pem"
-    file.write_text(_certificate(days))
+    pem = certificate("postal.example.com", left_days=left, life_days=life)
+    file.write_bytes(pem)
     fleet = fleet_from()
     host = fleet.hosts["postal1"]
     real = shutil.which("openssl")

@@ -7,13 +7,9 @@ import shlex
 import socket
 import subprocess
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailfleet.components import email_api as component
 from mailfleet.components.email_api.aliases import digest
@@ -36,6 +32,7 @@ from mailfleet.secrets import MASK, Secret
 from mailfleet.settings.fleet import Fleet
 from mailfleet.settings.ports import ANYWHERE, LOOPBACK
 from mailfleet.templates import ROOT
+from tests.certificates import certificate
 from tests.unit.conftest import Write
 
 
@@ -128,19 +125,10 @@ def test_an_answer_that_nobody_expected_hides_no_other() -> None:
     assert found.seen.startswith("ValueError: ")
 
 
-def _told(days: float, *names: str) -> list[str]:
+def _told(*names: str, left_days: float, life_days: float = 90) -> list[str]:
     """What the host's openssl says of a certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a.test")])
-    ends = datetime.now(UTC) + timedelta(days=days)
-    builder = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(ends - timedelta(days=90))
-        .not_valid_after(ends)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(it) for it in names]), False)
-    )
-    pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    (command,) = certificates._look("caddy", "caddy", 443, "", [names[0]], 0).commands
+    pem = certificate(*names, left_days=left_days, life_days=life_days)
+    (command,) = certificates._look("caddy", "caddy", 443, "", [names[0]]).commands
     reads = re.search(r"\| (openssl x509 .+) 2>/dev/null\)", command)
     assert reads
     done = subprocess.run(reads[1].split(), input=pem, capture_output=True, check=True)
@@ -148,25 +136,29 @@ def _told(days: float, *names: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("days", "names", "seen"),
+    ("left", "life", "names", "seen"),
     [
-        (10.01, ["a.test"], "ends in 10.0 days"),
-        (-1, ["a.test"], "expired"),
-        (60, ["b.test", "*.a.test"], "for another name"),
-        (60, ["b.test", "A.test"], None),
-        (60, ["*.test"], None),
+        (10.01, 90, ["a.test"], "ends in 10.0 days"),
+        (10.01, 3650, ["a.test"], "ends in 10.0 days"),
+        # Caddy renews it when two days are left.
+        (1.9, 6, ["a.test"], None),
+        (0.81, 6, ["a.test"], "ends in 0.8 days"),
+        (-1, 90, ["a.test"], "expired"),
+        (60, 90, ["b.test", "*.a.test"], "for another name"),
+        (60, 90, ["b.test", "A.test"], None),
+        (60, 90, ["*.test"], None),
     ],
 )
-def test_certificates(days: float, names: list[str], seen: str | None) -> None:
-    lines = ["name a.test", *_told(days, *names), "name c.test", *_told(60, "c.test")]
-    wanted = {"names": ["a.test", "c.test"], "least_seconds": 14 * 86400}
-    found = list(judges.certificates(wanted, lines))
+def test_certificates(left: float, life: float, names: list[str], seen: str | None) -> None:
+    of_a, of_c = _told(*names, left_days=left, life_days=life), _told("c.test", left_days=60)
+    lines = ["name a.test", *of_a, "name c.test", *of_c]
+    found = list(judges.certificates(["a.test", "c.test"], lines))
     assert [(it.name, it.seen) for it in found] == ([("a.test", seen)] if seen else [])
 
 
 def test_a_certificate_that_nobody_serves() -> None:
     """By a real shell, from a port that nobody listens on."""
-    look = certificates._look("caddy", "caddy", 9, "", ["a.test", "b.test"], 0)
+    look = certificates._look("caddy", "caddy", 9, "", ["a.test", "b.test"])
     done = subprocess.run(["sh", "-c", *look.commands], capture_output=True, text=True, check=True)
     found = {it.name: it.seen for it in look.judge(look.wanted, done.stdout.splitlines())}
     assert found == {"a.test": "none is served", "b.test": "none is served"}
@@ -178,7 +170,7 @@ def test_a_listener_that_says_nothing_keeps_no_other_question_waiting(
     monkeypatch.setattr(certificates, "_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        look = replace(certificates._look("caddy", "caddy", port, "", ["a.test"], 0), needs="")
+        look = replace(certificates._look("caddy", "caddy", port, "", ["a.test"]), needs="")
         script = Wanted((as_bundle([look]),)).script
         done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     (found,) = look.differences(parse(done.stdout.splitlines()))

@@ -30,6 +30,7 @@ from mailfleet.health.relay import postal_relay_probe, relay_probe
 from mailfleet.health.run import Checkup, exit_code, results_of
 from mailfleet.health.sections import Section, Sections
 from mailfleet.health.smtp import SmtpServer
+from tests.certificates import certificate
 
 
 @pytest.mark.parametrize(
@@ -180,16 +181,12 @@ class _SubmissionServer(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def _submission(directory: Path, tls_first: bool = False, days: int = 1) -> Iterator[int]:
+def _submission(
+    directory: Path, tls_first: bool = False, left_days: float = 60, life_days: float = 90
+) -> Iterator[int]:
     """By a certificate of its own for mx.test, `both.pem`."""
     file = directory / "both.pem"
-    command = (
-        f"openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=mx.test -days {days} "
-        "-addext subjectAltName=DNS:mx.test"
-    )
-    whole = [*command.split(), "-keyout", file, "-out", directory / "c"]
-    subprocess.run(whole, capture_output=True, check=True)
-    file.write_text(file.read_text() + (directory / "c").read_text())
+    file.write_bytes(certificate("mx.test", left_days=left_days, life_days=life_days))
     with _SubmissionServer(file) as server:
         if tls_first:
             server.socket = server.context.wrap_socket(server.socket, server_side=True)
@@ -207,24 +204,36 @@ def test_an_open_relay_behind_starttls_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tls_first", [False, True])
 @pytest.mark.parametrize(
-    ("name", "days", "trusted", "status"),
+    ("name", "left", "life", "trusted", "status"),
     [
-        ("mx.test", 90, True, Status.OK),
-        ("mx.test", 10, True, Status.WARN),
-        ("mx.test", 1, True, Status.FAIL),
-        ("other.test", 90, True, Status.FAIL),
-        ("mx.test", 90, False, Status.FAIL),
+        ("mx.test", 60, 90, True, Status.OK),
+        ("mx.test", 10, 90, True, Status.WARN),
+        ("mx.test", 10, 3650, True, Status.WARN),
+        ("mx.test", 1, 90, True, Status.FAIL),
+        # Of a day, Caddy renews when a third is left.
+        ("mx.test", 0.33, 1, True, Status.OK),
+        ("mx.test", 0.1, 1, True, Status.WARN),
+        ("mx.test", 0.02, 1, True, Status.FAIL),
+        ("other.test", 60, 90, True, Status.FAIL),
+        ("mx.test", 60, 90, False, Status.FAIL),
     ],
 )
 def test_the_chain_of_submission_is_held_against_its_name(
-    tmp_path: Path, tls_first: bool, name: str, days: int, trusted: bool, status: Status
+    tmp_path: Path,
+    tls_first: bool,
+    name: str,
+    left: float,
+    life: float,
+    trusted: bool,
+    status: Status,
 ) -> None:
-    with _submission(tmp_path, tls_first, days) as port:
+    with _submission(tmp_path, tls_first, left, life) as port:
         server = SmtpServer("127.0.0.1", port, tls=True, auth=True, tls_first=tls_first)
-        ca_file = str(tmp_path / "c") if trusted else None
-        found = from_here("one", "mailserver", server.certificate(name, Limit(14, 3), ca_file))
+        ca_file = str(tmp_path / "both.pem") if trusted else None
+        found = from_here("one", "mailserver", server.certificate(name, ca_file))
     assert found.status is status, found
-    assert found.finding.startswith("valid until" if found.value else "the chain does not hold")
+    told = "the chain does not hold" if found.value is None else "valid until"
+    assert found.finding.startswith(told)
 
 
 def test_tls_from_the_start_is_asked_without_starttls(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
         Probe(
             "certificate",
             f"{_CERTIFICATE} -enddate | sed 's/notAfter=/valid until /'; "
-            f"{expiry(_CERTIFICATE, warn_seconds=2592000)}",
+            f"{expiry(_CERTIFICATE, warn_days=30)}",
             "rotate email_api/authority, then deploy the API and the mailserver",
             no_gate="it expires without any change",
         ),

@@ -80,7 +80,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
         Probe(
             "certificate",
             f'echo "valid until $({_OF_FILE} -enddate | cut -d= -f2)"; '
-            f"{expiry(_OF_FILE, warn_seconds=604800)}",
+            f"{expiry(_OF_FILE, warn_days=7)}",
             _remedy(settings),
             no_gate="its CA and time decide on it",
         ),
@@ -147,9 +147,7 @@ def _from_outside(host: Host) -> Iterator[Outside]:
             # Who submits holds the chain against the name; other mail servers do not. An authority
             # of Caddy's own is trusted by nobody here.
             if auth and not (host.mailserver.tls == "caddy" and host.caddy.tls == "internal"):
-                yield server.certificate(
-                    host.mailserver.hostname, Limit(14, 3), host.health.ca_file
-                )
+                yield server.certificate(host.mailserver.hostname, host.health.ca_file)
 
 
 def _outbound(host: Host) -> Iterator[Probe]:

@@ -5,7 +5,7 @@ import re
 from mailfleet.health.certificate import expiry
 from mailfleet.health.https import WebSite
 from mailfleet.health.outbound import outbound_probe
-from mailfleet.health.probe import AnyProbe, Level, Limit, Outside, Probe
+from mailfleet.health.probe import AnyProbe, Level, Outside, Probe
 from mailfleet.health.relay import postal_relay_probe
 from mailfleet.health.smtp import SmtpServer
 from mailfleet.settings.fleet import Fleet, Host
@@ -121,7 +121,7 @@ def _from_outside(host: Host) -> list[Outside]:
         names = {host.postal.web_hostname: ("/login", "Postal", "login page of")}
         names |= dict.fromkeys(host.postal.track_domains, ("/", "Hello.", "tracking at"))
         for name, (path, says, what) in names.items():
-            site = WebSite(name, str(address), Limit(14, 3), host.health.ca_file)
+            site = WebSite(name, str(address), host.health.ca_file)
             found.append(site.page(path, says, "deploy caddy again, read `postal logs web`", what))
     return found
 
@@ -181,9 +181,8 @@ def _smtp(host: Host) -> list[Probe]:
             )
         )
     if settings.smtp_tls != "off":
-        short_lived = settings.smtp_tls == "caddy" and host.caddy.tls == "internal"
         found.append(_starttls(settings))
-        found.append(_certificate(settings, warn_seconds=3600 if short_lived else 7 * 86400))
+        found.append(_certificate(settings))
     return found
 
 
@@ -216,7 +215,7 @@ def _starttls(settings: PostalSettings) -> Probe:
     )
 
 
-def _certificate(settings: PostalSettings, warn_seconds: int) -> Probe:
+def _certificate(settings: PostalSettings) -> Probe:
     """What STARTTLS serves. It expires without any change."""
     name, read = settings.smtp_name, f"openssl x509 -noout -in {_CERTIFICATE}"
     return Probe(
@@ -226,7 +225,7 @@ def _certificate(settings: PostalSettings, warn_seconds: int) -> Probe:
         f"issuer=$({read} -issuer -nameopt multiline | sed -n 's/.*commonName *= //p'); "
         f'echo "by $issuer, $({read} -enddate | sed s/notAfter=/until\\ /)"; '
         f'[ "$issuer" != {name} ] || {{ echo "a self-signed one stands in"; exit 80; }}; '
-        f"{expiry(read, warn_seconds)}",
+        f"{expiry(read, warn_days=7)}",
         _remedy(settings),
         no_gate="its CA and time decide on it",
     )

@@ -7,10 +7,6 @@ from mailfleet.drift.look import Look
 from mailfleet.settings.fleet import Fleet, Host
 from mailfleet.settings.sites import sites_of
 
-_DAYS = 86400
-# Caddy renews when a third of the life is left; its own CA issues for half a day at a time.
-_LEFT_SECONDS = {"acme": 14 * _DAYS, "given": 14 * _DAYS, "internal": 3600}
-
 _AT_ONCE = 8
 _SECONDS = 20
 
@@ -19,28 +15,23 @@ _SECONDS = 20
 # once, under a lock that ends with its shell; it is the pipe's, which nobody else can hold.
 _SERVED = """printf '%s\\n' {names} | timeout {seconds} xargs -n 1 -P {at_once} sh -c '
     served=$(openssl s_client -connect 127.0.0.1:{port} {options} -servername "$0" </dev/null \\
-        2>/dev/null | openssl x509 -noout -enddate -ext subjectAltName 2>/dev/null)
+        2>/dev/null | openssl x509 -noout -dates -ext subjectAltName 2>/dev/null)
     exec 9>>/dev/stdout; flock 9; printf "name %s\\n%s\\n" "$0" "$served"
 '"""
 
 
 def looks(fleet: Fleet, host: Host) -> Iterator[Look]:
-    renewed = _LEFT_SECONDS[host.caddy.tls] if host.has("caddy") else _LEFT_SECONDS["given"]
     if host.has("caddy") and (sites := sites_of(fleet, host)):
-        yield _look("caddy", "caddy", 443, "", [site.name for site in sites], renewed)
+        yield _look("caddy", "caddy", 443, "", [site.name for site in sites])
     if host.has("postal_smtp") and host.postal.smtp_tls != "off":
-        left = renewed if host.postal.smtp_tls == "caddy" else _LEFT_SECONDS["given"]
         port, name = host.postal.smtp_ports[0], host.postal.smtp_name
-        yield _look("postal", "smtp", port, "-starttls smtp", [name], left)
+        yield _look("postal", "smtp", port, "-starttls smtp", [name])
     if host.has("mailserver"):
-        left = renewed if host.mailserver.tls == "caddy" else _LEFT_SECONDS["given"]
         # On port 25 postscreen lets a client wait; Postfix has one certificate for all its ports.
-        yield _look("mailserver", "mailserver", 465, "", [host.mailserver.hostname], left)
+        yield _look("mailserver", "mailserver", 465, "", [host.mailserver.hostname])
 
 
-def _look(
-    project: str, service: str, port: int, options: str, names: Sequence[str], least_seconds: int
-) -> Look:
+def _look(project: str, service: str, port: int, options: str, names: Sequence[str]) -> Look:
     """At what a service of the compose project of the same name as its component serves."""
     command = _SERVED.format(
         names=" ".join(names), port=port, options=options, seconds=_SECONDS, at_once=_AT_ONCE
@@ -50,6 +41,6 @@ def _look(
         f"certificates on port {port}",
         (command,),
         judges.certificates,
-        {"names": list(names), "least_seconds": least_seconds},
+        list(names),
         needs=f"{project}/{service}",
     )
