@@ -12,9 +12,10 @@ from mailfleet.health.side_by_side import side_by_side
 
 SECONDS = 20
 """How long a command may take; then its exit status is 124 (timeout(1))."""
-_MOST_BYTES = 262_144
+_LINE_CHARACTERS = 65_536
+"""A multiple of four. paramiko's time for a line grows with the square of its length."""
 _LINE = re.compile(r"([^\t]+)\t(\d*)\t((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,3}={1,2})?)")
-"""Name, exit status, output by base64 (RFC 4648)."""
+"""Name, exit status, a part of the output by base64 (RFC 4648)."""
 
 
 @dataclass(frozen=True)
@@ -30,23 +31,28 @@ class Section:
 
 
 class Sections(FactBase[dict[str, Section]]):
-    """Commands, run side by side: name -> section. Of a long output the end is kept."""
+    """Commands, run side by side: name -> section. Names are plain words."""
 
     @override
     def command(self, commands: Mapping[str, str]) -> str:
         lines = side_by_side(commands.values(), SECONDS)
         for number, name in enumerate(commands):
             lines.append(
-                f"printf '%s\\t%s\\t%s\\n' '{name}' \"$(cat $directory/{number}.status)\" "
-                f'"$(tail -c {_MOST_BYTES} $directory/{number}.out | base64 -w 0)"'
+                # An empty part tells of a command that said nothing.
+                f"{{ base64 -w {_LINE_CHARACTERS} $directory/{number}.out; echo; }} | "
+                f'sed "s/^/{name}\\t$(cat $directory/{number}.status)\\t/"'
             )
         return "\n".join(lines)
 
     @override
     def process(self, output: Sequence[str]) -> dict[str, Section]:
-        found = {}
+        codes: dict[str, int] = {}
+        said: dict[str, list[bytes]] = {}
         # Other lines are what a shell's start-up files print.
         for name, code, encoded in (it.groups() for it in map(_LINE.fullmatch, output) if it):
-            text = base64.b64decode(encoded).decode(errors="replace")
-            found[name] = Section(int(code or 1), text)
-        return found
+            codes[name] = int(code or 1)
+            said.setdefault(name, []).append(base64.b64decode(encoded))
+        return {
+            name: Section(codes[name], b"".join(parts).decode(errors="replace"))
+            for name, parts in said.items()
+        }

@@ -150,8 +150,13 @@ def _queues(host: str, sections: Mapping[str, Section]) -> Iterator[Queue]:
         section = sections[program]
         if section.code:
             yield Queue(program, None, _last(section.lines))
-        else:
+            continue
+        try:
             yield Queue(program, summary(list(parse(host, section.text))))
+        except (ValueError, LookupError, TypeError) as error:
+            # What a program prints beside its answer is part of the section.
+            why = f"{type(error).__name__}: {error}"
+            yield Queue(program, None, f"an answer that nobody expected: {why}")
 
 
 def _last(lines: Sequence[str]) -> str:

@@ -323,7 +323,7 @@ def test_what_a_login_prints_is_no_answer() -> None:
     lines = ["Welcome to\tone", "base: one\t0\tmeasured 4\tfine"]
     assert Answers().process(lines) == {"base: one": Output("0", "fine", "measured 4")}
     printed = ["Welcome", "Welcome\tto\tone", "up\t3\tdays!"]
-    answers = ["one\t0\tZmluZQo=", "two\t124\t"]
+    answers = ["one\t0\tZmlu", "one\t0\tZQo=", "one\t0\t", "two\t124\t"]
     assert Sections().process([*printed, *answers]) == {
         "one": Section(0, "fine\n"),
         "two": Section(124, ""),

@@ -1,10 +1,13 @@
 """The page about the fleet, from what hosts answered."""
 
+import json
 import re
 import shlex
 import subprocess
+from collections.abc import Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -220,10 +223,34 @@ def test_only_the_queues_that_a_host_has_are_asked(fleet_from: Write) -> None:
     assert "Postfix" not in questions(fleet, fleet.hosts["postal1"])
 
 
+def _asked(commands: Mapping[str, str]) -> dict[str, Section]:
+    """By a real shell."""
+    shell = Sections.command(Sections(), commands)
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)
+    return Sections.process(Sections(), done.stdout.splitlines())
+
+
 def test_answers_come_back_whole_whatever_they_hold() -> None:
     odd = "a\tb 'c' \"d\"\n\\n é\n"
     commands = {"odd": f"printf '%s' {shlex.quote(odd)}; exit 3", "none": "true"}
-    shell = Sections.command(Sections(), commands)
-    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)
-    found = Sections.process(Sections(), done.stdout.splitlines())
-    assert found == {"odd": Section(3, odd), "none": Section(0, "")}
+    assert _asked(commands) == {"odd": Section(3, odd), "none": Section(0, "")}
+
+
+def test_a_long_queue_is_told_whole(tmp_path: Path, fleet_from: Write) -> None:
+    entry = json.loads(POSTAL) | {"reason": "451 später " + "x" * 300}
+    entries = [{**entry, "arrived": 1000 - number} for number in range(1500)]
+    file = tmp_path / "queue"
+    file.write_text("".join(f"{json.dumps(it, ensure_ascii=False)}\n" for it in entries))
+    answers = _asked({"Postal": f"cat {file}"})
+    (queue,) = status_of(fleet_from().hosts["postal1"], answers).queues
+    assert queue.summary
+    assert queue.summary.count == 1500
+    assert queue.summary.reasons == ((entry["reason"], 1500),)
+
+
+@pytest.mark.parametrize("program", ["Postfix", "Postal"])
+@pytest.mark.parametrize("said", ["echo WARNING: no swap >&2", "echo '{}'", "echo 7"])
+def test_a_queue_that_cannot_be_read_is_told(program: str, said: str, fleet_from: Write) -> None:
+    (queue,) = status_of(fleet_from().hosts["postal1"], _asked({program: said})).queues
+    assert queue.summary is None
+    assert queue.error.startswith("an answer that nobody expected: ")
