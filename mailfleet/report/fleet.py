@@ -13,6 +13,7 @@ from pyinfra.api.host import Host as PyinfraHost
 from mailfleet import html
 from mailfleet.components import COMPONENTS
 from mailfleet.components.records import desired_records
+from mailfleet.converge import observe
 from mailfleet.converge.ask import Asking, NoAnswer
 from mailfleet.dns.finding import Finding as DnsFinding
 from mailfleet.dns.finding import Verdict
@@ -21,6 +22,7 @@ from mailfleet.dns.run import NothingAnswers, look_at, servers_of
 from mailfleet.dns.server import Address
 from mailfleet.drift.finding import Finding, Report
 from mailfleet.drift.run import compare, comparisons_of, report_of
+from mailfleet.health import probe, sections
 from mailfleet.health.probe import Output, Result, Status
 from mailfleet.health.run import Checkup
 from mailfleet.health.sections import Section, Sections
@@ -31,6 +33,10 @@ from mailfleet.settings.load import fleet_of, load_inventory
 from mailfleet.settings.origin import Sources
 
 _DNS_SECONDS = 30.0
+_REST_SECONDS = 30.0
+"""For the way to a host, and for the contents of files that differ."""
+# A host is asked one thing after the other, and of one that hangs each takes its time.
+_ANSWER_SECONDS = sections.SECONDS + observe.ANSWER_SECONDS + probe.SECONDS + _REST_SECONDS
 _WORST = (Status.FAIL, Status.UNKNOWN, Status.WARN, Status.OK)
 _OF_CERTIFICATES = re.compile(r"certificate|chain of |STARTTLS")
 
@@ -119,7 +125,10 @@ def ask(inventory: str, servers: Sequence[Address] = (), sudo: bool = False) -> 
         return _Told(compare(comparisons[host.name], host), checkup.ask(host), story or {})
 
     outside = gevent.spawn(checkup.from_here)
-    told = Asking(loaded, list(comparisons), everything, sudo=sudo).answers()
+    asking = Asking(
+        loaded, list(comparisons), everything, sudo=sudo, answer_seconds=_ANSWER_SECONDS
+    )
+    told = asking.answers()
     health = checkup.results(_part(told, lambda it: it.health), outside.get())
     hosts = tuple(_status(fleet, *answer) for answer in _part(told, lambda it: it.story).items())
     try:

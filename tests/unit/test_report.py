@@ -11,14 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from mailfleet.converge.ask import Asking, NoAnswer
+from mailfleet.converge.observe import Wanted
 from mailfleet.dns.finding import Finding as DnsFinding
 from mailfleet.dns.finding import Verdict
 from mailfleet.dns.record import Severity
+from mailfleet.dns.server import Address
 from mailfleet.drift.finding import Finding, HostReport, Kind, Report
-from mailfleet.health.probe import Result, Status
+from mailfleet.health.probe import Answers, Result, Status
 from mailfleet.health.queue import Summary
 from mailfleet.health.sections import Section, Sections
-from mailfleet.report.fleet import FleetStatus
+from mailfleet.report.fleet import FleetStatus, ask
 from mailfleet.report.host import questions, status_of
 from mailfleet.report.newer import Image, newest
 from tests.unit.conftest import Write
@@ -228,6 +231,25 @@ def _asked(commands: Mapping[str, str]) -> dict[str, Section]:
     shell = Sections.command(Sections(), commands)
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)
     return Sections.process(Sections(), done.stdout.splitlines())
+
+
+def test_a_host_that_hangs_is_waited_for_until_it_has_told_so(
+    fleet_from: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked one thing after the other, and ends each itself by timeout(1)."""
+    shells = [Sections().command({"it": ""}), Wanted(()).script, Answers().command({"it": ""})]
+    limits = [int(it) for shell in shells for it in re.findall(r"timeout (\d+) sh ", shell)]
+    assert len(limits) == len(shells)
+    waits = []
+
+    def answers(asking: Asking[object]) -> dict[str, NoAnswer]:
+        waits.append(asking.answer_seconds)
+        return {name: NoAnswer("off", "see that it is up") for name in asking.hosts}
+
+    monkeypatch.setattr(Asking, "answers", answers)
+    fleet_from(inventory='server = [("one", {"host_fqdn": "one.example.com"})]')
+    assert ask("inventories/test.py", [Address.parse("192.0.2.1")]).hosts[0].error.startswith("off")
+    assert waits[0] > sum(limits)
 
 
 def test_answers_come_back_whole_whatever_they_hold() -> None:
