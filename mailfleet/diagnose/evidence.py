@@ -131,7 +131,7 @@ def of_postal(host: str, text: str, to: str = "") -> tuple[list[Message], list[s
     """Messages and suppressions, one JSON object a line, as questions.postal prints them, between
     warnings of the client."""
     messages, suppressed = [], []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         row = _json(line)
         if "suppressed" in row:
             suppressed.append(str(row["suppressed"]))

@@ -39,6 +39,12 @@ def test_an_empty_queue_is_empty() -> None:
     assert summary([], now=1.0).count == 0
 
 
+def test_an_answer_with_a_line_separator_is_one_answer() -> None:
+    """U+2028, which JSON leaves as it is."""
+    odd = json.dumps(POSTFIX[0]).replace("answered 503", "answered\u2028503")
+    assert [one.reason for one in postfix.parse("mx1", odd)] == ["answered\u2028503"]
+
+
 def test_a_summary_tells_age_and_reasons() -> None:
     total = summary(_postfix(), now=1060)
     assert (total.count, total.held, total.oldest_seconds) == (2, 1, 660)

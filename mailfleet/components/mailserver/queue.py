@@ -12,7 +12,8 @@ _OPTIONS = {"hold": "-h", "release": "-H", "delete": "-d"}
 
 def parse(host: str, output: str) -> Iterator[Waiting]:
     """Entries of `postqueue -j`: one JSON object a line."""
-    for line in output.splitlines():
+    # Not `splitlines`: an answer may hold U+2028, which JSON does not escape.
+    for line in filter(None, output.split("\n")):
         entry = json.loads(line)
         recipients = entry["recipients"]
         reasons = [one["delay_reason"] for one in recipients if "delay_reason" in one]

@@ -32,7 +32,8 @@ def look(settings: PostalSettings) -> str:
 
 def parse(host: str, output: str) -> Iterator[Waiting]:
     """Entries of `look`."""
-    for line in output.splitlines():
+    # Not `splitlines`: an answer may hold U+2028, which JSON does not escape.
+    for line in filter(None, output.split("\n")):
         entry = json.loads(line)
         state = "deferred" if entry["attempts"] else "active"
         yield Waiting(
