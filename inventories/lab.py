@@ -11,11 +11,9 @@ from mailfleet.settings.docker import Registry
 try:
     _lab = read_lab()
 except LabError as error:
-    sys.exit(f"mailfleet: {error}")
+    sys.exit(str(error))
 if not _lab.update_key_file.exists():
-    sys.exit(
-        f"mailfleet: {_lab.update_key_file} is missing: run `mailfleet lab up`, which makes it"
-    )
+    sys.exit(f"{_lab.update_key_file} is missing: run `mailfleet lab up`, which makes it")
 
 
 def _host(name):

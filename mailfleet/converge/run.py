@@ -11,6 +11,7 @@ from gevent.hub import Hub
 from pyinfra import logger
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host as PyinfraHost
+from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import BaseStateCallback, State
 from pyinfra_cli.exceptions import CliError
 from typing_extensions import override
@@ -18,7 +19,7 @@ from typing_extensions import override
 from mailfleet.secrets.errors import SecretsError
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import Fleet, Host
-from mailfleet.settings.load import fleet_of
+from mailfleet.settings.load import fleet_of, python_error
 from mailfleet.settings.origin import Sources
 from mailfleet.settings.rules import secret_problems
 
@@ -111,9 +112,32 @@ def watch(state: State) -> None:
         initialise(*args, **kwargs)
         state.add_callback_handler(run)
         if deploys:
+            names = ", ".join(host.name for host in state.inventory)
+            # An inventory without hosts is told below.
+            if names and kwargs.get("initial_limit") == []:
+                raise Refused(f"--limit and --exclude leave no host; the inventory has {names}")
             run.fleet(state)
 
     state.init = initialise_and_attach  # type: ignore[method-assign]
+    _tell_python_errors_in_one_line()
+
+
+def _tell_python_errors_in_one_line() -> None:
+    """pyinfra shows a traceback of mistakes in inventory and group_data, and with it lines of
+    these files, where a password may stand."""
+    # Late: mailfleet's own commands take the exceptions above from here, and no pyinfra.
+    import pyinfra_cli.cli
+
+    make_inventory = pyinfra_cli.cli.make_inventory
+
+    def checked(*args: Any, **kwargs: Any) -> Inventory:
+        try:
+            inventory: Inventory = make_inventory(*args, **kwargs)
+        except (Exception, SystemExit) as error:
+            raise Refused(python_error(error)) from None
+        return inventory
+
+    pyinfra_cli.cli.make_inventory = checked
 
 
 def current_fleet(state: State) -> Fleet:

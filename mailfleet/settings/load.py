@@ -55,17 +55,21 @@ def load_inventory(inventory: str) -> Inventory:
                 str(Path(inventory).resolve()),
                 cwd=str(Path.cwd()),
             )
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Inventory and group_data files are the operator's Python: anything can go wrong there.
-        raise SettingsError([Problem(inventory, "", _python_error(error))]) from None
+        raise SettingsError([Problem(inventory, "", python_error(error))]) from None
     return loaded
 
 
-def _python_error(error: BaseException) -> str:
+def python_error(error: BaseException) -> str:
+    """What went wrong in inventory or group_data, told without their lines: a password may
+    stand there."""
     # pyinfra wraps what went wrong in the operator's files.
     error = getattr(error, "exception", error)
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {error.msg}"
+    if isinstance(error, SystemExit) and isinstance(error.code, str):
+        return error.code
     trace = error.__traceback__
     place = ""
     while trace is not None:

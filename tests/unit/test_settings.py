@@ -109,6 +109,11 @@ def test_mistakes_in_python_files_are_one_line(fleet_from: Write) -> None:
         fleet_from("postal_version = undefined_name\n")
 
 
+def test_an_inventory_that_ends_itself_says_why(fleet_from: Write) -> None:
+    with pytest.raises(SettingsError, match=r"inventories/test\.py: the lab is not up"):
+        fleet_from(inventory='import sys\nsys.exit("the lab is not up")\n')
+
+
 def test_the_file_of_the_inventory_has_the_last_word_over_the_role(fleet_from: Write) -> None:
     host = fleet_from("postal_worker_threads = 2\n", test="postal_worker_threads = 8\n").hosts[
         "postal1"
