@@ -81,7 +81,7 @@ def check_host(
     ]
     if not roles:
         others = sorted(set(groups) - {"all"})
-        guess = "".join({_nearest(group, ROLES) for group in others})
+        guess = "".join({_nearest(group, ROLES) for group in others}) or "."
         problems.append(
             Problem(
                 f"host {name}",

@@ -46,6 +46,11 @@ def load_inventory(inventory: str) -> Inventory:
 
     if not Path(inventory).is_file():
         raise SettingsError([Problem(inventory, "", "no such inventory file")])
+    # pyinfra reads group_data there, and each setting in it would be told as missing.
+    project = Path(inventory).resolve().parent.parent
+    if not Path("group_data").is_dir() and (project / "group_data").is_dir():
+        told = f"group_data is read from the working directory: run this in {project}"
+        raise SettingsError([Problem(inventory, "", told)])
     # The exporter loads it again and again: pyinfra compiles each file once.
     PYTHON_CODES.clear()
     try:

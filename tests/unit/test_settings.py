@@ -6,6 +6,7 @@ import pytest
 
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import KEYS
+from mailfleet.settings.load import load_fleet
 from mailfleet.settings.ports import worker_health_ports
 from mailfleet.settings.reference import reference
 from mailfleet.settings.rules import secret_problems
@@ -90,6 +91,23 @@ def test_a_host_in_no_role_group_is_told_the_nearest_role(fleet_from: Write) -> 
     inventory = INVENTORY + 'postla_web = [("web1", {"host_fqdn": "web1.example.com"})]\n'
     with pytest.raises(SettingsError, match=r"host web1: is in no role group .* postal_web"):
         fleet_from(inventory=inventory)
+
+
+def test_a_host_whose_groups_resemble_no_role_is_told_all_roles(fleet_from: Write) -> None:
+    inventory = INVENTORY + 'others = [("web1", {"host_fqdn": "web1.example.com"})]\n'
+    with pytest.raises(SettingsError, match=r"\(its groups: others, test\)\. Roles are postal,"):
+        fleet_from(inventory=inventory)
+
+
+def test_a_description_read_from_elsewhere_is_not_blamed(
+    fleet_from: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet_from()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    told = f"group_data is read from the working directory: run this in {tmp_path}"
+    with pytest.raises(SettingsError, match=f"^1 problem .*\n.*{told}"):
+        load_fleet("../inventories/test.py")
 
 
 def test_a_required_key_is_asked_for_on_hosts_with_the_role_only(fleet_from: Write) -> None:
