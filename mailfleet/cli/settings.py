@@ -1,12 +1,14 @@
 """`mailfleet settings` and `mailfleet render`: what hosts get, without touching them."""
 
-import sys
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from mailfleet.cli.refuse import refuse
+from mailfleet.secrets import SecretsError
 from mailfleet.settings.errors import SettingsError
 from mailfleet.settings.fleet import MODELS, Fleet, Host
 from mailfleet.settings.load import load_fleet
@@ -19,8 +21,7 @@ def fleet_or_exit(inventory: str) -> Fleet:
     try:
         return load_fleet(inventory)
     except SettingsError as error:
-        click.echo(f"mailfleet: {error}", err=True)
-        sys.exit(1)
+        refuse(str(error))
 
 
 def hosts_or_exit(fleet: Fleet, name: str | None) -> Iterable[Host]:
@@ -29,8 +30,7 @@ def hosts_or_exit(fleet: Fleet, name: str | None) -> Iterable[Host]:
         return fleet.hosts.values()
     if name not in fleet.hosts:
         known = ", ".join(fleet.hosts)
-        click.echo(f"mailfleet: no host {name}; the inventory has {known}", err=True)
-        sys.exit(1)
+        refuse(f"no host {name}; the inventory has {known}")
     return [fleet.hosts[name]]
 
 
@@ -89,21 +89,28 @@ def render(inventory: str, host: str, reveal: bool, output: Path | None) -> None
 
     fleet = replace(fleet_or_exit(inventory), masked=not reveal)
     (one,) = hosts_or_exit(fleet, host)
-    for component in COMPONENTS:
-        if not one.has(*component.ROLES):
+    carried = [component for component in COMPONENTS if one.has(*component.ROLES)]
+    try:
+        files = [item for component in carried for item in component.bundle(fleet, one).files]
+    except (TemplateProblem, SecretsError) as error:
+        refuse(str(error))
+    for item in files:
+        if output is None:
+            header = f"# {item.path}  mode {item.mode:o}, owner {item.uid}:{item.gid}"
+            click.echo(click.style(header, bold=True))
+            click.echo(item.content.decode())
             continue
+        target = output / item.path.removeprefix("/")
         try:
-            files = component.bundle(fleet, one).files
-        except TemplateProblem as error:
-            click.echo(f"mailfleet: {error}", err=True)
-            sys.exit(1)
-        for item in files:
-            if output is None:
-                header = f"# {item.path}  mode {item.mode:o}, owner {item.uid}:{item.gid}"
-                click.echo(click.style(header, bold=True))
-                click.echo(item.content.decode())
-            else:
-                target = output / item.path.removeprefix("/")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.touch(mode=0o600)
-                target.write_bytes(item.content)
+            _write_private(target, item.content)
+        except OSError as error:
+            refuse(f"{target}: {error.strerror}")
+
+
+def _write_private(file: Path, content: bytes) -> None:
+    """A new file in any case: one that was there may be readable for others, or a link. Raises
+    OSError."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    with open(file, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as new:
+        new.write(content)
