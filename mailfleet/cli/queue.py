@@ -11,6 +11,7 @@ from pyinfra.api.command import StringCommand
 from pyinfra.api.host import Host as PyinfraHost
 
 from mailfleet.cli.connect import connected
+from mailfleet.cli.refuse import refuse
 from mailfleet.components.mailserver import queue as postfix
 from mailfleet.components.postal import queue as postal
 from mailfleet.health.queue import ACTIONS, Action, Waiting, concerned, summary
@@ -81,16 +82,15 @@ def _show(host: str, program: str, waiting: Sequence[Waiting]) -> None:
         click.echo(f"  {count:6}  {reason}")
 
 
-def _plan(action: Action, entries: Sequence[Waiting]) -> None:
-    click.echo(f"\n{action} {len(entries)} of them:")
-    for entry in entries[:_SHOWN]:
-        sender = entry.sender or "<>"
-        click.echo(
-            f"  {entry.host}  {entry.program}  {entry.id}  {sender} -> "
-            f"{', '.join(entry.recipients)}  {entry.reason}"
-        )
+def _plan(action: Action, entries: Sequence[Waiting]) -> str:
+    lines = [
+        f"  {entry.host}  {entry.program}  {entry.id}  {entry.sender or '<>'} -> "
+        f"{', '.join(entry.recipients)}  {entry.reason}"
+        for entry in entries[:_SHOWN]
+    ]
     if len(entries) > _SHOWN:
-        click.echo(f"  ... and {len(entries) - _SHOWN} more")
+        lines.append(f"  ... and {len(entries) - _SHOWN} more")
+    return "\n".join([f"\n{action} {len(entries)} of them:", *lines])
 
 
 @click.command()
@@ -128,12 +128,10 @@ def queue(
         loaded = load_inventory(inventory)
         fleet = fleet_of(loaded, Sources(inventory))
     except SettingsError as error:
-        click.echo(f"mailfleet: {error}", err=True)
-        sys.exit(1)
+        refuse(str(error))
     unknown = set(hosts) - set(fleet.hosts)
     if unknown:
-        click.echo(f"mailfleet: no host {', '.join(sorted(unknown))}", err=True)
-        sys.exit(1)
+        refuse(f"no host {', '.join(sorted(unknown))}")
 
     def chosen(entry: Waiting) -> bool:
         return (
@@ -153,6 +151,8 @@ def queue(
             except Unanswered as error:
                 click.echo(f"mailfleet: {error}", err=True)
                 failed = True
+        if failed and not seen:
+            sys.exit(1)
         if as_json:
             everything = [asdict(entry) for _, entries in seen.values() for entry in entries]
             click.echo(json.dumps(everything, indent=2))
@@ -162,7 +162,7 @@ def queue(
                     mine = [entry for entry in entries if entry.program == program]
                     _show(host.name, program, mine)
         if action is not None:
-            failed |= not _carry_out(fleet, action, seen, yes)
+            failed |= not _carry_out(fleet, action, seen, yes, as_json)
     sys.exit(2 if failed else 0)
 
 
@@ -179,16 +179,18 @@ def _carry_out(
     action: Action,
     seen: dict[str, tuple[PyinfraHost, list[Waiting]]],
     yes: bool,
+    as_json: bool,
 ) -> bool:
-    """Show the plan, ask, act. Returns whether every host did it."""
+    """Show the plan, ask, act. Returns whether every host did it. Beside JSON a person is spoken to
+    on standard error."""
     plan = {name: concerned(entries, action) for name, (_, entries) in seen.items()}
     entries = [entry for chosen in plan.values() for entry in chosen]
     if not entries:
-        click.echo(f"\nnothing to {action}")
+        click.echo(f"\nnothing to {action}", err=as_json)
         return True
-    _plan(action, entries)
+    click.echo(_plan(action, entries), err=as_json)
     if not yes:
-        click.confirm("Go ahead?", abort=True)
+        click.confirm("Go ahead?", abort=True, err=as_json)
     done = True
     for name, chosen in plan.items():
         if not chosen:

@@ -1,11 +1,17 @@
 """Queues as data: what the programs say, and the commands that act on it."""
 
 import json
+from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from mailfleet.cli import main
 from mailfleet.components.mailserver import queue as postfix
 from mailfleet.components.postal import queue as postal
 from mailfleet.health.queue import Waiting, concerned, summary
 from mailfleet.settings.postal import PostalSettings
+from tests.unit.conftest import INVENTORY, Write
 
 # postqueue(1), "JSON OBJECT FORMAT".
 POSTFIX = [
@@ -92,3 +98,37 @@ def test_postal_entries_that_a_worker_holds_are_left_to_it() -> None:
     )
     command = postal.act(settings, "delete", [waiting])
     assert "DELETE FROM `main`.queued_messages WHERE id IN (7) AND locked_by IS NULL;" in command
+
+
+@pytest.fixture
+def this_machine(fleet_from: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fleet of this machine, where a stand-in for Docker's client knows of one message."""
+    fleet_from(inventory=INVENTORY.replace('"postal1",', '"@local",'))
+    row = {"id": 7, "arrived": "1000.5", "attempts": 1, "locked": 0, "held": 0}
+    row |= {"sender": "a@example.org", "recipient": "b@example.org", "reason": "later"}
+    docker = tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\ncat >/dev/null\necho '{json.dumps(row)}'\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+
+@pytest.mark.usefixtures("this_machine")
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [(["--yes"], "delete 1 of them"), (["--yes", "--id", "8"], "nothing to delete")],
+)
+def test_beside_json_nothing_else_is_printed(options: list[str], told: str) -> None:
+    arguments = ["queue", "inventories/test.py", "delete", "--json", *options]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    assert isinstance(json.loads(done.stdout), list)
+    assert told in done.stderr
+
+
+def test_queues_that_nobody_told_are_not_asked(fleet_from: Write) -> None:
+    off = INVENTORY.replace('_host = ("postal1", {', '_host = ("postal1", {"ssh_port": 1, ')
+    fleet_from(inventory=off.replace("192.0.2.10", "127.0.0.1"))
+    done = CliRunner().invoke(main, ["queue", "inventories/test.py", "delete", "--yes"])
+    assert done.exit_code == 1
+    assert "postal1: cannot log in" in done.stderr
+    assert "nothing to delete" not in done.output
