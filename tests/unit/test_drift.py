@@ -545,6 +545,12 @@ def test_a_file_that_plans_nothing_is_refused(tmp_path: Path, content: str) -> N
         scope_of(str(deploy))
 
 
+@pytest.mark.parametrize("name", ["drift", "dns", "health"])
+def test_a_deploy_without_a_plan_is_called_so(name: str) -> None:
+    with pytest.raises(Refused, match=r"calls no plan\(\): name a deploy such as"):
+        scope_of(str(ROOT / f"deploys/{name}.py"))
+
+
 def test_the_list_of_what_is_described_is_no_second_finding(fleet_from: Write) -> None:
     fleet = fleet_from()
     bundle = with_manifest(Bundle("base", files=(File("/etc/a", b"new"),)))
