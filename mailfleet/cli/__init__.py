@@ -5,10 +5,16 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import os
+import sys
 from importlib import import_module
+from traceback import walk_tb
+from typing import Any
 
 import click
 from typing_extensions import override
+
+from mailfleet.cli.refuse import Checking, refuse
 
 _MODULES = {
     "alias": "alias",
@@ -28,7 +34,7 @@ _MODULES = {
 """Command -> the module that defines it."""
 
 
-class _Commands(click.Group):
+class _Commands(Checking, click.Group):
     """Each command's module is loaded when it is called: all of them would take twice as long."""
 
     @override
@@ -44,8 +50,24 @@ class _Commands(click.Group):
         )
         return command
 
+    @override
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            *_, (frame, _) = walk_tb(error.__traceback__)
+            if frame.f_code is not click.echo.__code__:
+                raise
+            # What is left would be written at exit, and Python complain in its own way.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            refuse(f"cannot write to standard output: {error.strerror}")
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mailfleet")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Run your own mail infrastructure from one description."""
+    # https://no-color.org
+    if os.environ.get("NO_COLOR"):
+        context.color = False

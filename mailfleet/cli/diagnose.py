@@ -62,7 +62,7 @@ def diagnose(
     Without --message-id it speaks of what was last heard of in the last 72 hours.
 
     Exits 0 when the cause was found, 2 when it was not, 1 when it was not and no host could be
-    asked, or when the settings are wrong."""
+    asked, when the settings are wrong, or when it is called wrongly."""
     fleet = fleet_or_exit(inventory)
     try:
         lines = _lines(log)
@@ -88,6 +88,8 @@ def diagnose(
 def _lines(log: Path | None) -> list[str]:
     if log is None:
         return []
+    if str(log) == "-" and sys.stdin is None:
+        refuse("--log -: standard input is closed")
     with click.open_file(str(log), errors="replace") as file:
         return [line.rstrip("\n") for line in file]
 

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from mailfleet.cli.dns_publish import publish
 from mailfleet.cli.dns_records import desired_or_exit, fleet_and_records_or_exit
 from mailfleet.cli.dns_steps import show_steps
-from mailfleet.cli.refuse import Checking, refuse
+from mailfleet.cli.refuse import refuse
 from mailfleet.cli.results import OutputFile, write
 from mailfleet.dns.bulk import bulk_findings
 from mailfleet.dns.domains import sts_policy
@@ -47,11 +47,7 @@ def _domain(context: click.Context, parameter: click.Parameter, value: Iterable[
 domains_argument = click.argument("domains", metavar="[DOMAIN]...", nargs=-1, callback=_domain)
 
 
-class _Group(Checking, click.Group):
-    """2 says that records do not hold, whatever the command."""
-
-
-@click.group(cls=_Group)
+@click.group()
 def dns() -> None:
     """DNS: which records the fleet needs, and whether the world sees them.
 

@@ -6,6 +6,7 @@ import click
 from prometheus_client import CollectorRegistry, start_http_server
 
 from mailfleet.cli.refuse import refuse
+from mailfleet.cli.settings import fleet_or_exit
 from mailfleet.components import COMPONENTS
 from mailfleet.health.exporter import HealthCollector
 from mailfleet.health.probe import Level
@@ -49,8 +50,9 @@ def exporter(
     """Serve the results of `health` at /metrics for Prometheus, until it is stopped.
 
     Hosts are asked at the interval, one look after the other; a scrape asks nobody. Results that
-    only a full look finds stay until the next one. While the description has a mistake, the last
-    results stay and their timestamps grow old."""
+    only a full look finds stay until the next one. A description with a mistake ends it at the
+    start; later on the last results stay meanwhile, and their timestamps grow old."""
+    fleet_or_exit(inventory)
     collector, registry = HealthCollector(), CollectorRegistry()
     registry.register(collector)
     try:

@@ -45,22 +45,14 @@ def show(found: Sequence[Result]) -> None:
 )
 @click.option(
     "--quick",
-    "level",
-    flag_value=Level.QUICK.value,
+    is_flag=True,
     help="Ask only what each host knows at once: nothing from this machine, nothing that waits "
     "for others.",
 )
-@click.option(
-    "--full",
-    "level",
-    flag_value=Level.FULL.value,
-    default=Level.FULL.value,
-    help="Ask everything; the default.",
-)
+@click.option("--full", is_flag=True, help="Ask everything; the default.")
 @click.option(
     "--mail",
-    "level",
-    flag_value=Level.MAIL.value,
+    is_flag=True,
     help="Ask everything, and send a message through each way, to be awaited in health_mailbox.",
 )
 @click.option("--sudo", is_flag=True, help="Ask with sudo, like pyinfra's own --sudo.")
@@ -70,7 +62,9 @@ def show(found: Sequence[Result]) -> None:
 def health(
     inventory: str,
     roles: tuple[str, ...],
-    level: str,
+    quick: bool,
+    full: bool,
+    mail: bool,
     sudo: bool,
     as_json: bool,
     as_nagios: bool,
@@ -80,8 +74,11 @@ def health(
 
     Exits 0 when all is well or merely warned of, 2 when something fails, 1 when something could
     not be asked, such as a host that is off."""
+    if quick + full + mail > 1:
+        raise click.UsageError("give one of --quick, --full and --mail")
+    level = Level.QUICK if quick else Level.MAIL if mail else Level.FULL
     try:
-        found = ask_fleet(COMPONENTS, inventory, roles or EVERY_HOST, sudo, Level(level))
+        found = ask_fleet(COMPONENTS, inventory, roles or EVERY_HOST, sudo, level)
         if junit:
             write(junit, formats.junit(f"Health of {inventory}", found))
     except (SettingsError, SecretsError) as error:

@@ -21,6 +21,8 @@ class OutputFile(click.Path):
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if value in ("", "-"):
+            self.fail(f"{value!r} is no file: give its name", param, ctx)
         path = Path(str(super().convert(value, param, ctx)))
         if not path.parent.is_dir():
             self.fail(f"no such directory: {path.parent}", param, ctx)

@@ -64,9 +64,20 @@ def nagios(name: str, found: Sequence[Result]) -> tuple[str, int]:
         )
         if len(concerned) > _NAMED:
             told += f"; and {len(concerned) - _NAMED} more"
-    line = plain(f"{name} {word} - {told}").replace("|", "/")
+    line = _status_line(f"{name} {word} - {told}")
     measured = " ".join(f"{_label(one)}={one.value:g}" for one in found if one.value is not None)
     return (f"{line} | {measured}" if measured else line), code
+
+
+def nagios_unknown(name: str, why: str) -> str:
+    """Status line of a plugin that could not ask. `why` may have several lines."""
+    first, *others = [line.strip() for line in why.splitlines()]
+    return _status_line(f"{name} UNKNOWN - {first} {'; '.join(others)}".rstrip())
+
+
+def _status_line(text: str) -> str:
+    # What follows a bar is performance data.
+    return plain(text).replace("|", "/")
 
 
 def _label(one: Result) -> str:

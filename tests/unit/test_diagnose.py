@@ -571,5 +571,16 @@ def test_no_address_and_no_id_ends_its_quotes(fleet_from: Write) -> None:
 
 def test_a_wrong_address_is_told_before_any_host_is_asked() -> None:
     result = CliRunner().invoke(main, ["diagnose", "inventories/none.py", "--to", "nobody"])
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "name@example.com" in result.output
+
+
+def test_a_closed_standard_input_holds_no_log(
+    fleet_from: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet_from()
+    # As Python has it where `<&-` closed it; click's runner would open it again.
+    monkeypatch.setattr("sys.stdin", None)
+    arguments = ["diagnose", "inventories/test.py", "--to", "a@example.com", "--log", "-"]
+    with pytest.raises(SystemExit, match="1"):
+        main(arguments)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from mailfleet.cli.dns import dns as command
+from mailfleet.cli import main
 from mailfleet.components.records import desired_records
 from mailfleet.dns.answer import Answer, Question, Status
 from mailfleet.dns.finding import Finding, Verdict
@@ -47,7 +47,7 @@ def recorded(file: Path, records: list[Record], without: tuple[str, str] | None 
 
 
 def check(*arguments: str) -> Result:
-    return CliRunner().invoke(command, ["check", INVENTORY, *arguments])
+    return CliRunner().invoke(main, ["dns", "check", INVENTORY, *arguments])
 
 
 def test_a_server_with_the_wanted_zone_is_clean_and_asked_little(wanted: list[Record]) -> None:
@@ -104,14 +104,14 @@ def test_the_policy_file_of_mta_sts_is_printed(postal_fleet: Callable[..., Fleet
         "from mailfleet.settings.dns import MtaSts\n"
         'dns_mta_sts = {"rp.postal.example.com": MtaSts()}\n'
     )
-    printed = CliRunner().invoke(command, ["sts", INVENTORY, "rp.postal.example.com"])
+    printed = CliRunner().invoke(main, ["dns", "sts", INVENTORY, "rp.postal.example.com"])
     assert printed.output.splitlines() == [
         "version: STSv1",
         "mode: testing",
         "mx: mx.postal.example.com",
         "max_age: 604800",
     ]
-    other = CliRunner().invoke(command, ["sts", INVENTORY, "example.org"])
+    other = CliRunner().invoke(main, ["dns", "sts", INVENTORY, "example.org"])
     assert (other.exit_code, "not in dns_mta_sts" in other.output) == (1, True)
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfleet.cli.dns import dns as command
+from mailfleet.cli import main
 from mailfleet.components.records import desired_records
 from mailfleet.dns.record import Record, Severity, presentation
 from mailfleet.dns.zone import address_of, origins_of, zone_texts
@@ -66,17 +66,17 @@ def test_a_reverse_name_tells_its_address(address: str) -> None:
 def test_the_command_prints_table_json_and_zone(postal_fleet: Callable[..., Fleet]) -> None:
     postal_fleet()
     inventory = "inventories/test.py"
-    table = CliRunner().invoke(command, ["records", inventory, "example.org"])
+    table = CliRunner().invoke(main, ["dns", "records", inventory, "example.org"])
     assert "psrp.example.org CNAME\n    rp.postal.example.com.\n    recommended" in table.output
-    as_json = CliRunner().invoke(command, ["records", inventory, "--json"])
+    as_json = CliRunner().invoke(main, ["dns", "records", inventory, "--json"])
     assert '"severity": "required"' in as_json.output
-    zone = CliRunner().invoke(command, ["zone", inventory, "--ttl", "300"])
+    zone = CliRunner().invoke(main, ["dns", "zone", inventory, "--ttl", "300"])
     assert zone.output.startswith("$ORIGIN example.com.\n$TTL 300\n")
 
 
 def test_a_wrong_domain_is_refused_before_anything(postal_fleet: Callable[..., Fleet]) -> None:
     postal_fleet()
-    done = CliRunner().invoke(command, ["zone", "inventories/test.py", "bücher.example"])
+    done = CliRunner().invoke(main, ["dns", "zone", "inventories/test.py", "bücher.example"])
     # 2 says that records do not hold.
     assert done.exit_code == 1
     assert "xn--" in done.output
@@ -85,7 +85,7 @@ def test_a_wrong_domain_is_refused_before_anything(postal_fleet: Callable[..., F
 def test_a_directory_that_cannot_be_written_is_one_line(postal_fleet: Callable[..., Fleet]) -> None:
     postal_fleet()
     Path("file").touch()
-    done = CliRunner().invoke(command, ["zone", "inventories/test.py", "-o", "file/zones"])
+    done = CliRunner().invoke(main, ["dns", "zone", "inventories/test.py", "-o", "file/zones"])
     assert (done.exit_code, done.output) == (1, "mailfleet: file/zones: Not a directory\n")
 
 
