@@ -45,7 +45,7 @@ def _marked(call: Callable[..., Any], before: str, after: str) -> Callable[..., 
     return timed
 
 
-ask.connect_all = _marked(ask.connect_all, "rendered", "connected")
+ask.log_in = _marked(ask.log_in, "rendered", "connected")
 ask.disconnect_all = _marked(ask.disconnect_all, "answered", "disconnected")
 _trips: Counter[str] = Counter()
 

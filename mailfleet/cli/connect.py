@@ -1,34 +1,32 @@
 """Hosts of an inventory, connected to for questions that are no deploy."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyinfra.api.config import Config
-from pyinfra.api.connect import connect_all, disconnect_all
-from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.connect import disconnect_all
 from pyinfra.api.host import Host as PyinfraHost
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
 from pyinfra.context import ctx_state
 
+from mailfleet.converge.ask import NoAnswer, log_in
 from mailfleet.settings.fleet import Fleet
 
 
 @contextmanager
 def connected(
     inventory: Inventory, fleet: Fleet, roles: tuple[str, ...], sudo: bool = False
-) -> Iterator[list[PyinfraHost]]:
-    """Hosts with one of the roles. One that is off is among them, with `connected` false: it must
-    not end the whole run. `sudo` is for hosts whose inventory does not say."""
+) -> Iterator[dict[PyinfraHost, NoAnswer | None]]:
+    """Hosts with one of the roles, and why one could not be logged in to: it must not end the whole
+    run. `sudo` is for hosts whose inventory does not say."""
     state = State(check_for_changes=False)
     state.cwd = str(Path.cwd())
     with ctx_state.use(state):
         asked = [host for host in inventory if fleet.hosts[host.name].has(*roles)]
         state.init(inventory, Config(FAIL_PERCENT=100, SUDO=sudo), initial_limit=asked)
-        with suppress(PyinfraError):
-            connect_all(state)
         try:
-            yield asked
+            yield log_in(state, asked)
         finally:
             disconnect_all(state)

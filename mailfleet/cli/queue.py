@@ -37,8 +37,6 @@ class Unanswered(Exception):
 
 def _run(host: PyinfraHost, command: str) -> str:
     """Output of shell on a host. Raises Unanswered."""
-    if not host.connected:
-        raise Unanswered(host.name, "cannot log in")
     sudo = host.data.get("_sudo", host.state.config.SUDO)
     try:
         done, output = host.run_shell_command(StringCommand(command), _sudo=bool(sudo))
@@ -143,10 +141,12 @@ def queue(
     failed = False
     with connected(loaded, fleet, _ROLES, sudo) as asked:
         seen: dict[str, tuple[PyinfraHost, list[Waiting]]] = {}
-        for host in asked:
+        for host, off in asked.items():
             if hosts and host.name not in hosts:
                 continue
             try:
+                if off:
+                    raise Unanswered(host.name, f"{off.finding}: {off.remedy}")
                 seen[host.name] = host, [one for one in _look(fleet, host) if chosen(one)]
             except Unanswered as error:
                 click.echo(f"mailfleet: {error}", err=True)

@@ -48,8 +48,6 @@ class Asking(Generic[Answer]):
 
     def answers(self) -> dict[str, Answer | NoAnswer]:
         """Host -> its answer, in the order of `hosts`. Raises what the question raises."""
-        # paramiko logs tracebacks of failed logins, which without a handler end up on the screen.
-        logging.getLogger("paramiko").addHandler(logging.NullHandler())
         # Reported host by host, so one that is off must not end the whole run.
         config = Config(FAIL_PERCENT=100, SUDO=self.sudo, CONNECT_TIMEOUT=self.connect_seconds)
         state = State(check_for_changes=False)
@@ -57,9 +55,7 @@ class Asking(Generic[Answer]):
         with ctx_state.use(state):
             asked = [host for host in self.inventory if host.name in self.hosts]
             state.init(self.inventory, config, initial_limit=asked)
-            logins = {host: state.pool.spawn(_log_in, state, host) for host in asked}
-            gevent.joinall(list(logins.values()))
-            off = {host.name: login.get() for host, login in logins.items()}
+            off = {host.name: why for host, why in log_in(state, asked).items()}
             jobs = {
                 host.name: state.pool.spawn(self._ask, host) for host in asked if host.connected
             }
@@ -89,8 +85,17 @@ class Asking(Generic[Answer]):
         return answer
 
 
+def log_in(state: State, hosts: Sequence[PyinfraHost]) -> dict[PyinfraHost, NoAnswer | None]:
+    """Of all hosts at once, why they could not be logged in to; pyinfra's own `connect_all` keeps
+    the reasons to its log."""
+    # paramiko logs tracebacks of failed logins, which without a handler end up on the screen.
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())
+    logins = {host: state.pool.spawn(_log_in, state, host) for host in hosts}
+    gevent.joinall(list(logins.values()))
+    return {host: login.get() for host, login in logins.items()}
+
+
 def _log_in(state: State, host: PyinfraHost) -> NoAnswer | None:
-    """Why it could not; pyinfra's `connect_all` keeps the reason to the log."""
     try:
         host.connect(show_errors=False, raise_exceptions=True)
     except PyinfraError as error:
