@@ -12,9 +12,10 @@ from tests.lab.store import secret_values
 # Everything that mailfleet could have changed, without what the system itself keeps writing.
 _SNAPSHOT = """
 find /etc /opt /usr/local /root /var/lib/mailfleet /var/log/mailfleet.log -xdev \
-    -printf '%p|%y|%m|%U|%G|%T@\\n' | sort
+    -path /opt/caddy/data -prune -o -printf '%p|%y|%m|%U|%G|%T@\\n' | sort
 find /tmp ! -name 'runc-process*' ! -path '/tmp/systemd-private-*' | sort
-find /etc /opt /usr/local /root /var/lib/mailfleet -xdev -type f -print0 | sort -z |
+find /etc /opt /usr/local /root /var/lib/mailfleet -xdev \
+    -path /opt/caddy/data -prune -o -type f -print0 | sort -z |
     xargs -0 sha256sum
 docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}' | sort
 docker images --no-trunc --quiet | sort
