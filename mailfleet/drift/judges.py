@@ -430,8 +430,10 @@ def _parameters(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield name.strip(), " ".join(value.split())
 
 
-_LEFT_DAYS, _LIFE_DAYS = 14, 90
-"""Of a shorter life the same part must be left: Caddy renews when a third is, of any life."""
+LIFE_DAYS = 90
+"""What limits of certificates are meant for. Of a shorter life they are the same part, as Caddy
+renews when a third is left of any: its own CA issues for half a day, private ones often for one."""
+_LEFT_DAYS = 14
 
 
 def certificates(names: Sequence[str], lines: Lines) -> Iterator[Found]:
@@ -445,7 +447,7 @@ def certificates(names: Sequence[str], lines: Lines) -> Iterator[Found]:
             said.append(line.strip())
     for name in names:
         if seen := _wrong(served.get(name, []), name):
-            days = f"for {name}, {_LEFT_DAYS} of {_LIFE_DAYS} days left"
+            days = f"for {name}, {_LEFT_DAYS} of {LIFE_DAYS} days left"
             remedy = "the runbook on certificates tells how a renewal is found and made to work"
             yield Found("certificate", name, days, seen, remedy)
 
@@ -468,7 +470,7 @@ def _wrong(said: Lines, name: str) -> str:
         return "for another name"
     if left < 0:
         return "expired"
-    least = min(life, _LIFE_DAYS * _DAY_SECONDS) * _LEFT_DAYS / _LIFE_DAYS
+    least = min(life, LIFE_DAYS * _DAY_SECONDS) * _LEFT_DAYS / LIFE_DAYS
     return f"ends in {left / _DAY_SECONDS:.1f} days" if left < least else ""
 
 

@@ -1,8 +1,6 @@
 """How long a certificate holds yet, asked on the host."""
 
-LIFE_DAYS = 90
-"""What limits are meant for. Of a shorter life they are the same part, as Caddy renews when a third
-is left of any: its own CA issues for half a day at a time, private ones often for one."""
+from mailfleet.drift.judges import LIFE_DAYS
 
 
 def expiry(read: str, warn_days: int) -> str:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mailfleet.health.certificate import LIFE_DAYS
+from mailfleet.drift.judges import LIFE_DAYS
 from mailfleet.health.probe import Answer, Limit, Status
 
 REMEDY = "the runbook on certificates tells how a renewal is found and made to work"
