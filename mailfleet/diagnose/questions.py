@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 
 from mailfleet.diagnose.application import FAILURES, MAIL
+from mailfleet.health.side_by_side import IF_DOCKER_RUNS
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
 from mailfleet.settings.postal import PostalSettings
 
@@ -18,7 +19,7 @@ _LINES = 50
 # A pipe ends with the exit status of its last command, so who is asked has to answer before.
 _DOCKER_ANSWERS = "docker ps --quiet >/dev/null || exit; "
 # A host that runs no Docker runs no application in a container.
-_IF_DOCKER_RUNS = f"systemctl is-active --quiet docker.service || exit 0; {_DOCKER_ANSWERS}"
+_IF_DOCKER_RUNS = f"{IF_DOCKER_RUNS}{_DOCKER_ANSWERS}"
 _PROJECT = '{{.Label "com.docker.compose.project"}}'
 
 

@@ -10,6 +10,9 @@ NEVER_START_DOCKER = (
 )
 """Line of shell before every question."""
 
+IF_DOCKER_RUNS = "systemctl is-active --quiet docker.service || exit 0; "
+"""Before a question that has nothing to tell where Docker does not run."""
+
 UTF_8_ONLY = "iconv -c -f UTF-8 -t UTF-8"
 """What answers go through: at the first byte that is no UTF-8 pyinfra ends with a traceback."""
 

@@ -7,12 +7,11 @@ from mailfleet.components.mailserver import queue as postfix
 from mailfleet.components.postal import queue as postal
 from mailfleet.health.queue import Summary, summary
 from mailfleet.health.sections import Section
+from mailfleet.health.side_by_side import IF_DOCKER_RUNS
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
 
 _STEPS = 8
 
-# No question may start Docker, as any command of `docker` would through its socket.
-_DOCKER_RUNS = "systemctl is-active --quiet docker.service || exit 0; "
 _LABEL = '{{.Label "com.docker.compose.%s"}}'
 
 _MOUNTS = (
@@ -26,10 +25,10 @@ _MOUNTS = (
 _QUESTIONS = {
     "system": '. /etc/os-release; echo "system|$PRETTY_NAME"; echo "kernel|$(uname -r)"; '
     'echo "up since|$(uptime -s)"; '
-    f"{_DOCKER_RUNS}echo \"Docker|$(docker version --format '{{{{.Server.Version}}}}')\"",
-    "containers": f"{_DOCKER_RUNS}docker ps -a --filter label=com.docker.compose.oneoff=False "
+    f"{IF_DOCKER_RUNS}echo \"Docker|$(docker version --format '{{{{.Server.Version}}}}')\"",
+    "containers": f"{IF_DOCKER_RUNS}docker ps -a --filter label=com.docker.compose.oneoff=False "
     f"--format '{_LABEL % 'project'}|{_LABEL % 'service'}|{{{{.Image}}}}|{{{{.Status}}}}'",
-    "data": f"{_DOCKER_RUNS}docker ps -aq --filter label=com.docker.compose.oneoff=False | "
+    "data": f"{IF_DOCKER_RUNS}docker ps -aq --filter label=com.docker.compose.oneoff=False | "
     f"xargs -r docker inspect --format '{_MOUNTS}'",
     "steps": f"tail -n {_STEPS} /var/log/mailfleet.log",
 }
