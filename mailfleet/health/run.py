@@ -190,17 +190,14 @@ def results_of(
 ) -> list[Result]:
     """Results of what was asked on a host. Of one that cannot be asked, every probe is unknown."""
     outputs: Mapping[str, Output] = {} if isinstance(answer, NoAnswer) else answer
-    found = []
+    found = [
+        one for component, some in probes.items() for one in results(name, component, some, outputs)
+    ]
     if isinstance(answer, NoAnswer):
-        found.append(Result(name, _SSH, "login", Status.FAIL, answer.finding, answer.remedy))
-    else:
-        found += results(name, _SSH, [_ANSWER], outputs)
-    for component, some in probes.items():
-        found += results(name, component, some, outputs)
-    if isinstance(answer, NoAnswer):
+        login = Result(name, _SSH, "login", Status.FAIL, answer.finding, answer.remedy)
         # What is to be done is to be able to ask.
-        found[1:] = [replace(one, remedy="", limit="") for one in found[1:]]
-    return found
+        return [login, *(replace(one, remedy="", limit="") for one in found)]
+    return [*results(name, _SSH, [_ANSWER], outputs), *found]
 
 
 def exit_code(found: Sequence[Result]) -> int:
