@@ -20,6 +20,7 @@ from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.resolver import Limits
 from mailfleet.dns.run import look_at, servers_of
 from mailfleet.dns.server import Address
+from mailfleet.health.probe import one_line
 from mailfleet.health.relay import relay_host
 from mailfleet.health.sections import Section, Sections
 from mailfleet.settings.fleet import Fleet, Host
@@ -123,15 +124,11 @@ def _way(host: Host, port: int) -> Way:
     except TimeoutError:
         return way("timeout")
     except (ConnectionError, smtplib.SMTPException) as error:
-        return way(_told(error))
+        return way(one_line(error))
     except OSError as error:
         # No route to it, no network: that is not Postal's doing.
-        return way(_told(error), reached=False)
+        return way(one_line(error), reached=False)
     return way("")
-
-
-def _told(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def dns_of(fleet: Fleet, family: str, servers: Sequence[Address] = ()) -> list[Finding]:

@@ -16,7 +16,7 @@ from email.utils import formatdate, make_msgid
 import gevent
 
 from mailfleet.health.mailbox import MARK, Found, Mailbox
-from mailfleet.health.probe import Level, Limit, Result, Status
+from mailfleet.health.probe import Level, Limit, Result, Status, one_line
 from mailfleet.health.received import METHODS, authentication, way
 from mailfleet.secrets import Secret
 from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
@@ -202,8 +202,7 @@ def ask_mail(fleet: Fleet) -> list[Result]:
     try:
         found = _await(where, waiting, sent + settings.mail_seconds)
     except UnicodeError as error:
-        # The error's words would tell letters of the password.
-        unread = f"the credential cannot be sent: {type(error).__name__}"
+        unread = _unfit(error)
     except (OSError, imaplib.IMAP4.error) as error:
         unread = str(error)
     results: list[Result] = []
@@ -221,11 +220,15 @@ def _send(probe: Probe, sender: str) -> str:
     try:
         probe.send(probe.message(sender))
     except (OSError, smtplib.SMTPException, NotSent) as error:
-        return " ".join(str(error).split()) or type(error).__name__
+        return one_line(error)
     except ValueError as error:
-        # A key that fits into no header or login; the error's words would tell it.
-        return f"the credential cannot be sent: {type(error).__name__}"
+        return _unfit(error)
     return ""
+
+
+def _unfit(error: ValueError) -> str:
+    """Of a credential that fits into no header or login; the error's own words would tell it."""
+    return f"the credential cannot be sent: {type(error).__name__}"
 
 
 @dataclass(frozen=True)

@@ -203,10 +203,15 @@ def results(
     ]
 
 
+def one_line(error: Exception) -> str:
+    """What an error says, or at least what it is."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def from_here(host: str, component: str, probe: Outside) -> Result:
     """Ask one question from this machine."""
     try:
         answer = probe.ask()
     except (OSError, EOFError) as error:
-        answer = Answer(Status.FAIL, " ".join(str(error).split()) or type(error).__name__)
+        answer = Answer(Status.FAIL, one_line(error))
     return result(host, component, probe, answer)

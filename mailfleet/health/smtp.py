@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailfleet.health import chain
-from mailfleet.health.probe import Answer, Outside, Status
+from mailfleet.health.probe import Answer, Outside, Status, one_line
 
 _SECONDS = 10
 _HELO = "probe.invalid"
@@ -74,7 +74,7 @@ class SmtpServer:
                 assert isinstance(server.sock, ssl.SSLSocket)
                 return server.sock.getpeercert() or {}
         except smtplib.SMTPException as error:
-            raise OSError(_told(error)) from None
+            raise OSError(one_line(error)) from None
 
     def _connect(self) -> smtplib.SMTP:
         if self.tls_first:
@@ -111,7 +111,7 @@ class SmtpServer:
                 if self._by_starttls and "auth" in before and not self.plain_auth:
                     missing.append("AUTH is offered without TLS")
         except smtplib.SMTPException as error:
-            return Answer(Status.FAIL, _told(error))
+            return Answer(Status.FAIL, one_line(error))
         if missing:
             return Answer(Status.FAIL, "; ".join(missing))
         tls = "TLS" if self.tls_first else "STARTTLS"
@@ -131,15 +131,11 @@ class SmtpServer:
                     code, text = server.rcpt(_STRANGER)
                 server.rset()
         except smtplib.SMTPException as error:
-            return Answer(Status.FAIL, _told(error))
+            return Answer(Status.FAIL, one_line(error))
         said = f"{code} {text.decode(errors='replace')}".strip()
         if 200 <= code < 300:
             return Answer(Status.FAIL, f"takes mail from anyone to anyone: {said}")
         return Answer(Status.OK, f"refuses strangers: {said}")
-
-
-def _told(error: smtplib.SMTPException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _any_certificate() -> ssl.SSLContext:
