@@ -13,6 +13,7 @@ import pytest
 from mailfleet.converge import observe
 from mailfleet.converge.bundle import Bundle, Project, Unit
 from mailfleet.converge.observe import Observation, SettledState, Wanted, parse
+from tests.probes import install
 
 
 def _seen(bundle: Bundle, path: Path | None = None) -> Observation:
@@ -138,9 +139,7 @@ def _programs(directory: Path, **scripts: str) -> Path:
     """A directory with what every host has, and with programs that answer as the case wants."""
     for name in ("sh", "timeout", "flock", "stat", "sha256sum", "find", "grep", "sleep", "iconv"):
         (directory / name).symlink_to(shutil.which(name) or name)
-    for name, script in scripts.items():
-        (directory / name).write_text(f"#!/bin/sh\n{script}\n")
-        (directory / name).chmod(0o755)
+    install(directory, **scripts)
     return directory
 
 

@@ -11,6 +11,7 @@ from mailfleet.components.mailserver import queue as postfix
 from mailfleet.components.postal import queue as postal
 from mailfleet.health.queue import Waiting, concerned, summary
 from mailfleet.settings.postal import PostalSettings
+from tests.probes import install
 from tests.unit.conftest import INVENTORY, Write
 
 # postqueue(1), "JSON OBJECT FORMAT".
@@ -106,9 +107,7 @@ def this_machine(fleet_from: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     fleet_from(inventory=INVENTORY.replace('"postal1",', '"@local",'))
     row = {"id": 7, "arrived": "1000.5", "attempts": 1, "locked": 0, "held": 0}
     row |= {"sender": "a@example.org", "recipient": "b@example.org", "reason": "later"}
-    docker = tmp_path / "docker"
-    docker.write_text(f"#!/bin/sh\ncat >/dev/null\necho '{json.dumps(row)}'\n")
-    docker.chmod(0o755)
+    install(tmp_path, docker=f"cat >/dev/null\necho '{json.dumps(row)}'")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
 

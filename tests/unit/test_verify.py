@@ -21,6 +21,7 @@ from mailfleet.drift.looks import looks
 from mailfleet.secrets import MASK, Secret
 from mailfleet.settings.fleet import Fleet
 from mailfleet.templates import ROOT
+from tests.probes import install
 from tests.unit.conftest import Write
 
 
@@ -59,13 +60,8 @@ def test_every_stranger_in_an_owned_directory_is_named(
 def test_a_docker_that_does_not_answer_is_no_missing_container(
     verifier: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, docker: str
 ) -> None:
-    for name, script in {
-        "docker": docker,
-        "systemctl": "echo Id=docker.service; echo ActiveState=active",
-    }.items():
-        program = tmp_path / name
-        program.write_text(f"#!/bin/sh\n{script}\n")
-        program.chmod(0o755)
+    active = "echo Id=docker.service; echo ActiveState=active"
+    install(tmp_path, docker=docker, systemctl=active)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setitem(verifier["run"].__globals__, "SECONDS", 1)
     described = dict.fromkeys(["files", "absent", "directories", "conditions", "units"], ())
@@ -78,9 +74,7 @@ def test_a_systemd_that_does_not_answer_has_no_missing_unit(
     verifier: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, systemctl: str
 ) -> None:
     """As `mailfleet drift` tells it: nothing is known of containers then, either."""
-    program = tmp_path / "systemctl"
-    program.write_text(f"#!/bin/sh\n{systemctl}\n")
-    program.chmod(0o755)
+    install(tmp_path, systemctl=systemctl)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setitem(verifier["run"].__globals__, "SECONDS", 1)
     nothing = dict.fromkeys(["files", "absent", "directories", "conditions", "services"], ())
