@@ -2,7 +2,7 @@
 
 from pyinfra import config, state
 
-from mailfleet.converge.run import watch
+from mailfleet.deploying.start import watch
 
 config.REQUIRE_PYINFRA_VERSION = "~=3.10.0"
 config.TEMP_DIR = "/tmp"

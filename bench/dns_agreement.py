@@ -24,8 +24,8 @@ from mailfleet.dns.checks import checks_of
 from mailfleet.dns.dmarc import discover
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, RecordType, Severity
-from mailfleet.dns.resolver import Limits, Resolver
-from mailfleet.dns.server import Address
+from mailfleet.dns.resolve.resolver import Limits, Resolver
+from mailfleet.dns.resolve.server import Address
 from mailfleet.dns.spf import evaluate
 from tests.accept.knot import knot
 

@@ -21,14 +21,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from mailfleet.dns.answer import ask_all
+from mailfleet.dns.checks.parts import available_cores
+from mailfleet.dns.checks.run import Live, check_live, look_at, run_loop
 from mailfleet.dns.finding import Verdict
-from mailfleet.dns.parts import available_cores
 from mailfleet.dns.record import Record, RecordType, Severity
-from mailfleet.dns.resolver import Limits, Resolver
-from mailfleet.dns.run import Live, check_live, look_at, run_loop
-from mailfleet.dns.server import Address
-from mailfleet.dns.wire import TYPES
+from mailfleet.dns.resolve.answer import ask_all
+from mailfleet.dns.resolve.resolver import Limits, Resolver
+from mailfleet.dns.resolve.server import Address
+from mailfleet.dns.resolve.wire import TYPES
 from tests.accept.knot import knot
 
 HERE = Path(__file__).parent

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from pyinfra.connectors.ssh import SSHConnector
-
-from mailfleet.converge import ask
-from mailfleet.drift.run import drift
+from mailfleet import transport as ask
+from mailfleet.drift.compare import drift
 
 
 def _since_start() -> float:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.state import Lab, read_lab
-from mailfleet.components import COMPONENTS
+from mailfleet.components.registry import COMPONENTS, SCHEMA
 from mailfleet.converge.bundle import Bundle
-from mailfleet.settings.fleet import Fleet, Host
-from mailfleet.settings.load import load_fleet
+from mailfleet.fleet.fleet import Fleet, Host
+from mailfleet.fleet.load import load_fleet
 
 ROOT = Path(__file__).resolve().parent.parent
 INVENTORY = "bench/inventory.py"
@@ -37,14 +37,16 @@ class Target:
 def load(count: int) -> tuple[Fleet, list[Target]]:
     """Fleet and hosts of an inventory of `count` hosts."""
     os.environ["BENCH_HOSTS"] = str(count)
-    fleet = load_fleet(INVENTORY)
+    fleet = load_fleet(INVENTORY, SCHEMA)
     lab = read_lab()
     return fleet, [_target(fleet, host, lab) for host in fleet.hosts.values()]
 
 
 def _target(fleet: Fleet, host: Host, lab: Lab) -> Target:
     bundles = tuple(
-        component.bundle(fleet, host) for component in COMPONENTS if host.has(*component.ROLES)
+        component.bundle(fleet, host)
+        for component in COMPONENTS
+        if component.bundle and component.on(fleet, host)
     )
     place = lab.hosts[host.name]
     options = [

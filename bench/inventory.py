@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from lab.state import LabError, read_lab
-from mailfleet.settings.docker import Registry
+from mailfleet.components.docker.settings import Registry
 
 try:
     _lab = read_lab()

@@ -1,7 +1,8 @@
 """The benchmark's light hosts, without Docker: pyinfra bench/inventory.py bench/light.py"""
 
-from mailfleet.components import access, base
-from mailfleet.converge.plan import plan
+from mailfleet.components.access import deploy as access
+from mailfleet.components.base import deploy as base
+from mailfleet.deploying.start import plan
 
 plan([base, access])
 base.deploy()

@@ -15,10 +15,11 @@ from typing import Any
 from hosts import INVENTORY, ROOT, BenchError, Target, run
 
 from lab.state import read_lab
-from mailfleet.components.base import SYSCTL
-from mailfleet.components.mariadb import native_password_hash
+from mailfleet.components.base.bundle import SYSCTL
+from mailfleet.components.postal.settings import PostalSettings
 from mailfleet.converge.bundle import Bundle, File
-from mailfleet.settings.fleet import Fleet
+from mailfleet.converge.database import native_password_hash
+from mailfleet.fleet.fleet import Fleet
 from mailfleet.templates import shipped
 
 BENCH = ROOT / "bench"
@@ -138,7 +139,7 @@ def _inventory(fleet: Fleet, targets: list[Target], directory: Path) -> dict[str
 
 
 def _shared(fleet: Fleet) -> dict[str, Any]:
-    postal = fleet.postal
+    postal = fleet[PostalSettings]
     lab = read_lab()
     admin = {
         "email_address": postal.admin_email,

@@ -1,10 +1,10 @@
 """What every server has in common, and Docker: pyinfra INVENTORY deploys/base.py"""
 
-from mailfleet.components import access, base, docker, preflight
-from mailfleet.converge.plan import plan
+from mailfleet.components.registry import ACCESS, BASE, DOCKER, PREFLIGHT
+from mailfleet.deploying.start import plan
 
-plan([preflight, base, access, docker])
-preflight.deploy()
-base.deploy()
-access.deploy()
-docker.deploy()
+plan([PREFLIGHT, BASE, ACCESS, DOCKER])
+PREFLIGHT.deploy()
+BASE.deploy()
+ACCESS.deploy()
+DOCKER.deploy()

@@ -2,6 +2,6 @@
 
 After a deploy: pyinfra INVENTORY deploys/site.py deploys/dns.py"""
 
-from mailfleet.components import dns_gate
+from mailfleet.deploying import dns_gate
 
 dns_gate.deploy()

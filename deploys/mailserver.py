@@ -1,28 +1,28 @@
 """The mailserver with everything below it: pyinfra INVENTORY deploys/mailserver.py"""
 
-from mailfleet.components import (
-    access,
-    base,
-    caddy,
-    dns_gate,
-    docker,
-    email_api,
-    mailserver,
-    preflight,
+from mailfleet.components.registry import (
+    ACCESS,
+    BASE,
+    CADDY,
+    DOCKER,
+    EMAIL_API,
+    MAILSERVER,
+    PREFLIGHT,
 )
-from mailfleet.converge.plan import plan
+from mailfleet.deploying import dns_gate
+from mailfleet.deploying.start import plan
 
 # Hosts that do not take mail in are left alone.
-plan([preflight, base, access, docker, caddy, email_api, mailserver], roles=mailserver.ROLES)
-preflight.deploy()
-base.deploy()
+plan([PREFLIGHT, BASE, ACCESS, DOCKER, CADDY, EMAIL_API, MAILSERVER], only=MAILSERVER.on)
+PREFLIGHT.deploy()
+BASE.deploy()
 # The firewall before Docker, so that nothing is ever published past it.
-access.deploy()
-docker.deploy()
+ACCESS.deploy()
+DOCKER.deploy()
 # Before the mailserver, which starts with the certificate that Caddy obtains.
-caddy.deploy()
+CADDY.deploy()
 # Where it is on the same host: the mailserver joins its network.
-email_api.deploy()
-mailserver.deploy()
+EMAIL_API.deploy()
+MAILSERVER.deploy()
 # What the world sees of it, as a report.
 dns_gate.report()

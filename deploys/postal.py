@@ -1,22 +1,23 @@
 """Postal with everything below it: pyinfra INVENTORY deploys/postal.py"""
 
-from mailfleet.components import access, base, caddy, dns_gate, docker, mariadb, postal, preflight
-from mailfleet.converge.plan import plan
-from mailfleet.settings.ports import has_part_in_postal
+from mailfleet.components.postal.ports import has_part_in_postal
+from mailfleet.components.registry import ACCESS, BASE, CADDY, DOCKER, MARIADB, POSTAL, PREFLIGHT
+from mailfleet.deploying import dns_gate
+from mailfleet.deploying.start import plan
 
 # Hosts that have no part in Postal are left alone.
 plan(
-    [preflight, base, access, docker, mariadb, caddy, postal],
+    [PREFLIGHT, BASE, ACCESS, DOCKER, MARIADB, CADDY, POSTAL],
     only=has_part_in_postal,
 )
-preflight.deploy()
-base.deploy()
+PREFLIGHT.deploy()
+BASE.deploy()
 # The firewall before Docker, so that nothing is ever published past it.
-access.deploy()
-docker.deploy()
-mariadb.deploy()
+ACCESS.deploy()
+DOCKER.deploy()
+MARIADB.deploy()
 # Before Postal: its SMTP server starts with the certificate that Caddy obtains.
-caddy.deploy()
-postal.deploy()
+CADDY.deploy()
+POSTAL.deploy()
 # What the world sees of it, as a report.
 dns_gate.report()

@@ -1,7 +1,7 @@
 """Look before anything is changed: pyinfra INVENTORY deploys/preflight.py"""
 
-from mailfleet.components import preflight
-from mailfleet.converge.plan import plan
+from mailfleet.components.registry import PREFLIGHT
+from mailfleet.deploying.start import plan
 
-plan([preflight])
-preflight.deploy(verbose=True)
+plan([PREFLIGHT])
+PREFLIGHT.deploy(verbose=True)

@@ -1,30 +1,30 @@
 """Every component on every host: pyinfra INVENTORY deploys/site.py"""
 
-from mailfleet.components import (
+from mailfleet.components.registry import (
+    ACCESS,
+    BASE,
+    CADDY,
     COMPONENTS,
-    access,
-    base,
-    caddy,
-    dns_gate,
-    docker,
-    email_api,
-    mailserver,
-    mariadb,
-    postal,
-    preflight,
+    DOCKER,
+    EMAIL_API,
+    MAILSERVER,
+    MARIADB,
+    POSTAL,
+    PREFLIGHT,
 )
-from mailfleet.converge.plan import plan
+from mailfleet.deploying import dns_gate
+from mailfleet.deploying.start import plan
 
 plan(COMPONENTS)
 # One line each, in the order of COMPONENTS: pyinfra tells operations apart by their line.
-preflight.deploy()
-base.deploy()
-access.deploy()
-docker.deploy()
-mariadb.deploy()
-caddy.deploy()
-postal.deploy()
-email_api.deploy()
-mailserver.deploy()
+PREFLIGHT.deploy()
+BASE.deploy()
+ACCESS.deploy()
+DOCKER.deploy()
+MARIADB.deploy()
+CADDY.deploy()
+POSTAL.deploy()
+EMAIL_API.deploy()
+MAILSERVER.deploy()
 # What the world sees of it, as a report.
 dns_gate.report()

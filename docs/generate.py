@@ -10,8 +10,9 @@ from pathlib import Path
 import click
 
 from mailfleet.cli import main as mailfleet
+from mailfleet.components.registry import SCHEMA
 from mailfleet.drift.finding import REPORT
-from mailfleet.settings.reference import reference
+from mailfleet.fleet.reference import reference
 
 DIRECTORY = Path(__file__).parent / "reference"
 
@@ -26,7 +27,7 @@ _CLI_HEAD = """\
 def pages() -> dict[str, str]:
     """File name -> content, for every generated file of the directory."""
     schema = json.dumps(REPORT.json_schema(), indent=2) + "\n"
-    return {**reference(), "cli.md": cli(), "drift.schema.json": schema}
+    return {**reference(SCHEMA), "cli.md": cli(), "drift.schema.json": schema}
 
 
 def cli() -> str:

@@ -19,8 +19,8 @@ inventory in group_data/hetzner.py."""
 
 import os as _os
 
+from mailfleet.deploying.inventory import inventory_groups as _inventory_groups
 from mailfleet.providers import hetzner as _hetzner
-from mailfleet.providers.servers import inventory_groups as _inventory_groups
 
 _servers = _hetzner.servers(
     token=_os.environ.get("HCLOUD_TOKEN", "").strip(),

@@ -4,9 +4,9 @@ import sys
 from ipaddress import ip_address
 
 from lab.state import LabError, read_lab
+from mailfleet.components.docker.settings import Registry
+from mailfleet.dns.settings import Rfc2136
 from mailfleet.secrets import generate, secret
-from mailfleet.settings.dns import Rfc2136
-from mailfleet.settings.docker import Registry
 
 try:
     _lab = read_lab()

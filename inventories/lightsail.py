@@ -27,8 +27,8 @@ globals().update(_inventory_groups([*_hetzner.servers(...), *_lightsail.servers(
 # pyinfra takes every name for a group unless it begins with an underscore.
 import os as _os
 
+from mailfleet.deploying.inventory import inventory_groups as _inventory_groups
 from mailfleet.providers import lightsail as _lightsail
-from mailfleet.providers.servers import inventory_groups as _inventory_groups
 
 _tag, _, _value = _os.environ.get("MAILFLEET_LIGHTSAIL_TAG", "mailfleet").partition("=")
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from mailfleet.health.probe import Answers, Probe, Result, results
+from mailfleet.checks.probe import Answers, Probe, Result, results
 
 
 def asked(

@@ -6,10 +6,10 @@ from typing import TextIO
 import click
 from pydantic import TypeAdapter, ValidationError
 
+from mailfleet.components.email_api.alias_files import AliasFileError, Entry, changed, read
+from mailfleet.components.email_api.settings import AliasAddress
+from mailfleet.fleet.types import EmailAddress
 from mailfleet.secrets.files import write_atomically
-from mailfleet.settings.aliases import AliasFileError, Entry, changed, read
-from mailfleet.settings.email_api import AliasAddress
-from mailfleet.settings.types import EmailAddress
 
 _FILE = click.option(
     "--file",

@@ -11,8 +11,8 @@ from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
 from pyinfra.context import ctx_state
 
-from mailfleet.converge.ask import NoAnswer, log_in
-from mailfleet.settings.fleet import Fleet
+from mailfleet.fleet.fleet import Fleet
+from mailfleet.transport import NoAnswer, log_in
 
 
 @contextmanager

@@ -9,19 +9,19 @@ from pathlib import Path
 import click
 from pydantic import TypeAdapter, ValidationError
 
+from mailfleet.checks.formats import plain
 from mailfleet.cli.dns import server_option
 from mailfleet.cli.refuse import refuse
 from mailfleet.cli.settings import fleet_or_exit
 from mailfleet.diagnose.diagnosis import Diagnosis
 from mailfleet.diagnose.run import dns_of, why
+from mailfleet.dns.checks.run import NothingAnswers
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import ConflictingRecords
-from mailfleet.dns.run import NothingAnswers
-from mailfleet.dns.server import Address
-from mailfleet.health.formats import plain
+from mailfleet.dns.resolve.server import Address
+from mailfleet.fleet.errors import SettingsError
+from mailfleet.fleet.types import EmailAddress
 from mailfleet.secrets import SecretsError
-from mailfleet.settings.errors import SettingsError
-from mailfleet.settings.types import EmailAddress
 
 _ADDRESS: TypeAdapter[str] = TypeAdapter(EmailAddress)
 

@@ -18,19 +18,20 @@ from mailfleet.cli.dns_records import desired_or_exit, fleet_and_records_or_exit
 from mailfleet.cli.dns_steps import show_steps
 from mailfleet.cli.refuse import refuse
 from mailfleet.cli.results import OutputFile, write
-from mailfleet.dns.bulk import bulk_findings
-from mailfleet.dns.domains import sts_policy
+from mailfleet.dns.checks.bulk import bulk_findings
+from mailfleet.dns.checks.report import coloured
+from mailfleet.dns.checks.run import Live, NothingAnswers, check_recorded, look_at, servers_of
+from mailfleet.dns.checks.spool import Spool
+from mailfleet.dns.desired.domains import sts_policy
 from mailfleet.dns.finding import Finding, Verdict
-from mailfleet.dns.history import changes_since_last, history_file
-from mailfleet.dns.octodns import octodns_zones
-from mailfleet.dns.recording import Recording, UnreadableRecording, save_answers
-from mailfleet.dns.report import coloured
-from mailfleet.dns.resolver import Limits
-from mailfleet.dns.run import Live, NothingAnswers, check_recorded, look_at, servers_of
-from mailfleet.dns.server import Address
-from mailfleet.dns.spool import Spool
+from mailfleet.dns.publish.octodns import octodns_zones
+from mailfleet.dns.resolve.recording import Recording, UnreadableRecording, save_answers
+from mailfleet.dns.resolve.resolver import Limits
+from mailfleet.dns.resolve.server import Address
+from mailfleet.dns.rotation.history import changes_since_last, history_file
+from mailfleet.dns.settings import DnsSettings
 from mailfleet.dns.zone import TTL, zone_texts
-from mailfleet.settings.types import HostName
+from mailfleet.fleet.types import HostName
 
 _HOST_NAME: TypeAdapter[str] = TypeAdapter(HostName)
 
@@ -218,7 +219,10 @@ def check(
     if replay and (servers or save or authoritative or compared or minutes):
         raise click.UsageError("--replay asks no server and saves nothing")
     fleet, wanted = fleet_and_records_or_exit(inventory, domains)
-    asked, blocklists = servers or servers_of(fleet.dns.resolvers), fleet.dns.blocklists
+    asked, blocklists = (
+        servers or servers_of(fleet[DnsSettings].resolvers),
+        fleet[DnsSettings].blocklists,
+    )
     try:
         if replay:
             findings = Spool(check_recorded(wanted, Recording.load(replay), blocklists))
@@ -252,8 +256,8 @@ def sts(inventory: str, domain: str) -> None:
     A Caddy of the fleet serves it where served_by says so. Another web server has it as
     https://mta-sts.DOMAIN/.well-known/mta-sts.txt, in text/plain."""
     fleet, _ = fleet_and_records_or_exit(inventory)
-    if domain not in fleet.dns.mta_sts:
-        known = ", ".join(fleet.dns.mta_sts) or "none"
+    if domain not in fleet[DnsSettings].mta_sts:
+        known = ", ".join(fleet[DnsSettings].mta_sts) or "none"
         refuse(f"{domain} is not in dns_mta_sts, which has {known}")
     click.echo(sts_policy(fleet, domain).text, nl=False)
 

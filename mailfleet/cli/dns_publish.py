@@ -8,8 +8,8 @@ from ipaddress import ip_address
 import click
 
 from mailfleet.cli.dns_records import fleet_and_records_or_exit
-from mailfleet.dns.plan import Action, Change, dropped_senders
-from mailfleet.dns.publish import (
+from mailfleet.dns.checks.run import absence_remembered, servers_of
+from mailfleet.dns.publish.apply import (
     NotAsPlanned,
     Publication,
     apply,
@@ -17,14 +17,15 @@ from mailfleet.dns.publish import (
     prepare_reverse,
     sort_by_zone,
 )
+from mailfleet.dns.publish.plan import Action, Change, dropped_senders
+from mailfleet.dns.publish.rrset import UnreadableValue
 from mailfleet.dns.record import Record
-from mailfleet.dns.rrset import UnreadableValue
-from mailfleet.dns.run import absence_remembered, servers_of
+from mailfleet.dns.settings import DnsSettings
+from mailfleet.fleet.fleet import Fleet
 from mailfleet.providers.hetzner_dns import HetznerReverse
 from mailfleet.providers.servers import ProviderError
 from mailfleet.providers.zones import served_zone
 from mailfleet.secrets import SecretsError
-from mailfleet.settings.fleet import Fleet
 
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-"}
 _COLOURS = {Action.CREATE: "green", Action.UPDATE: "yellow", Action.DELETE: "red"}
@@ -97,7 +98,7 @@ def _parts(
     fleet: Fleet, records: Sequence[Record], take: Collection[str], only: Collection[str]
 ) -> tuple[list[Prepare], list[Record]]:
     """What prepares each zone, and the records that nobody serves."""
-    settings = fleet.dns
+    settings = fleet[DnsSettings]
     if unknown := set(only) - settings.zones.keys():
         known = ", ".join(settings.zones) or "none"
         raise ProviderError(f"{min(unknown)} is not in dns_zones, which has {known}")
@@ -182,7 +183,9 @@ def _warn_of_absence(fleet: Fleet, publications: Sequence[Publication]) -> None:
     ]
     if not first:
         return
-    for zone, seconds in absence_remembered(first, servers_of(fleet.dns.resolvers)).items():
+    for zone, seconds in absence_remembered(
+        first, servers_of(fleet[DnsSettings].resolvers)
+    ).items():
         click.echo(
             f"{zone}: whoever has looked for these names already, `mailfleet dns check` too, "
             f"remembers for up to {seconds} s that they are not there (RFC 2308). Let Postal and "

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import click
 
 from mailfleet.cli.settings import fleet_or_exit
-from mailfleet.components.records import desired_records
+from mailfleet.deploying.records import desired_records
 from mailfleet.dns.record import ConflictingRecords, Record
+from mailfleet.fleet.errors import SettingsError
+from mailfleet.fleet.fleet import Fleet
 from mailfleet.secrets import SecretsError
-from mailfleet.settings.errors import SettingsError
-from mailfleet.settings.fleet import Fleet
 
 
 def desired_or_exit(inventory: str, domains: Sequence[str]) -> list[Record]:

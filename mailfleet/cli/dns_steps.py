@@ -8,15 +8,16 @@ import click
 
 from mailfleet.cli.dns_records import fleet_and_records_or_exit
 from mailfleet.cli.refuse import refuse
-from mailfleet.components.records import signing_selectors
-from mailfleet.dns.dates import Dates, UnreadableDates
+from mailfleet.components.mailserver.settings import MailserverSettings
+from mailfleet.deploying.records import signing_selectors
+from mailfleet.dns.checks.run import NothingAnswers, look_at, servers_of
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import Record
-from mailfleet.dns.resolver import Limits
-from mailfleet.dns.run import NothingAnswers, look_at, servers_of
-from mailfleet.dns.steps import Situation, State, steps
-from mailfleet.settings.dns import DkimKey
-from mailfleet.settings.fleet import Fleet
+from mailfleet.dns.resolve.resolver import Limits
+from mailfleet.dns.rotation.dates import Dates, UnreadableDates
+from mailfleet.dns.rotation.steps import Situation, State, steps
+from mailfleet.dns.settings import DkimKey, DnsSettings
+from mailfleet.fleet.fleet import Fleet
 
 _FILE = "dns-steps.json"
 _COLOURS = {State.FIX: "red", State.DO: "yellow", State.WAIT: "blue"}
@@ -32,15 +33,15 @@ def show_steps(inventory: str) -> None:
 
     Exits 2 when something should be in DNS and is not, 0 otherwise."""
     fleet, records = fleet_and_records_or_exit(inventory)
-    keys = fleet.dns.dkim_keys
-    senders = [sender for sender in fleet.dns.senders if sender.stage]
+    keys = fleet[DnsSettings].dkim_keys
+    senders = [sender for sender in fleet[DnsSettings].senders if sender.stage]
     file = fleet.directory / _FILE
     domains = {*(key.domain for key in keys), *(sender.domain for sender in senders)}
     try:
         dates = Dates.load(file)
         findings: list[Finding] = []
         if domains:
-            servers = servers_of(fleet.dns.resolvers)
+            servers = servers_of(fleet[DnsSettings].resolvers)
             concerned = [one for one in records if _concerns(one, domains)]
             findings = list(look_at(concerned, servers, Limits(), authoritative=True).findings)
         found = list(
@@ -53,7 +54,7 @@ def show_steps(inventory: str) -> None:
                     lambda key: _switch(fleet, key),
                     dates,
                     datetime.now(UTC),
-                    fleet.dns.ttl,
+                    fleet[DnsSettings].ttl,
                 ),
             )
         )
@@ -79,7 +80,7 @@ def _concerns(record: Record, domains: Collection[str]) -> bool:
 def _switch(fleet: Fleet, key: DkimKey) -> str:
     name = key.key.name if key.key else key.selector
     mailservers = fleet.with_role("mailserver")
-    if any(key.domain in host.mailserver.sending_domains for host in mailservers):
+    if any(key.domain in host[MailserverSettings].sending_domains for host in mailservers):
         return (
             f'set mailserver_dkim_selector = "{key.selector}" and '
             f'mailserver_dkim_key = secret("{name}")'

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import click
 
+from mailfleet.checks import formats
+from mailfleet.checks.formats import plain
 from mailfleet.cli.refuse import Checking, refuse
 from mailfleet.cli.results import OutputFile, end_as_nagios, junit_option, nagios_option, write
-from mailfleet.converge.run import Refused
+from mailfleet.converge.session import Refused
+from mailfleet.drift.compare import drift as drift_of
 from mailfleet.drift.finding import REPORT, Finding, Report
-from mailfleet.drift.page import page
-from mailfleet.drift.run import drift as drift_of
-from mailfleet.health import formats
-from mailfleet.health.formats import plain
+from mailfleet.fleet.errors import SettingsError
+from mailfleet.report.drift_page import page
 from mailfleet.secrets import SecretsError
-from mailfleet.settings.errors import SettingsError
 from mailfleet.templates import TemplateProblem
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}

@@ -5,14 +5,14 @@ import time
 import click
 from prometheus_client import CollectorRegistry, start_http_server
 
+from mailfleet.checks.probe import Level
 from mailfleet.cli.refuse import refuse
 from mailfleet.cli.settings import fleet_or_exit
-from mailfleet.components import COMPONENTS
+from mailfleet.components.registry import COMPONENTS
+from mailfleet.fleet.errors import SettingsError
 from mailfleet.health.exporter import HealthCollector
-from mailfleet.health.probe import Level
-from mailfleet.health.run import ask_fleet
+from mailfleet.health.fleet import ask_fleet
 from mailfleet.secrets import SecretsError
-from mailfleet.settings.errors import SettingsError
 
 
 @click.command()

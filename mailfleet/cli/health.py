@@ -8,15 +8,14 @@ from pathlib import Path
 
 import click
 
+from mailfleet.checks import formats
+from mailfleet.checks.probe import Level, Result
 from mailfleet.cli.refuse import Checking, refuse
 from mailfleet.cli.results import end_as_nagios, junit_option, nagios_option, write
-from mailfleet.components import COMPONENTS
-from mailfleet.health import formats
-from mailfleet.health.probe import Level, Result
-from mailfleet.health.run import SHOWN, ask_fleet, exit_code
+from mailfleet.components.registry import COMPONENTS, SCHEMA
+from mailfleet.fleet.errors import SettingsError
+from mailfleet.health.fleet import SHOWN, ask_fleet, exit_code
 from mailfleet.secrets import SecretsError
-from mailfleet.settings.errors import SettingsError
-from mailfleet.settings.fleet import EVERY_HOST
 
 
 def show(found: Sequence[Result]) -> None:
@@ -40,7 +39,7 @@ def show(found: Sequence[Result]) -> None:
     "--role",
     "roles",
     multiple=True,
-    type=click.Choice(sorted(EVERY_HOST)),
+    type=click.Choice(sorted(SCHEMA.roles)),
     help="Ask only hosts with this role; may be repeated.",
 )
 @click.option(
@@ -78,7 +77,7 @@ def health(
         raise click.UsageError("give one of --quick, --full and --mail")
     level = Level.QUICK if quick else Level.MAIL if mail else Level.FULL
     try:
-        found = ask_fleet(COMPONENTS, inventory, roles or EVERY_HOST, sudo, level)
+        found = ask_fleet(COMPONENTS, inventory, roles, sudo, level)
         if junit:
             write(junit, formats.junit(f"Health of {inventory}", found))
     except (SettingsError, SecretsError) as error:

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 import yaml
 
+from mailfleet.components.postal.yml import Problem, missing, problems, render
+from mailfleet.components.postal.yml.legacy import Conversion, convert
 from mailfleet.secrets.files import write_atomically
-from mailfleet.settings.postal_yml import Problem, missing, problems, render
-from mailfleet.settings.postal_yml.legacy import Conversion, convert
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 

@@ -10,15 +10,17 @@ import click
 from pyinfra.api.command import StringCommand
 from pyinfra.api.host import Host as PyinfraHost
 
+from mailfleet.checks.queue import ACTIONS, Action, Waiting, concerned, summary
 from mailfleet.cli.connect import connected
 from mailfleet.cli.refuse import refuse
 from mailfleet.components.mailserver import queue as postfix
 from mailfleet.components.postal import queue as postal
-from mailfleet.health.queue import ACTIONS, Action, Waiting, concerned, summary
-from mailfleet.settings.errors import SettingsError
-from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet
-from mailfleet.settings.load import fleet_of, load_inventory
-from mailfleet.settings.origin import Sources
+from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
+from mailfleet.components.registry import SCHEMA
+from mailfleet.fleet.errors import SettingsError
+from mailfleet.fleet.fleet import Fleet
+from mailfleet.fleet.load import fleet_of, load_inventory
+from mailfleet.fleet.origin import Sources
 
 _SHOWN = 20
 _ROLES = ("mailserver", "database")
@@ -57,7 +59,7 @@ def _look(fleet: Fleet, host: PyinfraHost) -> list[Waiting]:
     if known.has("mailserver"):
         found += postfix.parse(host.name, _run(host, postfix.LOOK))
     if known.has("database") and fleet.with_role(*POSTAL_PROCESSES):
-        found += postal.parse(host.name, _run(host, postal.look(fleet.postal)))
+        found += postal.parse(host.name, _run(host, postal.look(fleet[PostalSettings])))
     return sorted(found, key=lambda entry: (entry.program, entry.arrived))
 
 
@@ -67,7 +69,7 @@ def _act(fleet: Fleet, host: PyinfraHost, action: Action, entries: Iterable[Wait
         if program == "Postfix":
             _run(host, postfix.act(action, chosen))
         else:
-            _run(host, postal.act(fleet.postal, action, chosen))
+            _run(host, postal.act(fleet[PostalSettings], action, chosen))
 
 
 def _show(host: str, program: str, waiting: Sequence[Waiting]) -> None:
@@ -124,7 +126,7 @@ def queue(
     Exits 2 when a host did not answer, 1 when nothing could be asked."""
     try:
         loaded = load_inventory(inventory)
-        fleet = fleet_of(loaded, Sources(inventory))
+        fleet = fleet_of(loaded, Sources(inventory), SCHEMA)
     except SettingsError as error:
         refuse(str(error))
     unknown = set(hosts) - set(fleet.hosts)

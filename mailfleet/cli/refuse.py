@@ -19,7 +19,7 @@ def refuse(why: str, as_nagios: bool = False) -> NoReturn:
 
 def _end_as_unknown(command: click.Command, why: str) -> NoReturn:
     # Late: every command loads this module, and most are no plugin.
-    from mailfleet.health.formats import NAGIOS_UNKNOWN, nagios_unknown
+    from mailfleet.checks.formats import NAGIOS_UNKNOWN, nagios_unknown
 
     click.echo(nagios_unknown(str(command.name).upper(), why))
     sys.exit(NAGIOS_UNKNOWN)

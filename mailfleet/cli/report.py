@@ -7,12 +7,12 @@ import click
 from mailfleet.cli.dns import server_option
 from mailfleet.cli.refuse import refuse
 from mailfleet.cli.results import OutputFile, write
-from mailfleet.converge.run import Refused
+from mailfleet.converge.session import Refused
 from mailfleet.dns.record import ConflictingRecords
-from mailfleet.dns.server import Address
+from mailfleet.dns.resolve.server import Address
+from mailfleet.fleet.errors import SettingsError
 from mailfleet.report.fleet import ask
 from mailfleet.secrets import SecretsError
-from mailfleet.settings.errors import SettingsError
 from mailfleet.templates import TemplateProblem
 
 

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 import click
 from typing_extensions import override
 
-from mailfleet.health import formats
-from mailfleet.health.probe import Result
+from mailfleet.checks import formats
+from mailfleet.checks.probe import Result
 
 
 class OutputFile(click.Path):

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from mailfleet.components.registry import SCHEMA
+from mailfleet.fleet.errors import SettingsError
 from mailfleet.secrets import (
     Generator,
     Secret,
@@ -23,7 +25,6 @@ from mailfleet.secrets.editing import edit as edit_store
 from mailfleet.secrets.environment import variable
 from mailfleet.secrets.initial import Initialised, distinct_refs, initialise, is_set
 from mailfleet.secrets.reference import check_name
-from mailfleet.settings.errors import SettingsError
 
 # Rotating these changes more than the hosts that are deployed again.
 _CONSEQUENCES = {
@@ -152,9 +153,9 @@ def reencrypt(inventory: str) -> None:
 
 def _fleet(inventory: str) -> tuple[StoreSettings, list[SecretUse]]:
     # Imported here: loading a fleet pulls in pyinfra, which `--help` need not wait for.
-    from mailfleet.settings.load import load_fleet
+    from mailfleet.fleet.load import load_fleet
 
-    fleet = load_fleet(inventory)
+    fleet = load_fleet(inventory, SCHEMA)
     return fleet.secret_store_settings, fleet.secret_uses
 
 

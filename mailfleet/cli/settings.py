@@ -8,18 +8,20 @@ from pathlib import Path
 import click
 
 from mailfleet.cli.refuse import refuse
+from mailfleet.components.registry import SCHEMA
+from mailfleet.deploying.desired import desired_bundles
+from mailfleet.fleet.errors import SettingsError
+from mailfleet.fleet.fleet import Fleet, Host
+from mailfleet.fleet.load import load_fleet
+from mailfleet.fleet.reference import reference
 from mailfleet.secrets import SecretsError
-from mailfleet.settings.errors import SettingsError
-from mailfleet.settings.fleet import MODELS, Fleet, Host
-from mailfleet.settings.load import load_fleet
-from mailfleet.settings.reference import reference
 from mailfleet.templates import TemplateProblem
 
 
 def fleet_or_exit(inventory: str) -> Fleet:
     """The fleet; prints what is wrong with it and exits 1 otherwise."""
     try:
-        return load_fleet(inventory)
+        return load_fleet(inventory, SCHEMA)
     except SettingsError as error:
         refuse(str(error))
 
@@ -50,7 +52,7 @@ def settings(
     """Print what hosts get, and where each value comes from."""
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
-        for name, text in reference().items():
+        for name, text in reference(SCHEMA).items():
             (directory / name).write_text(text, encoding="utf-8")
         return
     if inventory is None:
@@ -64,7 +66,7 @@ def settings(
 
 def _rows(host: Host, with_defaults: bool) -> Iterable[tuple[str, str, str]]:
     for model in host.configured():
-        if not host.roles & MODELS[type(model)]:
+        if not SCHEMA.configures(type(model), host.roles):
             continue
         for key, value in model.values().items():
             origin = host.origins[key]
@@ -85,13 +87,11 @@ def _rows(host: Host, with_defaults: bool) -> Iterable[tuple[str, str, str]]:
 )
 def render(inventory: str, host: str, reveal: bool, output: Path | None) -> None:
     """Render every file that a host gets, without touching the host."""
-    from mailfleet.components import COMPONENTS
-
     fleet = replace(fleet_or_exit(inventory), masked=not reveal)
     (one,) = hosts_or_exit(fleet, host)
-    carried = [component for component in COMPONENTS if one.has(*component.ROLES)]
     try:
-        files = [item for component in carried for item in component.bundle(fleet, one).files]
+        bundles, _ = desired_bundles(fleet, one)
+        files = [item for bundle in bundles.values() for item in bundle.files]
     except (TemplateProblem, SecretsError) as error:
         refuse(str(error))
     for item in files:

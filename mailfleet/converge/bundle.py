@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from mailfleet.checks.gates import Gate
+
 
 @dataclass(frozen=True)
 class File:
@@ -73,21 +75,6 @@ class Unit:
     on_change: Literal["restart", "reload"] = "restart"
     in_force: str = ""
     """Shell that prints `yes` while what the unit did still holds, where systemd cannot tell."""
-
-
-@dataclass(frozen=True)
-class Gate:
-    """What must hold once the services follow a change, or the change is rolled back. Tried for
-    half a minute."""
-
-    name: str
-    command: str
-    """Shell that exits 0 when it holds, 80 when it holds for now; its last line says what it
-    found."""
-    remedy: str
-    """One sentence on what to do when it does not hold."""
-    seconds: int
-    """For one try."""
 
 
 @dataclass(frozen=True)

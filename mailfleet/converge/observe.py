@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pyinfra.api.facts import FactBase
 from typing_extensions import override
 
+from mailfleet.agent.evaluate import UNIT_PROPERTIES, healthy, units
+from mailfleet.checks.run_parallel import UTF_8_ONLY
 from mailfleet.converge.bundle import Bundle
-from mailfleet.drift.judges import UNIT_PROPERTIES, healthy, units
-from mailfleet.health.side_by_side import UTF_8_ONLY
 
 STATE_DIRECTORY = "/var/lib/mailfleet"
 

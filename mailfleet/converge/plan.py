@@ -1,19 +1,14 @@
 """The plan of a run on one host: its bundles, and the host's state compared with them."""
 
-import runpy
 import time
-from collections.abc import Callable, Collection, Iterable
-from contextvars import ContextVar
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 from pyinfra import host as context_host
 from pyinfra import state as context_state
 from pyinfra.api.host import Host as PyinfraHost
 from pyinfra.api.state import StateStage
 
-from mailfleet.converge.ask import HANG_REMEDY
 from mailfleet.converge.bundle import Bundle, Directory, File
 from mailfleet.converge.observe import (
     ANSWER_SECONDS,
@@ -23,27 +18,10 @@ from mailfleet.converge.observe import (
     SettledState,
     Wanted,
 )
-from mailfleet.converge.run import Refused, current_fleet, current_host
-from mailfleet.secrets import SecretsError
-from mailfleet.settings.fleet import EVERY_HOST, Fleet
-from mailfleet.settings.fleet import Host as FleetHost
-from mailfleet.templates import TemplateProblem
-
-
-class Planned(Protocol):
-    """What a plan needs of a component."""
-
-    @property
-    def NAME(self) -> str:
-        """Its name, which is also the prefix of its settings and the name of its directories."""
-
-    @property
-    def ROLES(self) -> Collection[str]:
-        """Hosts with one of these roles carry it."""
-
-    @property
-    def bundle(self) -> Callable[[Fleet, FleetHost], Bundle]:
-        """What it wants on a host. Pure: no host is touched."""
+from mailfleet.converge.session import Refused, current_fleet
+from mailfleet.fleet.fleet import Fleet
+from mailfleet.fleet.fleet import Host as FleetHost
+from mailfleet.transport import HANG_REMEDY
 
 
 @dataclass
@@ -57,87 +35,18 @@ class HostPlan:
 
 
 _PLANS: dict[str, HostPlan] = {}
-_COMPONENTS: dict[str, Planned] = {}
-"""Those of the deploys so far, by name."""
+_RENDER: dict[str, Callable[[Fleet, FleetHost], Bundle]] = {}
+"""Component -> what makes its bundle, of all deploys of this run so far."""
 
 
-def any_host(fleet: Fleet, host: FleetHost) -> bool:
-    """Leaves no host alone."""
-    return True
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What a deploy goes through: components, on hosts with one of some roles, if `only` says so
-    too."""
-
-    components: frozenset[str]
-    roles: frozenset[str]
-    only: Callable[[Fleet, FleetHost], bool]
-
-
-class _OnlyAsked(BaseException):
-    """Ends a deploy file at its plan."""
-
-    def __init__(self, scope: Scope) -> None:
-        self.scope = scope
-
-
-_asking: ContextVar[bool] = ContextVar("asking", default=False)
-
-
-def scope_of(deploy: str) -> Scope:
-    """What a deploy file plans, without running what follows. Raises Refused where it is none."""
-    if not Path(deploy).is_file():
-        raise Refused(f"{deploy}: no such deploy file")
-    no_plan = Refused(f"{deploy}: calls no plan(): name a deploy such as deploys/postal.py")
-    token = _asking.set(True)
-    try:
-        runpy.run_path(deploy)
-    except _OnlyAsked as asked:
-        return asked.scope
-    except Exception as error:
-        # Such as deploys/drift.py, which needs the run that there is none of.
-        if "plan(" not in Path(deploy).read_text(encoding="utf-8"):
-            raise no_plan from None
-        # The operator's Python, outside of a run.
-        told = f"{type(error).__name__}: {error}"
-        raise Refused(f"{deploy}: does something before it calls plan(): {told}") from None
-    finally:
-        _asking.reset(token)
-    raise no_plan
-
-
-def plan(
-    components: Iterable[Planned],
-    roles: Collection[str] = EVERY_HOST,
-    only: Callable[[Fleet, FleetHost], bool] = any_host,
+def set_plan(
+    host_name: str,
+    bundles: dict[str, Bundle],
+    render: Mapping[str, Callable[[Fleet, FleetHost], Bundle]],
 ) -> None:
-    """First line of a deploy: render the bundles of the components that this host carries, and
-    look at the host once for all of them.
-
-    + components: those the deploy goes through
-    + roles: leave hosts without one of these roles alone
-    + only: leave hosts for which this is false alone
-    """
-    # Components plan: they cannot be had while this module is made.
-    from mailfleet.drift.carried import carried
-
-    if _asking.get():
-        names = frozenset(component.NAME for component in components)
-        raise _OnlyAsked(Scope(names, frozenset(roles), only))
-    fleet, host = current_fleet(context_state), current_host(context_state, context_host)
-    deployed = {component.NAME: component for component in components}
-    _COMPONENTS.update(deployed)
-    try:
-        concerned = host.has(*roles) and only(fleet, host)
-        everything = carried(fleet, host)[0] if concerned else {}
-    except (SecretsError, TemplateProblem) as error:
-        raise Refused(str(error)) from None
-    bundles = {name: bundle for name, bundle in everything.items() if name in deployed}
-    _PLANS[context_host.name] = HostPlan(bundles)
-    if bundles:
-        observe(context_host)
+    """What a run should make of a host; `render` makes the bundle of a component of another one."""
+    _RENDER.update(render)
+    _PLANS[host_name] = HostPlan(bundles)
 
 
 def bundle_of(host: PyinfraHost, component: str) -> Bundle | None:
@@ -283,6 +192,6 @@ def observe_fact(host_name: str, component: str, fact: str) -> tuple[str, ...]:
     other = context_state.inventory.get_host(host_name)
     if host_name not in _PLANS:
         fleet = fleet_here()
-        wanted = _COMPONENTS[component].bundle(fleet, fleet.hosts[host_name])
-        _PLANS[host_name] = HostPlan({component: wanted})
+        desired = _RENDER[component](fleet, fleet.hosts[host_name])
+        _PLANS[host_name] = HostPlan({component: desired})
     return observe(other).facts.get(f"{component}/{fact}", ())

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from mailfleet.components.postal.queue_probes import STALE_LOCK_MINUTES
 from mailfleet.diagnose.diagnosis import Cause
 from mailfleet.diagnose.evidence import Evidence, Message
 from mailfleet.diagnose.replies import Meaning, meaning_of
-from mailfleet.health.postal_queue import STALE_LOCK_MINUTES
 
 _DUE_SECONDS = 120
 """Workers look for due messages every few seconds."""

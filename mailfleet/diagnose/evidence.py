@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from mailfleet.health.sections import SECONDS, Section
+from mailfleet.checks.sections import SECONDS, Section
 
 
 @dataclass(frozen=True)

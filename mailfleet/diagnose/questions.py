@@ -3,10 +3,11 @@
 import shlex
 from collections.abc import Sequence
 
+from mailfleet.checks.run_parallel import IF_DOCKER_RUNS
+from mailfleet.components.email_api.settings import EmailApiSettings
+from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
 from mailfleet.diagnose.application import FAILURES, MAIL
-from mailfleet.health.side_by_side import IF_DOCKER_RUNS
-from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
-from mailfleet.settings.postal import PostalSettings
+from mailfleet.fleet.fleet import Fleet, Host
 
 HOURS = 72
 """How far logs are read back."""
@@ -27,7 +28,7 @@ def questions(fleet: Fleet, host: Host, to: str, message_id: str | None) -> dict
     """Name -> shell, which fails where who is asked cannot answer."""
     found = {"redirects": _redirects(), "applications": _applications(to)}
     if host.has("database") and fleet.with_role(*POSTAL_PROCESSES):
-        found["postal"] = postal(fleet.postal, [to, *_mailboxes(fleet, to)], message_id)
+        found["postal"] = postal(fleet[PostalSettings], [to, *_mailboxes(fleet, to)], message_id)
     if host.has("postal_smtp"):
         found["logins"] = _refused_logins()
         found["listening"] = "ss -Hltn | awk '{print $4}' | sed 's/.*://' | sort -u"
@@ -49,7 +50,7 @@ def questions(fleet: Fleet, host: Host, to: str, message_id: str | None) -> dict
 def postal_names(fleet: Fleet) -> frozenset[str]:
     """Names under which the fleet's own Postal takes mail."""
     servers = fleet.with_role("postal_smtp")
-    return frozenset(name for one in servers for name in (one.host.fqdn, one.postal.smtp_name))
+    return frozenset(name for one in servers for name in (one.fqdn, one[PostalSettings].smtp_name))
 
 
 def _mailboxes(fleet: Fleet, to: str) -> list[str]:
@@ -57,9 +58,9 @@ def _mailboxes(fleet: Fleet, to: str) -> list[str]:
     return [
         mailbox
         for host in fleet.with_role("email_api")
-        if host.email_api.relay_host in postal_names(fleet)
-        for mailbox in host.email_api.aliases.get(
-            to.lower(), host.email_api.aliases.get("@" + to.lower().rpartition("@")[2], [])
+        if host[EmailApiSettings].relay_host in postal_names(fleet)
+        for mailbox in host[EmailApiSettings].aliases.get(
+            to.lower(), host[EmailApiSettings].aliases.get("@" + to.lower().rpartition("@")[2], [])
         )
     ]
 

@@ -10,22 +10,27 @@ from operator import attrgetter
 import gevent
 from pyinfra.api.host import Host as PyinfraHost
 
-from mailfleet.components.records import desired_records
-from mailfleet.converge.ask import Asking, NoAnswer
+from mailfleet.checks.probe import one_line
+from mailfleet.checks.relay import relay_host
+from mailfleet.checks.sections import Section, Sections
+from mailfleet.components.email_api.settings import EmailApiSettings
+from mailfleet.components.postal.settings import PostalSettings
+from mailfleet.components.registry import SCHEMA
+from mailfleet.deploying.records import desired_records
 from mailfleet.diagnose.diagnosis import Diagnosis
 from mailfleet.diagnose.evidence import Evidence, Way, of_host, of_log
 from mailfleet.diagnose.judge import diagnose
 from mailfleet.diagnose.questions import HOURS, postal_names, questions
+from mailfleet.dns.checks.run import look_at, servers_of
 from mailfleet.dns.finding import Finding, Verdict
-from mailfleet.dns.resolver import Limits
-from mailfleet.dns.run import look_at, servers_of
-from mailfleet.dns.server import Address
-from mailfleet.health.probe import one_line
-from mailfleet.health.relay import relay_host
-from mailfleet.health.sections import Section, Sections
-from mailfleet.settings.fleet import Fleet, Host
-from mailfleet.settings.load import fleet_of, load_inventory
-from mailfleet.settings.origin import Sources
+from mailfleet.dns.resolve.resolver import Limits
+from mailfleet.dns.resolve.server import Address
+from mailfleet.dns.settings import DnsSettings
+from mailfleet.fleet.fleet import Fleet, Host
+from mailfleet.fleet.load import fleet_of, load_inventory
+from mailfleet.fleet.origin import Sources
+from mailfleet.fleet.settings import HostSettings
+from mailfleet.transport import Asking, NoAnswer
 
 _TCP_SECONDS = 5
 _DNS_SECONDS = 20.0
@@ -41,12 +46,12 @@ def why(
     """Why mail to an address did not arrive. `log` is what the application's own log says.
     Raises SettingsError."""
     loaded = load_inventory(inventory)
-    fleet = fleet_of(loaded, Sources(inventory))
+    fleet = fleet_of(loaded, Sources(inventory), SCHEMA)
     jobs = [
         gevent.spawn(_way, host, port)
         for host in fleet.with_role("postal_smtp")
-        for port in host.postal.smtp_ports
-        if host.host.public_ipv4
+        for port in host[PostalSettings].smtp_ports
+        if host[HostSettings].public_ipv4
     ]
 
     def ask(host: PyinfraHost) -> Evidence:
@@ -58,7 +63,7 @@ def why(
     gevent.joinall(jobs)
     evidence = _together(to, answers, [job.value for job in jobs], log)
     senders = fleet.with_role("postal_worker")
-    relays = {relay_host(url) for host in senders for url in host.postal.relays}
+    relays = {relay_host(url) for host in senders for url in host[PostalSettings].relays}
     forwarders = fleet.with_role("email_api")
     return diagnose(
         replace(
@@ -66,7 +71,7 @@ def why(
             relays=tuple(relays),
             # With a Message-ID it is the one, however old.
             since=0.0 if message_id else time.time() - HOURS * 3600,
-            api_relays={one.name: one.email_api.relay_host or "" for one in forwarders},
+            api_relays={one.name: one[EmailApiSettings].relay_host or "" for one in forwarders},
             postal_names=postal_names(fleet),
             nobody_answers=not any(isinstance(one, Evidence) for one in answers.values()),
         )
@@ -112,7 +117,7 @@ def _with_its_host(way: Way, evidence: Evidence | None) -> Way:
 
 
 def _way(host: Host, port: int) -> Way:
-    address = str(host.host.public_ipv4)
+    address = str(host[HostSettings].public_ipv4)
     way = partial(Way, host.name, address, port)
     try:
         with smtplib.SMTP(
@@ -136,9 +141,9 @@ def dns_of(fleet: Fleet, family: str, servers: Sequence[Address] = ()) -> list[F
     hold. Raises NothingAnswers, SecretsError and ConflictingRecords."""
     live = look_at(
         desired_records(fleet, ()),
-        servers or servers_of(fleet.dns.resolvers),
+        servers or servers_of(fleet[DnsSettings].resolvers),
         Limits(seconds=_DNS_SECONDS),
-        fleet.dns.blocklists if family == "blocklist" else (),
+        fleet[DnsSettings].blocklists if family == "blocklist" else (),
     )
     return [
         one

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mailfleet.dns.answer import Lookups, Status, ask
+from mailfleet.dns.resolve.answer import Lookups, Status, ask
 from mailfleet.dns.tags import BadTags, split_tags
 
 MAX_QUERIES = 8

@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from mailfleet.drift.judges import Found
-from mailfleet.health.probe import Result, Status
+from mailfleet.agent.evaluate import Found
+from mailfleet.checks.probe import Result, Status
 
 
 class Kind(StrEnum):

@@ -9,7 +9,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from mailfleet.health.probe import Level, Result, Status
+from mailfleet.checks.probe import Level, Result, Status
 
 LABELS = ("host", "component", "probe", "level")
 

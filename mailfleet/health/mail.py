@@ -15,11 +15,14 @@ from email.utils import formatdate, make_msgid
 
 import gevent
 
+from mailfleet.checks.probe import Level, Limit, Result, Status, one_line
+from mailfleet.components.health.settings import HealthSettings
+from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
+from mailfleet.fleet.fleet import Fleet, Host
+from mailfleet.fleet.settings import HostSettings
 from mailfleet.health.mailbox import MARK, Found, Mailbox
-from mailfleet.health.probe import Level, Limit, Result, Status, one_line
 from mailfleet.health.received import METHODS, authentication, way
 from mailfleet.secrets import Secret
-from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
 
 _SECONDS = 20
 _PAUSE_SECONDS = 2
@@ -59,8 +62,8 @@ def probes(fleet: Fleet) -> list[Probe]:
     """One for each way that has a credential. Raises SecretsError."""
     found: list[Probe] = []
     for host in fleet.with_role("postal_smtp")[:1]:
-        settings = host.health
-        if settings.mailbox and settings.smtp_key and host.host.public_ipv4:
+        settings = host[HealthSettings]
+        if settings.mailbox and settings.smtp_key and host[HostSettings].public_ipv4:
             submit = _smtp(host, fleet.value(settings.smtp_key))
             found.append(
                 Probe(host.name, "postal", "SMTP", submit, settings.mailbox, "`postal logs worker`")
@@ -70,8 +73,8 @@ def probes(fleet: Fleet) -> list[Probe]:
                     logs = "`docker logs mailserver`, `docker logs email-api`"
                     found.append(Probe(ingress.name, "mailserver", "alias", submit, alias, logs))
     for host in fleet.with_role("postal_web")[:1]:
-        settings = host.health
-        if settings.mailbox and settings.api_key and host.host.public_ipv4:
+        settings = host[HealthSettings]
+        if settings.mailbox and settings.api_key and host[HostSettings].public_ipv4:
             call = _api(host, fleet.value(settings.api_key))
             found.append(
                 Probe(host.name, "postal", "API", call, settings.mailbox, "`postal logs web`")
@@ -81,8 +84,8 @@ def probes(fleet: Fleet) -> list[Probe]:
 
 def _context(host: Host) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    if host.health.ca_file:
-        context.load_verify_locations(host.health.ca_file)
+    if host[HealthSettings].ca_file:
+        context.load_verify_locations(host[HealthSettings].ca_file)
     return context
 
 
@@ -99,8 +102,8 @@ def _smtp(host: Host, key: Secret) -> Callable[[EmailMessage], None]:
     """As applications hand over: the last of the ports, STARTTLS where it is offered, AUTH."""
 
     def send(message: EmailMessage) -> None:
-        postal = host.postal
-        address, port = str(host.host.public_ipv4), postal.smtp_ports[-1]
+        postal = host[PostalSettings]
+        address, port = str(host[HostSettings].public_ipv4), postal.smtp_ports[-1]
         with _Session(postal.smtp_name, address, port) as session:
             session.ehlo()
             if postal.smtp_tls != "off":
@@ -119,8 +122,10 @@ def _api(host: Host, key: Secret) -> Callable[[EmailMessage], None]:
     """POST /api/v1/send/message; errors come with HTTP 200 too."""
 
     def send(message: EmailMessage) -> None:
-        name = host.postal.web_hostname
-        plain = socket.create_connection((str(host.host.public_ipv4), 443), timeout=_SECONDS)
+        name = host[PostalSettings].web_hostname
+        plain = socket.create_connection(
+            (str(host[HostSettings].public_ipv4), 443), timeout=_SECONDS
+        )
         client = http.client.HTTPSConnection(name, timeout=_SECONDS)
         client.sock = _context(host).wrap_socket(plain, server_hostname=name)
         body = {
@@ -162,7 +167,7 @@ def _refusal(status: int, body: bytes) -> str:
 def mailbox(fleet: Fleet) -> Mailbox | None:
     """Where probes arrive; None where the settings name none. Raises SecretsError."""
     for host in fleet.with_role(*POSTAL_PROCESSES)[:1]:
-        settings = host.health
+        settings = host[HealthSettings]
         if settings.mailbox and settings.imap_host and settings.imap_password:
             return Mailbox(
                 settings.imap_host,
@@ -191,7 +196,7 @@ def ask_mail(fleet: Fleet) -> list[Result]:
                 level=Level.MAIL,
             )
         ]
-    settings = fleet.with_role(*POSTAL_PROCESSES)[0].health
+    settings = fleet.with_role(*POSTAL_PROCESSES)[0][HealthSettings]
     sent = time.time()
     jobs = {one.mark: gevent.spawn(_send, one, str(settings.mail_from)) for one in ways}
     gevent.joinall(list(jobs.values()))

@@ -7,9 +7,9 @@ from typing import Any
 
 import requests
 
-from mailfleet.dns.plan import Change
+from mailfleet.dns.publish.plan import Change
+from mailfleet.dns.publish.rrset import RRset, value_of
 from mailfleet.dns.record import presentation
-from mailfleet.dns.rrset import RRset, value_of
 from mailfleet.providers.servers import ProviderError
 from mailfleet.secrets import Secret
 

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, get_args
 
-from mailfleet.dns.plan import Change
+from mailfleet.dns.publish.plan import Change
+from mailfleet.dns.publish.rrset import RRset, value_of
 from mailfleet.dns.record import RecordType
-from mailfleet.dns.rrset import RRset, value_of
 from mailfleet.dns.zone import absolute, address_of, relative
 from mailfleet.providers.hetzner import client
 from mailfleet.providers.servers import ProviderError

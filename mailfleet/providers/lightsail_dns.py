@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mailfleet.dns.plan import Change
-from mailfleet.dns.rrset import RRset, value_of
+from mailfleet.dns.publish.plan import Change
+from mailfleet.dns.publish.rrset import RRset, value_of
 from mailfleet.providers.lightsail import refused, session_of
 from mailfleet.providers.servers import ProviderError
 

@@ -14,15 +14,15 @@ import dns.rcode
 import dns.tsig
 import dns.update
 
-from mailfleet.dns.answer import Answer, Lookups, ask_all
-from mailfleet.dns.plan import Change
+from mailfleet.dns.publish.plan import Change
+from mailfleet.dns.publish.rrset import RRset
 from mailfleet.dns.record import RecordType
-from mailfleet.dns.resolver import Limits, Resolver
-from mailfleet.dns.rrset import RRset
-from mailfleet.dns.server import Address
+from mailfleet.dns.resolve.answer import Answer, Lookups, ask_all
+from mailfleet.dns.resolve.resolver import Limits, Resolver
+from mailfleet.dns.resolve.server import Address
+from mailfleet.dns.settings import Rfc2136
 from mailfleet.providers.servers import ProviderError
 from mailfleet.secrets import Secret
-from mailfleet.settings.dns import Rfc2136
 
 _SECONDS = 10.0
 _PER_MESSAGE = 100

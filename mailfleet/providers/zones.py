@@ -3,14 +3,14 @@
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from mailfleet.dns.plan import Change
-from mailfleet.dns.rrset import RRset
+from mailfleet.dns.publish.plan import Change
+from mailfleet.dns.publish.rrset import RRset
+from mailfleet.dns.settings import CloudflareDns, DnsSettings, HetznerDns, LightsailDns, Rfc2136
+from mailfleet.fleet.fleet import Fleet
 from mailfleet.providers.cloudflare import CloudflareZone
 from mailfleet.providers.hetzner_dns import HetznerZone
 from mailfleet.providers.lightsail_dns import LightsailZone
 from mailfleet.providers.rfc2136 import DynamicZone
-from mailfleet.settings.dns import CloudflareDns, HetznerDns, LightsailDns, Rfc2136
-from mailfleet.settings.fleet import Fleet
 
 
 class ServedZone(Protocol):
@@ -33,7 +33,7 @@ class ServedZone(Protocol):
 
 def served_zone(fleet: Fleet, zone: str) -> ServedZone:
     """The zone at the provider that the settings name. Raises SecretsError."""
-    match fleet.dns.zones[zone]:
+    match fleet[DnsSettings].zones[zone]:
         case Rfc2136() as settings:
             return DynamicZone(zone, settings, fleet.value(settings.secret))
         case HetznerDns(token=token):

@@ -10,27 +10,28 @@ from typing import TypeVar
 import gevent
 from pyinfra.api.host import Host as PyinfraHost
 
-from mailfleet import html
-from mailfleet.components import COMPONENTS
-from mailfleet.components.records import desired_records
+from mailfleet.checks import probe, sections
+from mailfleet.checks.probe import Output, Result, Status
+from mailfleet.checks.sections import Section, Sections
+from mailfleet.components.registry import COMPONENTS, SCHEMA
 from mailfleet.converge import observe
-from mailfleet.converge.ask import Asking, NoAnswer
+from mailfleet.deploying.records import desired_records
+from mailfleet.dns.checks.run import NothingAnswers, look_at, servers_of
 from mailfleet.dns.finding import Finding as DnsFinding
 from mailfleet.dns.finding import Verdict
-from mailfleet.dns.resolver import Limits
-from mailfleet.dns.run import NothingAnswers, look_at, servers_of
-from mailfleet.dns.server import Address
+from mailfleet.dns.resolve.resolver import Limits
+from mailfleet.dns.resolve.server import Address
+from mailfleet.dns.settings import DnsSettings
+from mailfleet.drift.compare import compare, comparisons_of, report_of
 from mailfleet.drift.finding import Finding, Report
-from mailfleet.drift.run import compare, comparisons_of, report_of
-from mailfleet.health import probe, sections
-from mailfleet.health.probe import Output, Result, Status
-from mailfleet.health.run import Checkup
-from mailfleet.health.sections import Section, Sections
+from mailfleet.fleet.fleet import Fleet
+from mailfleet.fleet.load import fleet_of, load_inventory
+from mailfleet.fleet.origin import Sources
+from mailfleet.health.fleet import Checkup
+from mailfleet.report import html
 from mailfleet.report.host import HostStatus, questions, status_of
 from mailfleet.report.newer import newer_versions
-from mailfleet.settings.fleet import Fleet
-from mailfleet.settings.load import fleet_of, load_inventory
-from mailfleet.settings.origin import Sources
+from mailfleet.transport import Asking, NoAnswer
 
 _DNS_SECONDS = 30.0
 _REST_SECONDS = 30.0
@@ -116,7 +117,7 @@ def ask(inventory: str, servers: Sequence[Address] = (), sudo: bool = False) -> 
     """Ask everything: health, drift, DNS and the hosts' own story. Raises SettingsError,
     SecretsError, TemplateProblem and ConflictingRecords before any host is asked."""
     loaded = load_inventory(inventory)
-    fleet = fleet_of(loaded, Sources(inventory))
+    fleet = fleet_of(loaded, Sources(inventory), SCHEMA)
     records = desired_records(fleet, ())
     comparisons, checkup = comparisons_of(fleet), Checkup.of(COMPONENTS, fleet)
 
@@ -134,7 +135,7 @@ def ask(inventory: str, servers: Sequence[Address] = (), sudo: bool = False) -> 
     try:
         live = look_at(
             records,
-            servers or servers_of(fleet.dns.resolvers),
+            servers or servers_of(fleet[DnsSettings].resolvers),
             # Blocklists are part of health.
             Limits(seconds=_DNS_SECONDS),
         )

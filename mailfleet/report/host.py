@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from mailfleet.checks.queue import Summary, summary
+from mailfleet.checks.run_parallel import IF_DOCKER_RUNS
+from mailfleet.checks.sections import Section
 from mailfleet.components.mailserver import queue as postfix
 from mailfleet.components.postal import queue as postal
-from mailfleet.health.queue import Summary, summary
-from mailfleet.health.sections import Section
-from mailfleet.health.side_by_side import IF_DOCKER_RUNS
-from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
+from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
+from mailfleet.fleet.fleet import Fleet, Host
+from mailfleet.fleet.settings import HostSettings
 
 _STEPS = 8
 
@@ -104,16 +106,20 @@ def questions(fleet: Fleet, host: Host) -> dict[str, str]:
     if host.has("mailserver"):
         found["Postfix"] = postfix.LOOK
     if host.has("database") and fleet.with_role(*POSTAL_PROCESSES):
-        found["Postal"] = postal.look(fleet.postal)
+        found["Postal"] = postal.look(fleet[PostalSettings])
     return found
 
 
 def status_of(host: Host, sections: Mapping[str, Section], error: str = "") -> HostStatus:
     """A host with what it answered, which may be nothing."""
-    addresses = (host.host.public_ipv4, host.host.public_ipv6, host.host.private_ipv4)
+    addresses = (
+        host[HostSettings].public_ipv4,
+        host[HostSettings].public_ipv6,
+        host[HostSettings].private_ipv4,
+    )
     return HostStatus(
         host.name,
-        host.host.fqdn,
+        host.fqdn,
         tuple(dict.fromkeys(str(address) for address in addresses if address)),
         tuple(sorted(host.roles)),
         dict(_columns(sections, "system", 2)),

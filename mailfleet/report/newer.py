@@ -9,7 +9,8 @@ from functools import partial
 import gevent
 import requests
 
-from mailfleet.settings.fleet import Fleet
+from mailfleet.components.docker.settings import DockerSettings
+from mailfleet.fleet.fleet import Fleet
 
 _SECONDS = 5
 _PAGES = 10
@@ -67,7 +68,7 @@ def newer_versions(fleet: Fleet, images: Collection[str]) -> dict[str, str]:
     trusted = {
         registry.host: registry.ca_file
         for host in fleet.hosts.values()
-        for registry in host.docker.registries
+        for registry in host[DockerSettings].registries
         if registry.ca_file
     }
     jobs = {text: gevent.spawn(_newer, text, trusted) for text in set(images)}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.components import base
-from mailfleet.health.probe import Outside, Status
-from mailfleet.health.run import Checkup
+from mailfleet.checks.probe import Outside, Status
+from mailfleet.components.base import bundle as base
+from mailfleet.health.fleet import Checkup
 from tests.accept.knot import knot
 from tests.unit.conftest import POSTAL, Write, fleet_from
 

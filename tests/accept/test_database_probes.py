@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.components import mariadb
-from mailfleet.health.probe import Result, Status
+from mailfleet.checks.probe import Result, Status
+from mailfleet.components.mariadb import probes as mariadb
 from tests.lab.hosts import until
 from tests.probes import asked
 from tests.unit.conftest import Write, fleet_from

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from bench.dns_check import HOST, records, zones
-from mailfleet.dns import resolver, run, spool
+from mailfleet.dns.checks import run, spool
+from mailfleet.dns.checks.parts import parts_of
+from mailfleet.dns.checks.run import Live, NothingAnswers, check_recorded, look_at
 from mailfleet.dns.finding import Finding, Verdict
-from mailfleet.dns.parts import parts_of
 from mailfleet.dns.record import Record, Severity
-from mailfleet.dns.recording import Recording, save_answers
-from mailfleet.dns.resolver import Limits
-from mailfleet.dns.run import Live, NothingAnswers, check_recorded, look_at
-from mailfleet.dns.server import Address
+from mailfleet.dns.resolve import resolver
+from mailfleet.dns.resolve.recording import Recording, save_answers
+from mailfleet.dns.resolve.resolver import Limits
+from mailfleet.dns.resolve.server import Address
 from tests.accept.knot import knot
 
 DOMAINS = [f"d{number:03}.test" for number in range(320)]

@@ -7,11 +7,11 @@ from pathlib import Path
 import dns.message
 import dns.rdatatype
 
+from mailfleet.dns.checks.propagation import propagation
 from mailfleet.dns.finding import Finding, Verdict
-from mailfleet.dns.propagation import propagation
 from mailfleet.dns.record import Record, Severity
-from mailfleet.dns.resolver import Limits
-from mailfleet.dns.server import Address
+from mailfleet.dns.resolve.resolver import Limits
+from mailfleet.dns.resolve.server import Address
 from tests.accept.knot import knot
 
 SERVERS = """

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.components.records import desired_records
-from mailfleet.settings.fleet import Fleet
+from mailfleet.deploying.records import desired_records
+from mailfleet.fleet.fleet import Fleet
 from tests.accept.knot import KEY, KEY_NAME, Knot, knot
 from tests.unit.conftest import fleet_from
 from tests.unit.dns.conftest import INVENTORY as INVENTORY_LINES
@@ -51,7 +51,7 @@ def fleet(
         zones = ["example.com", "example.org", *REVERSE]
         provider = f'Rfc2136(server="127.0.0.1", port={server.port}, key_name="{KEY_NAME}")'
         lines = [
-            "from mailfleet.settings.dns import Rfc2136",
+            "from mailfleet.dns.settings import Rfc2136",
             f"dns_zones = dict.fromkeys({zones}, {provider})",
             f'dns_resolvers = ["127.0.0.1:{server.port}"]',
         ]
@@ -192,7 +192,7 @@ def test_a_wrong_key_is_one_line_that_does_not_show_it(
     assert key not in done.output
 
 
-REPORT = "from mailfleet.components import dns_gate; dns_gate.report()"
+REPORT = "from mailfleet.deploying import dns_gate; dns_gate.report()"
 """The last line of the deploys of components."""
 
 

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mailfleet.settings.fleet import Fleet
+from mailfleet.fleet.fleet import Fleet
 from tests.accept.knot import KEY, KEY_NAME, Knot, knot
 from tests.accept.test_dns_publish import INVENTORY, mailfleet
 from tests.unit.conftest import fleet_from
@@ -24,7 +24,7 @@ ADDRESS = f"127.77.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"
 RP = "rp.postal.example.com"
 SETTINGS = f"""
 from mailfleet.secrets import secret
-from mailfleet.settings.dns import DkimKey, Rfc2136
+from mailfleet.dns.settings import DkimKey, Rfc2136
 dns_zones = {{"example.com": Rfc2136(server="{ADDRESS}", key_name="{KEY_NAME}")}}
 dns_resolvers = ["{ADDRESS}"]
 """

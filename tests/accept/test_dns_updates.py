@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.dns.plan import Change
-from mailfleet.dns.rrset import RRset
+from mailfleet.dns.publish.plan import Change
+from mailfleet.dns.publish.rrset import RRset
+from mailfleet.dns.settings import Rfc2136
 from mailfleet.providers.rfc2136 import DynamicZone
 from mailfleet.providers.servers import ProviderError
 from mailfleet.secrets import Secret
-from mailfleet.settings.dns import Rfc2136
 from tests.accept.knot import KEY, KEY_NAME, Knot, knot
 
 

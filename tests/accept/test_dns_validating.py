@@ -15,10 +15,10 @@ import pytest
 
 from mailfleet.dns.checks import checks_of
 from mailfleet.dns.finding import Finding, Verdict
-from mailfleet.dns.probe import Probes
 from mailfleet.dns.record import Record, Severity
-from mailfleet.dns.resolver import Limits, Resolver
-from mailfleet.dns.server import Address
+from mailfleet.dns.resolve.probe import Probes
+from mailfleet.dns.resolve.resolver import Limits, Resolver
+from mailfleet.dns.resolve.server import Address
 from tests.accept.knot import KEY, KEY_NAME, Knot, knot
 from tests.accept.unbound import unbound
 from tests.unit.dns.tls import Certified, certified, smtp

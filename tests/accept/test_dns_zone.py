@@ -9,12 +9,12 @@ import pytest
 from octodns.provider.yaml import YamlProvider
 from octodns.zone import Zone
 
-from mailfleet.components.records import desired_records
-from mailfleet.dns.octodns import octodns_zones
+from mailfleet.deploying.records import desired_records
+from mailfleet.dns.publish.octodns import octodns_zones
+from mailfleet.dns.publish.rrset import value_of
 from mailfleet.dns.record import Record, Severity
-from mailfleet.dns.rrset import value_of
 from mailfleet.dns.zone import zone_texts
-from mailfleet.settings.fleet import Fleet
+from mailfleet.fleet.fleet import Fleet
 from tests.accept.knot import knot
 from tests.unit.conftest import fleet_from
 from tests.unit.dns.conftest import postal_fleet, signing_key

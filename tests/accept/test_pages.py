@@ -12,10 +12,10 @@ from axe_core_python.selenium import Axe
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
+from mailfleet.checks.probe import Result, Status
 from mailfleet.dns.finding import Verdict
 from mailfleet.drift.finding import Finding, HostReport, Kind, Report
-from mailfleet.drift.page import page
-from mailfleet.health.probe import Result, Status
+from mailfleet.report.drift_page import page
 from mailfleet.report.fleet import FleetStatus
 from tests.unit.conftest import fleet_from
 from tests.unit.test_report import DNS, unwell, well

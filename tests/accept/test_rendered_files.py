@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.components import COMPONENTS
+from mailfleet.components.postal.settings import PostalSettings
+from mailfleet.components.registry import COMPONENTS, SCHEMA
 from mailfleet.converge.bundle import Bundle
+from mailfleet.fleet.fleet import Fleet, Host
+from mailfleet.fleet.load import load_fleet
 from mailfleet.secrets.environment import variable
-from mailfleet.settings.fleet import Fleet, Host
-from mailfleet.settings.load import load_fleet
 from tests.lab.console import ROOT, Operator
 from tests.lab.hosts import Answer, Machine
 
@@ -41,7 +42,7 @@ VARIANTS = {
     "IP pools on the host's network": 'settings.update(postal_networking="host", '
     "postal_use_ip_pools=True, postal_smtp_ports=[25])",
     "several workers": "settings.update(postal_worker_replicas=3, postal_worker_threads=8)",
-    "log drivers": "from mailfleet.settings.postal import LogDriver\n"
+    "log drivers": "from mailfleet.components.postal.settings import LogDriver\n"
     'settings["postal_log_drivers"] = {"smtp": LogDriver(driver="syslog", '
     'options={"tag": "postal-smtp", "syslog-address": "unixgram:///dev/log"}), '
     '"worker": LogDriver(driver="gelf", options={"gelf-address": "udp://192.0.2.1:12201"})}\n'
@@ -53,12 +54,12 @@ VARIANTS = {
     'postal_rspamd_host="rspamd.lab.test", postal_clamav_host="clamav.lab.test", '
     'postal_allowed_request_destinations=["10.0.0.0/8"], postal_max_message_mb=50)',
     "further keys": 'settings["postal_config"] = {"postal": {"default_spam_threshold": 6}}',
-    "openings, sysctl, small host": "from mailfleet.settings.access import Opening\n"
+    "openings, sysctl, small host": "from mailfleet.components.access.settings import Opening\n"
     'settings["access_open"] = [Opening(port=9100, sources=("10.0.0.0/8", "fd00::/8"), '
     'reason="node exporter"), Opening(port=51820, protocol="udp")]\n'
     'settings.update(base_sysctl={"net.ipv4.ip_local_port_range": "20000 60000"}, '
     "base_unattended_upgrades=False, access_ssh_connections_per_minute=6)",
-    "MTA-STS policies": "from mailfleet.settings.dns import MtaSts\n"
+    "MTA-STS policies": "from mailfleet.dns.settings import MtaSts\n"
     'settings["dns_mta_sts"] = {"in.lab.test": MtaSts(served_by="postal1"), '
     '"rp.postal.lab.test": MtaSts(served_by="mx1", mode="enforce")}',
     "other host, database on the private network": _SPLIT,
@@ -162,7 +163,7 @@ def load(
         for name, value in made_up_secrets.items():
             monkeypatch.setenv(name, value)
         monkeypatch.chdir(ROOT)
-        fleet = load_fleet(deployed.variant(tmp_path, store + changes).inventory)
+        fleet = load_fleet(deployed.variant(tmp_path, store + changes).inventory, SCHEMA)
         for use in fleet.secret_uses:
             if use.ref.generate and variable(use.ref.name) not in os.environ:
                 monkeypatch.setenv(variable(use.ref.name), use.ref.generate())
@@ -173,11 +174,13 @@ def load(
 
 
 def _ask(machine: Machine, fleet: Fleet, bundles: list[Bundle]) -> Answer:
-    return machine.ask(_script(bundles, f"{fleet.postal.image}:{fleet.postal.version}"))
+    return machine.ask(
+        _script(bundles, f"{fleet[PostalSettings].image}:{fleet[PostalSettings].version}")
+    )
 
 
 def _bundles(fleet: Fleet, host: Host) -> list[Bundle]:
-    return [one.bundle(fleet, host) for one in COMPONENTS if host.has(*one.ROLES)]
+    return [one.bundle(fleet, host) for one in COMPONENTS if one.bundle and one.on(fleet, host)]
 
 
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS.keys())

@@ -13,7 +13,7 @@ import dns.message
 import dns.query
 import pytest
 
-from mailfleet.dns.server import Address
+from mailfleet.dns.resolve.server import Address
 from tests.accept.knot import Knot
 
 _CONF = """

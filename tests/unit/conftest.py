@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.settings.fleet import Fleet
-from mailfleet.settings.load import load_fleet
+from mailfleet.components.registry import SCHEMA
+from mailfleet.fleet.fleet import Fleet
+from mailfleet.fleet.load import load_fleet
 
 INVENTORY = """
 _host = ("postal1", {"host_fqdn": "postal1.example.com", "host_public_ipv4": "192.0.2.10"})
@@ -36,6 +37,6 @@ def fleet_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
             (tmp_path / f"group_data/{group}.py").write_text(text)
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-        return load_fleet("inventories/test.py")
+        return load_fleet("inventories/test.py", SCHEMA)
 
     return write

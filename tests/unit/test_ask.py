@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.converge.ask import LOGIN_REMEDY, Asking, NoAnswer
-from mailfleet.health.run import ask_fleet
-from mailfleet.settings.errors import SettingsError
-from mailfleet.settings.load import load_inventory
+from mailfleet.fleet.errors import SettingsError
+from mailfleet.fleet.load import load_inventory
+from mailfleet.health.fleet import ask_fleet
+from mailfleet.transport import LOGIN_REMEDY, Asking, NoAnswer
 from tests.unit.conftest import INVENTORY, Write
 
 _AWAY = """

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.components import access, base
-from mailfleet.health.probe import Probe, Result, Status
+from mailfleet.checks.probe import Probe, Result, Status
+from mailfleet.components.access import probes as access
+from mailfleet.components.base import probes as base
 from tests.probes import asked, install
 from tests.unit.conftest import Write
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.components import base
+from mailfleet.components.base import bundle as base
 from tests.unit.conftest import Write
 
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"

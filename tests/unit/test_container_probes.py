@@ -12,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.components import caddy, email_api, mailserver, mariadb, postal
-from mailfleet.components import docker as docker_component
-from mailfleet.health.probe import Probe, Result, Status
+from mailfleet.checks.probe import Probe, Result, Status
+from mailfleet.components.caddy import probes as caddy
+from mailfleet.components.docker import probes as docker_component
+from mailfleet.components.email_api import probes as email_api
+from mailfleet.components.mailserver import probes as mailserver
+from mailfleet.components.mariadb import probes as mariadb
+from mailfleet.components.postal import probes as postal
 from tests.certificates import certificate
 from tests.probes import asked, install
 from tests.unit.conftest import INVENTORY, POSTAL, Write

@@ -2,16 +2,16 @@
 
 import hashlib
 
-from mailfleet.components import access
-from mailfleet.components.access import _source_matches
+from mailfleet.components.access import bundle as access
+from mailfleet.components.access.bundle import _source_matches
 from mailfleet.components.postal.operations import orphaned_databases
 from mailfleet.converge.bundle import Bundle, Check, Directory, File, Project, Unit
 from mailfleet.converge.database import native_password_hash
 from mailfleet.converge.observe import Observation, Path, Wanted, parse
 from mailfleet.converge.plan import file_changes, stale_services
 from mailfleet.converge.services import steps_of
+from mailfleet.fleet.ports import PortUse
 from mailfleet.secrets import Secret
-from mailfleet.settings.ports import PortUse
 from tests.unit.conftest import Write
 
 FILE = File("/opt/demo/etc/demo.conf", b"answer = 42\n", mode=0o640, gid=999)
@@ -142,7 +142,7 @@ def test_an_opening_names_both_address_families() -> None:
 
 def test_a_port_for_everyone_is_not_a_port_for_nobody(fleet_from: Write) -> None:
     fleet = fleet_from(
-        "from mailfleet.settings.access import Opening\n"
+        "from mailfleet.components.access.settings import Opening\n"
         "access_open = [Opening(port=9100), Opening(port=9200, sources=())]\n"
     )
     rules = access.bundle(fleet, fleet.hosts["postal1"]).file("/etc/mailfleet/firewall.nft")

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from mailfleet.checks.sections import Section
 from mailfleet.cli import main
+from mailfleet.components.postal.settings import PostalSettings
 from mailfleet.diagnose.application import Failure, last_failure
 from mailfleet.diagnose.evidence import (
     Attempt,
@@ -28,7 +30,6 @@ from mailfleet.diagnose.judge import diagnose
 from mailfleet.diagnose.questions import _escaped, postal, questions
 from mailfleet.diagnose.replies import RULES, codes, meaning_of
 from mailfleet.diagnose.run import _together
-from mailfleet.health.sections import Section
 from tests.unit.conftest import Write
 
 CHECKS = Path(__file__).parents[2] / "mailfleet/dns/checks"
@@ -552,7 +553,7 @@ def test_only_what_a_host_carries_is_asked(fleet_from: Write) -> None:
 
 
 def test_no_address_and_no_id_ends_its_quotes(fleet_from: Write) -> None:
-    settings = fleet_from().postal
+    settings = fleet_from()[PostalSettings]
     for odd in ("o'brien@b.test", "a`b$c@d.test"):
         shell = postal(settings, [odd], "<'; DROP TABLE x; --@y>")
         assert odd not in shell

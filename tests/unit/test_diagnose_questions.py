@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from mailfleet.checks.sections import SECONDS, Section, Sections
 from mailfleet.diagnose.application import MAIL, failure_of
 from mailfleet.diagnose.evidence import Evidence, of_host
 from mailfleet.diagnose.questions import questions
-from mailfleet.health.sections import SECONDS, Section, Sections
-from mailfleet.settings.fleet import Fleet
+from mailfleet.fleet.fleet import Fleet
 from tests.probes import install
 from tests.unit.conftest import INVENTORY, Write
 from tests.unit.test_mailserver import MAILSERVER

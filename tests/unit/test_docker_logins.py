@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.components import docker
+from mailfleet.components.docker import bundle as docker
 from tests.unit.conftest import Write
 
 # Home of root on the hosts, as on every Debian (base-passwd).

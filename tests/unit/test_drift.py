@@ -11,26 +11,32 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.components import email_api as component
+from mailfleet.agent import evaluate as judges
+from mailfleet.checks import served_certificates as certificates
+from mailfleet.checks.drift_check import DriftCheck
+from mailfleet.components.access import bundle as access_bundle
+from mailfleet.components.access import drift as access
+from mailfleet.components.base import drift as host
+from mailfleet.components.email_api import bundle as component
+from mailfleet.components.email_api import drift as email_api
 from mailfleet.components.email_api.aliases import digest
 from mailfleet.converge.bundle import Bundle, Condition, File, Project, Unit
 from mailfleet.converge.database import native_password_hash, told_password
 from mailfleet.converge.manifest import with_manifest
 from mailfleet.converge.observe import Container, Observation, Wanted, parse
 from mailfleet.converge.observe import Path as Path_
-from mailfleet.converge.plan import scope_of
-from mailfleet.converge.run import Refused
-from mailfleet.drift import judges
+from mailfleet.converge.session import Refused
+from mailfleet.deploying.start import scope_of
+from mailfleet.drift import evaluate
+from mailfleet.drift.bundle import differences
+from mailfleet.drift.compare import _EVERYTHING, Comparison
 from mailfleet.drift.contents import unified
-from mailfleet.drift.described import differences
+from mailfleet.drift.evaluate import as_bundle
 from mailfleet.drift.finding import REPORT, Finding, HostReport, Kind, Report
-from mailfleet.drift.look import Look, as_bundle
-from mailfleet.drift.looks import certificates, email_api, host, logins, ports
-from mailfleet.drift.page import page
-from mailfleet.drift.run import _EVERYTHING, Comparison
+from mailfleet.fleet.fleet import Fleet
+from mailfleet.fleet.ports import ANYWHERE, LOOPBACK
+from mailfleet.report.drift_page import page
 from mailfleet.secrets import MASK, Secret
-from mailfleet.settings.fleet import Fleet
-from mailfleet.settings.ports import ANYWHERE, LOOPBACK
 from mailfleet.templates import ROOT
 from tests.certificates import certificate
 from tests.unit.conftest import Write
@@ -91,10 +97,12 @@ def test_of_secret_files_only_keys_are_shown() -> None:
 
 
 def test_a_look_without_an_answer_is_unknown_not_well() -> None:
-    look = Look("base", "clock", ("false",), judges.clock)
+    look = DriftCheck("base", "clock", ("false",), judges.clock)
     (name, command) = as_bundle([look, replace(look, name="another")]).facts.popitem()
     assert "answered" in command
-    (found,) = look.differences(Observation(facts={f"drift/{name}": ("no such command",)}))
+    (found,) = evaluate.differences(
+        look, Observation(facts={f"drift/{name}": ("no such command",)})
+    )
     assert (found.kind, found.seen) == (Kind.UNKNOWN, "no such command")
 
 
@@ -109,18 +117,18 @@ def test_a_look_without_an_answer_is_unknown_not_well() -> None:
 )
 def test_a_complaint_is_told_only_in_place_of_an_answer(command: str, seen: list[str]) -> None:
     """By a real shell: apt complains of a list that is just being replaced, and still answers."""
-    look = Look("base", "updates", (command,), judges.updates)
+    look = DriftCheck("base", "updates", (command,), judges.updates)
     script = Wanted((as_bundle([look]),)).script
     output = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
-    found = look.differences(parse(output.stdout.splitlines()))
+    found = evaluate.differences(look, parse(output.stdout.splitlines()))
     assert [difference.seen for difference in found] == seen
 
 
 def test_an_answer_that_nobody_expected_hides_no_other() -> None:
-    look = Look("base", "updates", ("true",), judges.updates)
+    look = DriftCheck("base", "updates", ("true",), judges.updates)
     (name,) = [name for name in as_bundle([look]).facts if name != "who"]
     lines = ("held curl", "what?", "answered")
-    (found,) = look.differences(Observation(facts={f"drift/{name}": lines}))
+    (found,) = evaluate.differences(look, Observation(facts={f"drift/{name}": lines}))
     assert (found.kind, found.name) == (Kind.UNKNOWN, "updates")
     assert found.seen.startswith("ValueError: ")
 
@@ -128,7 +136,7 @@ def test_an_answer_that_nobody_expected_hides_no_other() -> None:
 def _told(*names: str, left_days: float, life_days: float = 90) -> list[str]:
     """What the host's openssl says of a certificate."""
     pem = certificate(*names, left_days=left_days, life_days=life_days)
-    (command,) = certificates._look("caddy", "caddy", 443, "", [names[0]]).commands
+    (command,) = certificates.served_certificates("caddy", "caddy", 443, "", [names[0]]).commands
     reads = re.search(r"\| (openssl x509 .+) 2>/dev/null\)", command)
     assert reads
     done = subprocess.run(reads[1].split(), input=pem, capture_output=True, check=True)
@@ -158,9 +166,9 @@ def test_certificates(left: float, life: float, names: list[str], seen: str | No
 
 def test_a_certificate_that_nobody_serves() -> None:
     """By a real shell, from a port that nobody listens on."""
-    look = certificates._look("caddy", "caddy", 9, "", ["a.test", "b.test"])
+    look = certificates.served_certificates("caddy", "caddy", 9, "", ["a.test", "b.test"])
     done = subprocess.run(["sh", "-c", *look.commands], capture_output=True, text=True, check=True)
-    found = {it.name: it.seen for it in look.judge(look.wanted, done.stdout.splitlines())}
+    found = {it.name: it.seen for it in look.evaluate(look.desired, done.stdout.splitlines())}
     assert found == {"a.test": "none is served", "b.test": "none is served"}
 
 
@@ -170,10 +178,12 @@ def test_a_listener_that_says_nothing_keeps_no_other_question_waiting(
     monkeypatch.setattr(certificates, "_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        look = replace(certificates._look("caddy", "caddy", port, "", ["a.test"]), needs="")
+        look = replace(
+            certificates.served_certificates("caddy", "caddy", port, "", ["a.test"]), needs=""
+        )
         script = Wanted((as_bundle([look]),)).script
         done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
-    (found,) = look.differences(parse(done.stdout.splitlines()))
+    (found,) = evaluate.differences(look, parse(done.stdout.splitlines()))
     assert (found.kind, found.name) == (Kind.UNKNOWN, f"certificates on port {port}")
 
 
@@ -181,7 +191,7 @@ def test_a_host_with_a_thousand_sites_can_be_asked(fleet_from: Write) -> None:
     """One argument of a program has 128 KiB at most (execve(2)), and sshd gives the shell one."""
     names = [f"click.customer{number}.example.com" for number in range(1000)]
     fleet = fleet_from(f"postal_track_domains = {names!r}\n")
-    masked = Fleet(fleet.hosts, fleet.directory, masked=True)
+    masked = Fleet(fleet.hosts, fleet.directory, fleet.schema, masked=True)
     comparison = Comparison.of(masked, masked.hosts["postal1"], [_EVERYTHING])
     sent = f"sh -c {shlex.quote(comparison.wanted.script)}"
     assert names[-1] in sent
@@ -221,7 +231,7 @@ def test_a_clock_that_cannot_be_asked_is_not_right(
     for name, script in {"chronyc": chronyc, "systemctl": systemctl}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
-    (look,) = (one for one in host.looks({}) if one.name == "clock")
+    look = DriftCheck("base", "clock", (host._CLOCK,), judges.clock)
     done = subprocess.run(
         ["sh", "-c", Wanted((as_bundle([look]),)).script],
         env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
@@ -229,7 +239,7 @@ def test_a_clock_that_cannot_be_asked_is_not_right(
         text=True,
         check=True,
     )
-    found = look.differences(parse(done.stdout.splitlines()))
+    found = evaluate.differences(look, parse(done.stdout.splitlines()))
     assert [one.seen for one in found] == seen
 
 
@@ -275,9 +285,11 @@ END
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     fleet = fleet_from()
-    (look,) = ports.looks(fleet, fleet.hosts["postal1"])
+    there = fleet.hosts["postal1"]
+    bundles = {"access": access_bundle.bundle(fleet, there)}
+    look = next(item for item in access.drift(fleet, there, bundles) if item.name == "ports")
     done = subprocess.run(["sh", "-c", *look.commands], capture_output=True, text=True, check=True)
-    found = [it.name for it in look.judge(look.wanted, done.stdout.splitlines())]
+    found = [it.name for it in look.evaluate(look.desired, done.stdout.splitlines())]
     assert found == ["4444/tcp", "51820/udp"]
 
 
@@ -285,8 +297,8 @@ def test_variables_are_compared_by_value() -> None:
     wanted = {"log_bin": "binlog", "skip_name_resolve": "ON", "innodb_log_file_size": "140M"}
     said = {"log_bin": "ON", "skip_name_resolve": "ON", "innodb_log_file_size": "146800640"}
     same = ["version 11.8", *(f"variable\t{name}\t{value}" for name, value in said.items())]
-    assert not list(judges._variables(wanted, same))
-    (found,) = judges._variables(wanted, [*same, "variable\tlog_bin\tOFF"])
+    assert not list(judges.variables(wanted, ["version 11", *same]))
+    (found,) = judges.variables(wanted, ["version 11", *same, "variable\tlog_bin\tOFF"])
     assert (found.name, found.seen) == ("log_bin", "OFF")
 
 
@@ -361,11 +373,11 @@ def test_what_the_email_api_has_in_force(
         email_api='email_api_aliases = {"a@in.example.com": ["me@example.org"]}\n'
         'email_api_relay_host = "relay.example.net"\nemail_api_srs_domain = "example.com"\n',
     )
-    masked = Fleet(fleet.hosts, fleet.directory, masked=True)
+    masked = Fleet(fleet.hosts, fleet.directory, fleet.schema, masked=True)
     has = {"a@in.example.com": ["me@example.org" if described else "eve@example.org"]}
     host = masked.hosts["api1"]
     bundle = component.bundle(masked, host)
-    asked = list(email_api.looks(masked, host, {"email_api": bundle}))
+    asked = list(email_api.drift(masked, host, {"email_api": bundle}))
     # The look by which a password is told stays here.
     assert [look.secret for look in asked] == [False, True]
     told = told_password(native_password_hash(Secret(password))) if password else ""
@@ -379,8 +391,8 @@ def test_what_the_email_api_has_in_force(
         Container("email-api", name, "", "running", "Up (healthy)") for name in ("api", "database")
     )
     seen = Observation(containers=containers, facts=facts)
-    assert [one.kind for look in asked for one in look.differences(seen)] == kinds
-    assert not [one for look in asked for one in look.differences(Observation())]
+    assert [one.kind for look in asked for one in evaluate.differences(look, seen)] == kinds
+    assert not [one for look in asked for one in evaluate.differences(look, Observation())]
 
 
 def test_parameters_of_postfix_in_force() -> None:
@@ -479,7 +491,7 @@ def test_every_line_is_a_key_but_comments_and_blank_ones(tmp_path: Path) -> None
     passwd.write_text(
         f"root:x:0:0::{tmp_path}:/bin/sh\nweb:x:1:1::/:/usr/sbin/nologin\nbob:x:2:2::/none:\n"
     )
-    command = logins._COMMAND.replace("/etc/passwd", str(passwd))
+    command = access._LOGINS.replace("/etc/passwd", str(passwd))
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert lines == ["user root", "key root   ssh-ed25519 AAAAanna anna", "user bob"]
@@ -561,7 +573,7 @@ def test_the_list_of_what_is_described_is_no_second_finding(fleet_from: Write) -
         manifest.path: Path_("regular file", 0o600, 0, 0, "other"),
         "/etc/mailfleet/described": directory,
     }
-    look = Look("base", "reboot", ("true",), judges.reboot)
+    look = DriftCheck("base", "reboot", ("true",), judges.reboot)
     comparison = Comparison(fleet.hosts["postal1"], {"base": bundle}, (look,), frozenset({"base"}))
     (asked,) = set(as_bundle([look]).facts) - {"who"}
     answer = {f"drift/{asked}": ("answered",)}

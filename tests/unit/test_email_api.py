@@ -14,13 +14,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailfleet.cli import main
-from mailfleet.components.email_api import bundle, probes, records
 from mailfleet.components.email_api.aliases import digest
-from mailfleet.components.email_api.certificate import certificate
+from mailfleet.components.email_api.bundle import bundle
+from mailfleet.components.email_api.issue_certificate import certificate
+from mailfleet.components.email_api.probes import probes
+from mailfleet.components.email_api.records import records
+from mailfleet.components.email_api.settings import EmailApiSettings
+from mailfleet.fleet.errors import SettingsError
+from mailfleet.fleet.fleet import Fleet
 from mailfleet.secrets import Secret
 from mailfleet.secrets.generate import certificate_authority, ec_key, rsa_key
-from mailfleet.settings.errors import SettingsError
-from mailfleet.settings.fleet import Fleet
 from tests.unit.conftest import Write
 
 ROOT = Path(__file__).parents[2]
@@ -172,7 +175,7 @@ class TestAliasFile:
             "info@example.com: [anna@example.net]\n"
             "off@example.com: {mailboxes: [anna@example.net], enabled: false}\n"
         )
-        aliases = _api(fleet_from).hosts["mx1"].email_api.aliases
+        aliases = _api(fleet_from).hosts["mx1"][EmailApiSettings].aliases
         assert set(aliases) == {"sales@example.com", "info@example.com"}
 
     @pytest.mark.parametrize(

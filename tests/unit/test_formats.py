@@ -12,14 +12,14 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mailfleet.checks.formats import junit, nagios
+from mailfleet.checks.probe import Level, Result, Status
 from mailfleet.cli.drift import lines
 from mailfleet.cli.health import show
-from mailfleet.components import COMPONENTS
+from mailfleet.components.registry import COMPONENTS
 from mailfleet.drift.finding import Finding, HostReport, Kind, Report
+from mailfleet.fleet.fleet import Fleet
 from mailfleet.health.exporter import HealthCollector
-from mailfleet.health.formats import junit, nagios
-from mailfleet.health.probe import Level, Result, Status
-from mailfleet.settings.fleet import Fleet
 from mailfleet.templates import ROOT
 from tests.unit.conftest import Write
 
@@ -178,10 +178,10 @@ def test_every_metric_that_is_named_is_written(place: str) -> None:
 
 def _probes(fleet: Fleet) -> set[tuple[str, str]]:
     return {
-        (component.NAME, probe.name)
+        (component.name, probe.name)
         for host in fleet.hosts.values()
         for component in COMPONENTS
-        if host.has(*component.ROLES)
+        if component.probes and component.on(fleet, host)
         for probe in component.probes(fleet, host)
     }
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.components import COMPONENTS
-from mailfleet.converge.bundle import Bundle, File, Gate, Project, Unit
+from mailfleet.checks.gates import Gate, gates_of
+from mailfleet.checks.probe import Level, Limit, Outside, Probe
+from mailfleet.components.registry import COMPONENTS
+from mailfleet.converge.bundle import Bundle, File, Project, Unit
 from mailfleet.converge.observe import Observation
 from mailfleet.converge.services import steps_of
-from mailfleet.health.gates import gates_of
-from mailfleet.health.probe import Level, Limit, Outside, Probe
-from mailfleet.settings.fleet import Fleet
+from mailfleet.fleet.fleet import Fleet
 from tests.unit.conftest import POSTAL, Write
 
 _INVENTORY = """
@@ -81,12 +81,12 @@ GATES = {
 
 
 def _gates(fleet: Fleet, host: str) -> dict[str, set[str]]:
-    masked = Fleet(fleet.hosts, fleet.directory, masked=True)
+    masked = Fleet(fleet.hosts, fleet.directory, fleet.schema, masked=True)
     there = masked.hosts[host]
     return {
-        component.NAME: {gate.name for gate in component.bundle(masked, there).gates}
+        component.name: {gate.name for gate in component.bundle(masked, there).gates}
         for component in COMPONENTS
-        if there.has(*component.ROLES) and component.NAME in GATES
+        if component.bundle and component.on(fleet, there) and component.name in GATES
     }
 
 

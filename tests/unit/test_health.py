@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.converge.ask import NoAnswer
-from mailfleet.health.probe import (
+from mailfleet.checks.probe import (
     TOOK,
     Answers,
     Level,
@@ -26,10 +25,11 @@ from mailfleet.health.probe import (
     from_here,
     results,
 )
-from mailfleet.health.relay import postal_relay_probe, relay_probe
-from mailfleet.health.run import Checkup, exit_code, results_of
-from mailfleet.health.sections import Section, Sections
-from mailfleet.health.smtp import SmtpServer
+from mailfleet.checks.relay import postal_relay_probe, relay_probe
+from mailfleet.checks.sections import Section, Sections
+from mailfleet.checks.smtp import SmtpServer
+from mailfleet.health.fleet import Checkup, exit_code, results_of
+from mailfleet.transport import NoAnswer
 from tests.certificates import certificate
 
 

@@ -11,12 +11,12 @@ from email.message import EmailMessage
 
 import pytest
 
+from mailfleet.checks.probe import Level, Result, Status
+from mailfleet.fleet.errors import SettingsError
 from mailfleet.health import mail
 from mailfleet.health.mail import Probe, _Arrived, _refusal, _results, _send, probes
 from mailfleet.health.mailbox import MARK, Found
-from mailfleet.health.probe import Level, Result, Status
 from mailfleet.health.received import Hop, authentication, hops, way
-from mailfleet.settings.errors import SettingsError
 from tests.unit.conftest import INVENTORY, Write
 
 RAW = b"""\

@@ -8,20 +8,24 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from mailfleet.components import caddy
-from mailfleet.components.mailserver import bundle, maps
+from mailfleet.checks.probe import Outside, Probe
+from mailfleet.components.caddy import bundle as caddy
+from mailfleet.components.caddy.probes import probes as caddy_probes
+from mailfleet.components.email_api.settings import EmailApiSettings
+from mailfleet.components.mailserver import maps
 from mailfleet.components.mailserver.accounts import account_line
+from mailfleet.components.mailserver.bundle import bundle
 from mailfleet.components.mailserver.configuration import CONFIG
 from mailfleet.components.mailserver.probes import probes
 from mailfleet.components.mailserver.records import records
-from mailfleet.components.records import desired_records
+from mailfleet.components.mailserver.rules import secret_problems
+from mailfleet.components.mailserver.settings import MailserverSettings
 from mailfleet.converge.bundle import Bundle
+from mailfleet.deploying.records import desired_records
 from mailfleet.dns.record import ConflictingRecords
-from mailfleet.health.probe import Outside, Probe
+from mailfleet.fleet.errors import SettingsError
+from mailfleet.fleet.fleet import Fleet
 from mailfleet.secrets import Secret
-from mailfleet.settings.errors import SettingsError
-from mailfleet.settings.fleet import Fleet
-from mailfleet.settings.mailserver_rules import secret_problems
 from mailfleet.templates import render
 from tests.unit.dns.tls import certified
 
@@ -52,7 +56,7 @@ def mailserver(fleet_from: MakeFleet) -> MakeFleet:
 
 
 def wanted(fleet: Fleet) -> Bundle:
-    masked = Fleet(fleet.hosts, fleet.directory, masked=True)
+    masked = Fleet(fleet.hosts, fleet.directory, fleet.schema, masked=True)
     return bundle(masked, masked.hosts["mx1"])
 
 
@@ -153,8 +157,8 @@ def test_a_catch_all_leaves_an_account_its_mail(mailserver: MakeFleet) -> None:
     transport = content(wanted(fleet), "handoff/transport").splitlines()
     assert transport[1:] == ["in.example.com curl_email:", "app@in.example.com :"]
     host = fleet.hosts["mx1"]
-    older_way = host.mailserver.model_copy(update={"handoff": "alias"})
-    virtual = maps.virtual(older_way, host.email_api).splitlines()
+    older_way = host[MailserverSettings].model_copy(update={"handoff": "alias"})
+    virtual = maps.virtual(older_way, host[EmailApiSettings]).splitlines()
     assert virtual[1:] == ["@in.example.com curl_email", "app@in.example.com app@in.example.com"]
 
 
@@ -195,7 +199,9 @@ ANSWERS = {
 def _script(fleet: Fleet, directory: Path, curl: str) -> Path:
     """The script of the pipe, with a curl of our own in front of the real one."""
     host = fleet.hosts["mx1"]
-    text = render("mailserver/curl-email.sh", settings=host.mailserver, api=host.email_api).text
+    text = render(
+        "mailserver/curl-email.sh", settings=host[MailserverSettings], api=host[EmailApiSettings]
+    ).text
     script = directory / "curl-email.sh"
     script.write_text(text)
     for name, code in (("curl", curl), ("logger", ":")):
@@ -292,7 +298,7 @@ def test_so_many_are_handed_over_at_a_time(mailserver: MakeFleet, more: str, lin
 
 def test_local_names_are_closed_to_clients(mailserver: MakeFleet) -> None:
     host = mailserver('mailserver_handoff = "alias"\n').hosts["mx1"]
-    lines = maps.receive_access(host.mailserver, host.email_api).splitlines()
+    lines = maps.receive_access(host[MailserverSettings], host[EmailApiSettings]).splitlines()
     assert "mx1.example.com 550 5.1.1 No mailboxes here" in lines
     assert "curl_email@ 550 5.1.1 No mailbox of this name" in lines
 
@@ -355,7 +361,7 @@ def test_caddy_beside_the_mailserver_serves_its_name_only(mailserver: MakeFleet)
     served = caddy.bundle(fleet, fleet.hosts["mx1"]).file("/opt/caddy/etc/Caddyfile")
     assert b"\nmx1.example.com {" in served.content
     assert b"reverse_proxy" not in served.content
-    assert [probe.name for probe in caddy.probes(fleet, fleet.hosts["mx1"])] == [
+    assert [probe.name for probe in caddy_probes(fleet, fleet.hosts["mx1"])] == [
         "redirect",
         "certificate of mx1.example.com",
         "chain of mx1.example.com from here",

@@ -7,16 +7,12 @@ from pathlib import Path
 import pytest
 from pyinfra.api.exceptions import OperationError
 
-from mailfleet.components.mariadb import (
-    _user_is_right,
-    bundle,
-    grants,
-    refuse_other_version,
-    user_fingerprint,
-)
+from mailfleet.components.mariadb.bundle import bundle
+from mailfleet.components.mariadb.deploy import refuse_other_version
+from mailfleet.components.postal.database import _user_is_right, grants, user_fingerprint
 from mailfleet.converge.database import native_password_hash, told_password
+from mailfleet.fleet.errors import SettingsError
 from mailfleet.secrets import Secret
-from mailfleet.settings.errors import SettingsError
 from tests.unit.conftest import Write
 
 

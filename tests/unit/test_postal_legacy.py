@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailfleet.cli.postal import postal
-from mailfleet.settings.postal_yml import RENAMED, find, problems, render
-from mailfleet.settings.postal_yml.legacy import KEPT, convert
+from mailfleet.components.postal.yml import RENAMED, find, problems, render
+from mailfleet.components.postal.yml.legacy import KEPT, convert
 
 CANARY = "canary-5c1d"
 

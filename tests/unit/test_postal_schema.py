@@ -9,8 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfleet.secrets import MASK, Secret, secret
-from mailfleet.settings.postal_yml import (
+from mailfleet.components.postal.yml import (
     RENAMED,
     SCHEMA,
     Kind,
@@ -19,6 +18,7 @@ from mailfleet.settings.postal_yml import (
     problems,
     render,
 )
+from mailfleet.secrets import MASK, Secret, secret
 
 CANARY = "canary-5c1d"
 

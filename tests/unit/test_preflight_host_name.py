@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.components import preflight
+from mailfleet.components.preflight import bundle as preflight
+from mailfleet.components.preflight.findings import findings
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.observe import Wanted, parse
 from tests.unit.conftest import Write
@@ -34,8 +35,8 @@ def test_name_servers_that_are_down_end_no_deploy(
     )
     seen = parse(done.stdout.splitlines())
     assert not seen.unanswered
-    found = {result.name: result for result in preflight.findings(fleet, host, seen)}
+    found = {result.name: result for result in findings(fleet, host, seen)}
     assert (found["host-name"].status, found["host-name"].finding) == (
         "warn",
-        f"{host.host.fqdn} does not resolve",
+        f"{host.fqdn} does not resolve",
     )

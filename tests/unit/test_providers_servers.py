@@ -2,7 +2,8 @@
 
 import pytest
 
-from mailfleet.providers.servers import ProviderError, Server, inventory_groups
+from mailfleet.deploying.inventory import inventory_groups
+from mailfleet.providers.servers import ProviderError, Server
 
 
 def server(name="mx1", roles="mailserver", **fields) -> Server:

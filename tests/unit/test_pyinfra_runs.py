@@ -35,7 +35,7 @@ def test_a_run_that_no_host_is_left_for_is_refused(fleet_from: Write, tmp_path: 
         ('database_password = ["canary", undefined]', "all.py:1: NameError: name 'undefined'"),
         ('database_password = ["canary", ', "all.py:1: '[' was never closed"),
         (
-            "from mailfleet.settings.docker import Registry\n"
+            "from mailfleet.components.docker.settings import Registry\n"
             'docker_registries = [Registry(host="a.example", usr="x", password="canary")]',
             "all.py:2: Registry: password: takes a reference",
         ),

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from mailfleet.checks.queue import Waiting, concerned, summary
 from mailfleet.cli import main
 from mailfleet.components.mailserver import queue as postfix
 from mailfleet.components.postal import queue as postal
-from mailfleet.health.queue import Waiting, concerned, summary
-from mailfleet.settings.postal import PostalSettings
+from mailfleet.components.postal.settings import PostalSettings
 from tests.probes import install
 from tests.unit.conftest import INVENTORY, Write
 

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.converge.ask import Asking, NoAnswer
+from mailfleet.checks.probe import Answers, Result, Status
+from mailfleet.checks.queue import Summary
+from mailfleet.checks.sections import Section, Sections
 from mailfleet.converge.observe import Wanted
 from mailfleet.dns.finding import Finding as DnsFinding
 from mailfleet.dns.finding import Verdict
 from mailfleet.dns.record import Severity
-from mailfleet.dns.server import Address
+from mailfleet.dns.resolve.server import Address
 from mailfleet.drift.finding import Finding, HostReport, Kind, Report
-from mailfleet.health.probe import Answers, Result, Status
-from mailfleet.health.queue import Summary
-from mailfleet.health.sections import Section, Sections
 from mailfleet.report.fleet import FleetStatus, ask
 from mailfleet.report.host import questions, status_of
 from mailfleet.report.newer import Image, newest
+from mailfleet.transport import Asking, NoAnswer
 from tests.unit.conftest import Write
 
 POSTAL = (

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from mailfleet.components.postal.settings import TESTED_VERSIONS, PostalSettings
+from mailfleet.components.postal.yml import SCHEMA as POSTAL_SCHEMA
+from mailfleet.components.postal.yml.configuration import FED_BY, configuration
+from mailfleet.components.registry import SCHEMA
+from mailfleet.fleet.errors import SettingsError
+from mailfleet.fleet.fleet import Fleet
+from mailfleet.fleet.load import load_fleet
 from mailfleet.secrets import MASK
-from mailfleet.settings.errors import SettingsError
-from mailfleet.settings.fleet import Fleet
-from mailfleet.settings.load import load_fleet
-from mailfleet.settings.postal import TESTED_VERSIONS
-from mailfleet.settings.postal_yml import SCHEMA
-from mailfleet.settings.postal_yml.configuration import FED_BY, configuration
 
 CANARY = "canary-5c1d"
 
@@ -48,7 +49,7 @@ def fleet_with(tmp_path, monkeypatch):
         Path("group_data").mkdir()
         Path("group_data/all.py").write_text(POSTAL + settings)
         Path("fleet.py").write_text(INVENTORY)
-        return load_fleet("fleet.py")
+        return load_fleet("fleet.py", SCHEMA)
 
     return load
 
@@ -250,7 +251,7 @@ def test_secrets_in_postal_config_are_looked_up(fleet_with, monkeypatch):
 @pytest.mark.parametrize("version", [*TESTED_VERSIONS, "3.0.0", "latest"])
 def test_defaults_are_no_problem_with_any_version(fleet_with, version):
     fleet = fleet_with(f'postal_version = "{version}"')
-    assert fleet.postal.version == version
+    assert fleet[PostalSettings].version == version
 
 
 def test_openid_connect_can_be_completed_in_postal_config(fleet_with):
@@ -261,7 +262,7 @@ def test_openid_connect_can_be_completed_in_postal_config(fleet_with):
 
 
 def test_every_key_that_a_setting_feeds_exists(fleet_with):
-    keys = {f"{group}.{name}" for group, names in SCHEMA.items() for name in names}
+    keys = {f"{group}.{name}" for group, names in POSTAL_SCHEMA.items() for name in names}
     assert set(FED_BY) <= keys
     host = fleet_with().hosts["postal1.example.com"]
     assert {setting for settings in FED_BY.values() for setting in settings} <= set(host.origins)
@@ -269,4 +270,4 @@ def test_every_key_that_a_setting_feeds_exists(fleet_with):
 
 def test_the_example_fleet_loads(monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[2])
-    assert load_fleet("inventories/prod.py").with_role("postal_web")
+    assert load_fleet("inventories/prod.py", SCHEMA).with_role("postal_web")

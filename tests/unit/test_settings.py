@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.settings.errors import SettingsError
-from mailfleet.settings.fleet import KEYS
-from mailfleet.settings.load import load_fleet
-from mailfleet.settings.ports import worker_health_ports
-from mailfleet.settings.reference import reference
-from mailfleet.settings.rules import secret_problems
-from mailfleet.settings.sites import sites_of
+from mailfleet.components.postal.ports import worker_health_ports
+from mailfleet.components.postal.settings import PostalSettings
+from mailfleet.components.registry import SCHEMA
+from mailfleet.fleet.errors import SettingsError
+from mailfleet.fleet.load import load_fleet
+from mailfleet.fleet.reference import reference
+from mailfleet.fleet.rules import secret_problems
+from mailfleet.fleet.sites import sites_of
 from tests.unit.conftest import INVENTORY, Write
 
 
@@ -74,9 +75,9 @@ def test_a_wrong_value_names_key_and_remedy(
         'docker_registries = [{"host": "registry.example.com", "passwrd": "hunter2-canary"}]',
         'docker_registries = [{"password": "hunter2-canary"}]',
         'docker_registries = {"password": "hunter2-canary"}',
-        "from mailfleet.settings.docker import Registry\n"
+        "from mailfleet.components.docker.settings import Registry\n"
         'docker_registries = [Registry(host="registry.example.com", password="hunter2-canary")]',
-        "from mailfleet.settings.docker import Registry\n"
+        "from mailfleet.components.docker.settings import Registry\n"
         'docker_registries = [Registry(host="registry.example.com", passwrd="hunter2-canary")]',
     ],
 )
@@ -95,7 +96,7 @@ def test_a_host_in_no_role_group_is_told_the_nearest_role(fleet_from: Write) -> 
 
 def test_a_host_whose_groups_resemble_no_role_is_told_all_roles(fleet_from: Write) -> None:
     inventory = INVENTORY + 'others = [("web1", {"host_fqdn": "web1.example.com"})]\n'
-    with pytest.raises(SettingsError, match=r"\(its groups: others, test\)\. Roles are postal,"):
+    with pytest.raises(SettingsError, match=r"\(its groups: others, test\)\. Roles are server,"):
         fleet_from(inventory=inventory)
 
 
@@ -107,7 +108,7 @@ def test_a_description_read_from_elsewhere_is_not_blamed(
     monkeypatch.chdir(tmp_path / "elsewhere")
     told = f"group_data is read from the working directory: run this in {tmp_path}"
     with pytest.raises(SettingsError, match=f"^1 problem .*\n.*{told}"):
-        load_fleet("../inventories/test.py")
+        load_fleet("../inventories/test.py", SCHEMA)
 
 
 def test_a_required_key_is_asked_for_on_hosts_with_the_role_only(fleet_from: Write) -> None:
@@ -136,7 +137,7 @@ def test_the_file_of_the_inventory_has_the_last_word_over_the_role(fleet_from: W
     host = fleet_from("postal_worker_threads = 2\n", test="postal_worker_threads = 8\n").hosts[
         "postal1"
     ]
-    assert host.postal.worker_threads == 8
+    assert host[PostalSettings].worker_threads == 8
     assert host.origins["postal_worker_threads"] == "group_data/test.py:1"
     assert host.origins["postal_worker_replicas"] == "default"
 
@@ -197,8 +198,8 @@ def test_workers_never_take_the_health_port_of_the_smtp_server() -> None:
 
 
 def test_every_setting_is_in_the_reference() -> None:
-    pages = "\n".join(reference().values())
-    assert [key for key in KEYS if f"## {key}\n" not in pages] == []
+    pages = "\n".join(reference(SCHEMA).values())
+    assert [key for key in SCHEMA.keys if f"## {key}\n" not in pages] == []
 
 
 def test_a_secret_that_postal_cannot_use_is_told_without_its_value(
@@ -251,7 +252,7 @@ def test_an_edited_description_is_read_anew(fleet_from: Write) -> None:
     other = INVENTORY.replace("postal1", "renamed")
     fleet = fleet_from("postal_worker_threads = 3\n", other)
     assert list(fleet.hosts) == ["renamed"]
-    assert fleet.hosts["renamed"].postal.worker_threads == 3
+    assert fleet.hosts["renamed"][PostalSettings].worker_threads == 3
     with pytest.raises(SettingsError, match=r"group_data/postal.py:5: postal_worker_threads"):
         fleet_from("\npostal_worker_threads = 0\n", other)
 

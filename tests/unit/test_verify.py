@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
+from mailfleet.agent import evaluate as judges
+from mailfleet.checks.drift_check import DriftCheck
 from mailfleet.converge.bundle import File, Unit
 from mailfleet.converge.database import native_password_hash, told_password
 from mailfleet.converge.manifest import manifest_path
 from mailfleet.converge.observe import Container, Observation
-from mailfleet.drift import judges
-from mailfleet.drift.carried import carried
-from mailfleet.drift.look import Look
-from mailfleet.drift.looks import looks
+from mailfleet.deploying.desired import desired_bundles
+from mailfleet.deploying.drift_checks import drift_checks
+from mailfleet.drift.evaluate import differences
+from mailfleet.fleet.fleet import Fleet
 from mailfleet.secrets import MASK, Secret
-from mailfleet.settings.fleet import Fleet
 from mailfleet.templates import ROOT
 from tests.probes import install
 from tests.unit.conftest import Write
@@ -87,10 +88,10 @@ def test_a_systemd_that_does_not_answer_has_no_missing_unit(
 def test_hosts_are_told_how_they_are_looked_at_and_no_secret(fleet_from: Write) -> None:
     """What they are told is data: judged as the same data is here, after JSON."""
     fleet = fleet_from()
-    masked = Fleet(fleet.hosts, fleet.directory, masked=True)
+    masked = Fleet(fleet.hosts, fleet.directory, fleet.schema, masked=True)
     told_secret = told_password(native_password_hash(Secret(MASK)))
     for host in masked.hosts.values():
-        bundles, at_host = carried(masked, host)
+        bundles, at_host = desired_bundles(masked, host)
         manifests = {
             name: bundle.file(manifest_path(bundle)).content.decode()
             for name, bundle in bundles.items()
@@ -105,8 +106,8 @@ def test_hosts_are_told_how_they_are_looked_at_and_no_secret(fleet_from: Write) 
         for look in at_host:
             if not look.secret:
                 _, commands, judge, wanted, needs, reads = rows[look.component, look.name]
-                assert getattr(judges, judge) is look.judge
-                assert json.loads(json.dumps(look.wanted)) == wanted
+                assert getattr(judges, judge) is look.evaluate
+                assert json.loads(json.dumps(look.desired)) == wanted
                 assert (tuple(commands), needs, tuple(reads)) == (
                     look.commands,
                     look.needs,
@@ -117,7 +118,7 @@ def test_hosts_are_told_how_they_are_looked_at_and_no_secret(fleet_from: Write) 
         assert told_secret.removeprefix("password ") not in text
 
 
-@pytest.mark.parametrize("file", ["files/base/mailfleet-verify", "mailfleet/drift/judges.py"])
+@pytest.mark.parametrize("file", ["files/base/mailfleet-verify", "mailfleet/agent/evaluate.py"])
 def test_it_needs_no_more_than_the_python_of_the_host(file: str) -> None:
     """Ubuntu 22.04 has Python 3.10."""
     tree = ast.parse((ROOT / file).read_text(), feature_version=(3, 10))
@@ -131,7 +132,7 @@ def test_it_needs_no_more_than_the_python_of_the_host(file: str) -> None:
             else [alias.name for alias in node.names]
         )
     }
-    assert imported <= sys.stdlib_module_names | {"judges"}
+    assert imported <= sys.stdlib_module_names | {"evaluate"}
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ def test_a_look_is_judged_as_on_the_control_machine(
 def test_what_cannot_answer_is_asked_on_neither_side(
     verifier: dict[str, Any], needs: str, docker: bool, status: str, differing: str, asked: bool
 ) -> None:
-    look = Look("caddy", "x", ("true",), judges.updates, None, needs, reads=("/etc/read",))
+    look = DriftCheck("caddy", "x", ("true",), judges.updates, None, needs, reads=("/etc/read",))
     rows = {"looks": [["x", ["true"], "updates", None, needs, ["/etc/read"]]]}
     found = {("caddy", "caddy"): [["", "running", status]]} if status else {}
     assert bool(list(verifier["looks"](rows, {differing}, docker, found, judges))) is asked
@@ -182,7 +183,7 @@ def test_what_cannot_answer_is_asked_on_neither_side(
     containers = (Container("caddy", "caddy", "", "running", status),) if status else ()
     seen = Observation(units=unit, containers=containers)
     # Asked without an answer, which is told.
-    assert bool(list(look.differences(seen, {differing}))) is asked
+    assert bool(list(differences(look, seen, {differing}))) is asked
 
 
 def test_a_byte_that_is_no_utf_8_stops_no_look(verifier: dict[str, Any]) -> None:
@@ -193,9 +194,9 @@ def test_a_byte_that_is_no_utf_8_stops_no_look(verifier: dict[str, Any]) -> None
 def test_a_change_of_one_component_leaves_the_lists_of_others(fleet_from: Write) -> None:
     """But for those that every deploy goes through: a deploy of what was changed is enough."""
     fleet = fleet_from()
-    masked = Fleet(fleet.hosts, fleet.directory, masked=True)
+    masked = Fleet(fleet.hosts, fleet.directory, fleet.schema, masked=True)
     host = masked.hosts["postal1"]
-    bundles, before = carried(masked, host)
+    bundles, before = desired_bundles(masked, host)
     postal = bundles["postal"]
     assert postal.project
     path = "/opt/postal/config/another"
@@ -205,7 +206,7 @@ def test_a_change_of_one_component_leaves_the_lists_of_others(fleet_from: Write)
         units=(*postal.units, Unit("another.service", fed_by=(path,))),
         project=replace(postal.project, services=("another",), mounted=(path,)),
     )
-    after = set(map(str, looks(masked, host, {**bundles, "postal": changed})))
+    after = set(map(str, drift_checks(masked, host, {**bundles, "postal": changed})))
     others = {str(look) for look in before if look.component in ("mariadb", "caddy")}
     assert others and others <= after
     assert {str(look) for look in before} != after

@@ -3,17 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mailfleet.components.email_api.settings import EmailApiSettings
 from mailfleet.components.mailserver import maps
 from mailfleet.components.mailserver.accounts import account_line
+from mailfleet.components.mailserver.settings import MailserverSettings
 from mailfleet.converge.bundle import File
+from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.secrets import Secret
-from mailfleet.settings.email_api import EmailApiSettings
-from mailfleet.settings.fleet import Fleet, Host
-from mailfleet.settings.mailserver import MailserverSettings
 from mailfleet.templates import Rendered, render, shipped
 
 DIRECTORY = "/opt/mailserver"
 CONFIG = f"{DIRECTORY}/config"
+POSTFIX_MAIN = f"{CONFIG}/postfix-main.cf"
 HANDOFF = f"{CONFIG}/handoff"
 TLS = f"{DIRECTORY}/tls"
 PROBE_LOGIN = f"{HANDOFF}/smtp-login.conf"
@@ -57,10 +58,10 @@ class ImageFiles:
 
 def image_files(fleet: Fleet, host: Host) -> ImageFiles:
     """Raises SecretsError and TemplateProblem."""
-    settings, api = host.mailserver, host.email_api
+    settings, api = host[MailserverSettings], host[EmailApiSettings]
     at_creation = [
         _file(_ENVIRONMENT, _environment(settings)),
-        _file(f"{CONFIG}/postfix-main.cf", _main(settings, api)),
+        _file(POSTFIX_MAIN, _main(settings, api)),
         File(f"{CONFIG}/postfix-master.cf", _master(settings).encode()),
         File(f"{CONFIG}/postfix-receive-access.cf", maps.receive_access(settings, api).encode()),
         *(_dkim_at_creation(fleet, settings) if settings.dkim else ()),

@@ -3,8 +3,8 @@
 import re
 from urllib.parse import quote
 
-from mailfleet.settings.email_api import EmailApiSettings
-from mailfleet.settings.mailserver import MailserverSettings
+from mailfleet.components.email_api.settings import EmailApiSettings
+from mailfleet.components.mailserver.settings import MailserverSettings
 
 LOCAL_ALIAS = "curl_email"
 """The alias, and the transport of the same name, as the pipeline has always called it."""

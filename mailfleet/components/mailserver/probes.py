@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 
+from mailfleet.checks.certificate import expiry
+from mailfleet.checks.outbound import outbound_probe
+from mailfleet.checks.probe import AnyProbe, Limit, Outside, Probe
+from mailfleet.checks.smtp import SmtpServer
+from mailfleet.components.caddy.settings import CaddySettings
+from mailfleet.components.health.settings import HealthSettings
 from mailfleet.components.mailserver.configuration import CONFIG, PROBE_LOGIN, TLS
-from mailfleet.health.certificate import expiry
-from mailfleet.health.outbound import outbound_probe
-from mailfleet.health.probe import AnyProbe, Limit, Outside, Probe
-from mailfleet.health.smtp import SmtpServer
-from mailfleet.settings.fleet import Fleet, Host
-from mailfleet.settings.mailserver import MailserverSettings
+from mailfleet.components.mailserver.settings import MailserverSettings
+from mailfleet.components.preflight.settings import PreflightSettings
+from mailfleet.fleet.fleet import Fleet, Host
+from mailfleet.fleet.settings import HostSettings
 
 _INSIDE = "docker exec mailserver"
 
@@ -29,7 +33,7 @@ def _login(host: Host) -> str:
     list; the certificate is another probe's."""
     return (
         "curl --silent --show-error --max-time 20 --ssl-reqd --insecure --request NOOP --config - "
-        f"smtp://127.0.0.1:587/{host.host.fqdn} <{PROBE_LOGIN} >/dev/null"
+        f"smtp://127.0.0.1:587/{host.fqdn} <{PROBE_LOGIN} >/dev/null"
     )
 
 
@@ -52,7 +56,7 @@ def _certificate(port: int, starttls: str = "") -> str:
 
 def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
     """What healthy means for this component, asked on the host and from here."""
-    settings = host.mailserver
+    settings = host[MailserverSettings]
     return (
         Probe(
             "SMTP on port 25",
@@ -135,25 +139,32 @@ def _processes(settings: MailserverSettings) -> Probe:
 
 def _from_outside(host: Host) -> Iterator[Outside]:
     """As other mail servers and applications see it."""
-    if address := host.host.public_ipv4:
+    if address := host[HostSettings].public_ipv4:
         for port, auth in ((25, False), (465, True), (587, True)):
             server = SmtpServer(str(address), port, tls=True, auth=auth, tls_first=port == 465)
             greets, refuses_strangers = server.probes("`docker logs mailserver`")
             yield greets
             # fail2ban counts "Relay access denied" (filter.d/postfix.conf), and with the image's
             # jail.local it would ban this machine for a week at the sixth time.
-            if not host.mailserver.fail2ban:
+            if not host[MailserverSettings].fail2ban:
                 yield refuses_strangers
             # Who submits holds the chain against the name; other mail servers do not. An authority
             # of Caddy's own is trusted by nobody here.
-            if auth and not (host.mailserver.tls == "caddy" and host.caddy.tls == "internal"):
-                yield server.certificate(host.mailserver.hostname, host.health.ca_file)
+            if auth and not (
+                host[MailserverSettings].tls == "caddy" and host[CaddySettings].tls == "internal"
+            ):
+                yield server.certificate(
+                    host[MailserverSettings].hostname, host[HealthSettings].ca_file
+                )
 
 
 def _outbound(host: Host) -> Iterator[Probe]:
     """What users submit goes straight to the MX where there is no smarthost."""
-    if not host.mailserver.relay_host and "outbound-25" not in host.preflight.accept:
-        yield outbound_probe(host.preflight, "mailserver_relay_host")
+    preflight = host[PreflightSettings]
+    if not host[MailserverSettings].relay_host and "outbound-25" not in preflight.accept:
+        yield outbound_probe(
+            preflight.outbound_host, preflight.outbound_port, "mailserver_relay_host"
+        )
 
 
 _TLS_PORTS = {25: " -starttls smtp", 465: "", 587: " -starttls smtp"}
@@ -174,7 +185,7 @@ def _serves(port: int, starttls: str) -> Probe:
 def _handoff(host: Host) -> Probe:
     other = "the API is another component, and may be on another host"
     remedy = "mail waits in the queue until the API answers: look at the API, its address and key"
-    if host.mailserver.handoff == "lmtp":
+    if host[MailserverSettings].handoff == "lmtp":
         return Probe(
             "e-mail API",
             f"{_INSIDE} bash -c 'exec 3<>/dev/tcp/email-api/2400 && read -r -t 5 line <&3 && "

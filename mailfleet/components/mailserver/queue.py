@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from mailfleet.health.queue import Action, Waiting
+from mailfleet.checks.queue import Action, Waiting
 
 LOOK = "docker exec mailserver postqueue -j"
 

@@ -2,27 +2,30 @@
 
 from collections.abc import Iterator
 
-from mailfleet.dns.hosts import address_records, addresses
-from mailfleet.dns.keys import key_record
+from mailfleet.components.mailserver.settings import MailserverSettings
+from mailfleet.dns.desired.hosts import address_records, addresses
+from mailfleet.dns.desired.keys import key_record
+from mailfleet.dns.desired.senders import dmarc_record
 from mailfleet.dns.record import Record, Severity
-from mailfleet.dns.senders import dmarc_record
-from mailfleet.settings.fleet import Fleet, Host
+from mailfleet.dns.settings import DnsSettings
+from mailfleet.fleet.fleet import Fleet, Host
 
 _REQUIRED, _RECOMMENDED = Severity.REQUIRED, Severity.RECOMMENDED
 
 
 def records(fleet: Fleet) -> list[Record]:
     """What every mailserver of the fleet needs. Raises SettingsError and SecretsError."""
-    return [
-        record
-        for host in fleet.with_role("mailserver")
+    hosts = fleet.with_role("mailserver")
+    parts = [
+        part
+        for host in hosts
         for part in (_name(fleet, host), _incoming(host), _sending(fleet, host))
-        for record in part
     ]
+    return [record for part in (*parts, _submission(fleet)) for record in part]
 
 
 def _name(fleet: Fleet, host: Host) -> Iterator[Record]:
-    name = host.mailserver.hostname
+    name = host[MailserverSettings].hostname
     yield from address_records(
         fleet,
         name,
@@ -54,7 +57,7 @@ def _name(fleet: Fleet, host: Host) -> Iterator[Record]:
 
 
 def _incoming(host: Host) -> Iterator[Record]:
-    settings = host.mailserver
+    settings = host[MailserverSettings]
     for domain in settings.domains:
         yield Record(
             domain,
@@ -68,7 +71,7 @@ def _incoming(host: Host) -> Iterator[Record]:
 
 
 def _sending(fleet: Fleet, host: Host) -> Iterator[Record]:
-    settings = host.mailserver
+    settings = host[MailserverSettings]
     for domain in settings.sending_domains:
         if settings.relay_host is None:
             yield Record(
@@ -91,3 +94,29 @@ def _sending(fleet: Fleet, host: Host) -> Iterator[Record]:
                 "RFC 6376 section 3.6",
             )
         yield dmarc_record(fleet, domain)
+
+
+def _submission(fleet: Fleet) -> Iterator[Record]:
+    """What `dns_submission_domains` say to mail programs."""
+    for host in fleet.with_role("mailserver")[:1]:
+        name = host[MailserverSettings].hostname
+        values = {
+            "_submissions": f"0 1 465 {name}",
+            "_submission": f"0 1 587 {name}",
+            # "Not available at this domain".
+            "_imaps": "0 0 0 .",
+            "_imap": "0 0 0 .",
+            "_pop3s": "0 0 0 .",
+            "_pop3": "0 0 0 .",
+        }
+        for domain in fleet[DnsSettings].submission_domains:
+            for service, value in values.items():
+                yield Record(
+                    f"{service}._tcp.{domain}",
+                    "SRV",
+                    (value,),
+                    "mail programs set themselves up by it",
+                    "Users type name and port of the mail server into their programs themselves.",
+                    Severity.RECOMMENDED,
+                    "RFC 6186 sections 3.1 and 3.4; RFC 8314 section 5.1",
+                )

@@ -13,9 +13,13 @@ from pyinfra.api.command import StringCommand
 from pyinfra.api.exceptions import OperationError
 from pyinfra.api.operation import operation
 
+from mailfleet.components.mariadb.settings import database_host
+from mailfleet.components.postal.bundle import NAME
+from mailfleet.components.postal.database import DATABASE
+from mailfleet.components.postal.settings import PostalSettings
 from mailfleet.converge.plan import forget, observe, observe_fact
 from mailfleet.converge.shell import script
-from mailfleet.settings.fleet import Fleet
+from mailfleet.fleet.fleet import Fleet
 from mailfleet.templates import ROOT
 
 SCHEMA_RECORD = "schema"
@@ -32,7 +36,7 @@ _RUNNER = "docker compose --project-directory /opt/postal run --rm --no-TTY --qu
 
 def _database_says(fleet: Fleet, kind: str) -> list[str]:
     """Lines of one kind that the database host says of Postal's databases."""
-    lines = observe_fact(fleet.database.name, "mariadb", "server")
+    lines = observe_fact(database_host(fleet).name, NAME, DATABASE)
     return [line.split(" ", 1)[1] for line in lines if line.startswith(f"{kind} ")]
 
 
@@ -43,7 +47,7 @@ def _record(name: str) -> str | None:
 def orphaned_databases(fleet: Fleet, databases: list[str], servers: list[str]) -> list[str]:
     """Message databases that belong to no mail server of the main database. Postal creates a mail
     server by dropping the database of its number first: these would be lost one by one."""
-    pattern = re.compile(rf"{re.escape(fleet.postal.database_prefix)}-server-(\d+)\Z")
+    pattern = re.compile(rf"{re.escape(fleet[PostalSettings].database_prefix)}-server-(\d+)\Z")
     return [
         name for name in databases if (match := pattern.match(name)) and match[1] not in servers
     ]
@@ -57,9 +61,9 @@ def orphans_found(fleet: Fleet) -> str:
     if not orphans:
         return ""
     return (
-        f"{fleet.database.name} holds message databases without a mail server in "
-        f"`{fleet.postal.database_name}`: {', '.join(orphans)}. Postal would drop them when "
-        "mail servers are created. Restore the main database that belongs to them, or move "
+        f"{database_host(fleet).name} holds message databases without a mail server in "
+        f"`{fleet[PostalSettings].database_name}`: {', '.join(orphans)}. Postal would drop them "
+        "when mail servers are created. Restore the main database that belongs to them, or move "
         "them away."
     )
 
@@ -91,12 +95,12 @@ def database_schema(fleet: Fleet) -> Generator[StringCommand, None, None]:
         # No answer must not pass for "no schema". And what was down while the run was prepared
         # may hold databases that nobody has seen yet.
         if not _database_says(fleet, "version"):
-            yield _fail(f"{fleet.database.name} answers no query")
+            yield _fail(f"{database_host(fleet).name} answers no query")
             return
         if found := orphans_found(fleet):
             yield _fail(found)
             return
-    version = fleet.postal.version
+    version = fleet[PostalSettings].version
     exists = bool(_database_says(fleet, "schema"))
     if (exists or _is_unknown(fleet)) and _record(SCHEMA_RECORD) == version:
         context_host.noop(f"the database schema is that of {version}")
@@ -121,7 +125,7 @@ def admin_user(fleet: Fleet) -> Generator[StringCommand, None, None]:
 
     + fleet: the fleet that the host belongs to
     """
-    settings = fleet.postal
+    settings = fleet[PostalSettings]
     assert settings.admin_email is not None
     address = settings.admin_email.lower()
     record = admin_record(address)

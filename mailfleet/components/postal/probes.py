@@ -2,15 +2,20 @@
 
 import re
 
-from mailfleet.health.certificate import expiry
-from mailfleet.health.https import WebSite
-from mailfleet.health.outbound import outbound_probe
-from mailfleet.health.probe import AnyProbe, Level, Outside, Probe
-from mailfleet.health.relay import postal_relay_probe
-from mailfleet.health.smtp import SmtpServer
-from mailfleet.settings.fleet import Fleet, Host
-from mailfleet.settings.ports import SMTP_HEALTH_PORT, web_address, worker_health_ports
-from mailfleet.settings.postal import PostalSettings
+from mailfleet.checks.certificate import expiry
+from mailfleet.checks.https import WebSite
+from mailfleet.checks.outbound import outbound_probe
+from mailfleet.checks.probe import AnyProbe, Level, Outside, Probe
+from mailfleet.checks.relay import postal_relay_probe
+from mailfleet.checks.smtp import SmtpServer
+from mailfleet.components.caddy.settings import CaddySettings
+from mailfleet.components.health.settings import HealthSettings
+from mailfleet.components.postal.ports import SMTP_HEALTH_PORT, web_address, worker_health_ports
+from mailfleet.components.postal.queue_probes import queue_probes
+from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
+from mailfleet.components.preflight.settings import PreflightSettings
+from mailfleet.fleet.fleet import Fleet, Host
+from mailfleet.fleet.settings import HostSettings
 
 TLS = "/opt/postal/config/tls"
 """Holds certificate and key of the SMTP server."""
@@ -19,19 +24,28 @@ _CERTIFICATE = f"{TLS}/smtp.cert"
 
 def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
     """Probes of the processes that this host carries."""
-    found: list[AnyProbe] = [_version(host.postal.version)]
+    found: list[AnyProbe] = []
+    if host.has(*POSTAL_PROCESSES):
+        found.append(_version(host[PostalSettings].version))
     if host.has("postal_web"):
         found += _web(fleet, host)
     if host.has("postal_smtp"):
         found += _smtp(host)
     if host.has("postal_worker"):
         found += [_health(f"worker {port}", port, "worker") for port in _worker_ports(host)]
-        if not host.postal.relays and "outbound-25" not in host.preflight.accept:
-            found.append(outbound_probe(host.preflight, "postal_relays"))
-        found += [postal_relay_probe(url) for url in host.postal.relays]
-        if host.postal.use_ip_pools:
+        preflight = host[PreflightSettings]
+        if not host[PostalSettings].relays and "outbound-25" not in preflight.accept:
+            found.append(
+                outbound_probe(preflight.outbound_host, preflight.outbound_port, "postal_relays")
+            )
+        found += [postal_relay_probe(url) for url in host[PostalSettings].relays]
+        if host[PostalSettings].use_ip_pools:
             found.append(_ip_pools(alone=len(fleet.with_role("postal_worker")) == 1))
-    return (*found, *_from_outside(host))
+    if host.has("database"):
+        found += queue_probes(fleet[PostalSettings], host[HealthSettings])
+    if host.has(*POSTAL_PROCESSES):
+        found += _from_outside(host)
+    return tuple(found)
 
 
 _VERSION = re.compile(r"\d+(\.\d+)+")
@@ -97,7 +111,7 @@ awk -v alone=ALONE '
 
 def _ip_pools(alone: bool) -> Probe:
     """Postal manual, "IP Pools": addresses must be on the host. Where several hosts send, each may
-    have its own; what is on none of them waits, and `mariadb: oldest message` tells."""
+    have its own; what is on none of them waits, and `postal: oldest message` tells."""
     return Probe(
         "pool addresses",
         _IP_POOLS.replace("ALONE", str(int(alone))),
@@ -110,28 +124,28 @@ def _ip_pools(alone: bool) -> Probe:
 
 def _from_outside(host: Host) -> list[Outside]:
     """As senders and visitors see it, under the address that the world knows."""
-    address = host.host.public_ipv4
+    address = host[HostSettings].public_ipv4
     found: list[Outside] = []
     if address and host.has("postal_smtp"):
-        tls = host.postal.smtp_tls != "off"
-        for port in host.postal.smtp_ports:
+        tls = host[PostalSettings].smtp_tls != "off"
+        for port in host[PostalSettings].smtp_ports:
             server = SmtpServer(str(address), port, tls=tls, auth=True, plain_auth=True)
             found += server.probes("`postal logs smtp`")
-    if address and host.has("caddy") and host.caddy.tls != "internal":
-        names = {host.postal.web_hostname: ("/login", "Postal", "login page of")}
-        names |= dict.fromkeys(host.postal.track_domains, ("/", "Hello.", "tracking at"))
+    if address and host.has("caddy") and host[CaddySettings].tls != "internal":
+        names = {host[PostalSettings].web_hostname: ("/login", "Postal", "login page of")}
+        names |= dict.fromkeys(host[PostalSettings].track_domains, ("/", "Hello.", "tracking at"))
         for name, (path, says, what) in names.items():
-            site = WebSite(name, str(address), host.health.ca_file)
+            site = WebSite(name, str(address), host[HealthSettings].ca_file)
             found.append(site.page(path, says, "deploy caddy again, read `postal logs web`", what))
     return found
 
 
 def _worker_ports(host: Host) -> list[int]:
-    return worker_health_ports(host.postal.worker_replicas)
+    return worker_health_ports(host[PostalSettings].worker_replicas)
 
 
 def _web(fleet: Fleet, host: Host) -> list[Probe]:
-    settings = host.postal
+    settings = host[PostalSettings]
     web = f"http://{web_address(fleet, host)}:{settings.web_port}"
     found = [
         Probe(
@@ -170,7 +184,7 @@ def _tracking(name: str) -> Probe:
 
 
 def _smtp(host: Host) -> list[Probe]:
-    settings = host.postal
+    settings = host[PostalSettings]
     found = [_health("SMTP server", SMTP_HEALTH_PORT, "smtp")]
     for port in settings.smtp_ports:
         found.append(

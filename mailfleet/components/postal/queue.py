@@ -4,8 +4,8 @@ they wait are in the database of each mail server."""
 import json
 from collections.abc import Iterator, Sequence
 
-from mailfleet.health.queue import Action, Waiting
-from mailfleet.settings.postal import PostalSettings
+from mailfleet.checks.queue import Action, Waiting
+from mailfleet.components.postal.settings import PostalSettings
 
 _CLIENT = "docker exec -i mariadb mariadb --user=root --batch --skip-column-names --raw"
 _HELD = "9999-12-31 00:00:00"

@@ -4,14 +4,15 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from mailfleet.dns.hosts import address_records, addresses
-from mailfleet.dns.keys import UnusableKey, postal_record
+from mailfleet.components.postal.ports import postal_fronts
+from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
+from mailfleet.components.postal.yml.configuration import configuration
+from mailfleet.dns.desired.hosts import address_records, addresses
+from mailfleet.dns.desired.keys import UnusableKey, postal_record
+from mailfleet.dns.desired.senders import dmarc_record
 from mailfleet.dns.record import Record, Severity
-from mailfleet.dns.senders import dmarc_record
-from mailfleet.settings.errors import Problem, SettingsError
-from mailfleet.settings.fleet import POSTAL_PROCESSES, Fleet, Host
-from mailfleet.settings.ports import postal_fronts
-from mailfleet.settings.postal_yml.configuration import configuration
+from mailfleet.fleet.errors import Problem, SettingsError
+from mailfleet.fleet.fleet import Fleet, Host
 
 _MANUAL = 'Postal manual, "DNS configuration"'
 _REQUIRED, _RECOMMENDED = Severity.REQUIRED, Severity.RECOMMENDED
@@ -31,7 +32,7 @@ def records(fleet: Fleet) -> list[Record]:
         *_senders(fleet),
         *(
             record
-            for domain in fleet.postal.sending_domains
+            for domain in fleet[PostalSettings].sending_domains
             for record in sending_domain_records(fleet, domain)
         ),
     ]
@@ -81,7 +82,7 @@ def _names(fleet: Fleet) -> Iterator[Record]:
     smtp_hosts = fleet.with_role("postal_smtp")
     yield from address_records(
         fleet,
-        fleet.postal.web_hostname,
+        fleet[PostalSettings].web_hostname,
         postal_fronts(fleet),
         why="web interface and API",
         otherwise="Nobody reaches Postal's web interface, and no program its API.",
@@ -89,7 +90,7 @@ def _names(fleet: Fleet) -> Iterator[Record]:
         source=_MANUAL,
     )
     mx_names: list[str] = _shared_names(fleet)["mx_records"]
-    for name in dict.fromkeys((fleet.postal.smtp_name, *mx_names)):
+    for name in dict.fromkeys((fleet[PostalSettings].smtp_name, *mx_names)):
         yield from address_records(
             fleet,
             name,
@@ -156,9 +157,9 @@ def _return_path(fleet: Fleet) -> Iterator[Record]:
 
 def _signing_record(fleet: Fleet) -> str:
     try:
-        return postal_record(fleet.value(fleet.postal.signing_key).reveal())
+        return postal_record(fleet.value(fleet[PostalSettings].signing_key).reveal())
     except UnusableKey as error:
-        problem = Problem("secret store", fleet.postal.signing_key.name, str(error))
+        problem = Problem("secret store", fleet[PostalSettings].signing_key.name, str(error))
         raise SettingsError([problem]) from None
 
 
@@ -181,10 +182,10 @@ def _tracking(fleet: Fleet) -> Iterator[Record]:
         postal_fronts(fleet),
         why="tracking domains are CNAMEs of this name",
         otherwise="Tracked links in mail that was sent lead nowhere.",
-        severity=_REQUIRED if fleet.postal.track_domains else _RECOMMENDED,
+        severity=_REQUIRED if fleet[PostalSettings].track_domains else _RECOMMENDED,
         source='Postal manual, "Click & Open Tracking"',
     )
-    for name in fleet.postal.track_domains:
+    for name in fleet[PostalSettings].track_domains:
         if name != target:
             yield Record(
                 name,

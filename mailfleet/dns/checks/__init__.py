@@ -3,7 +3,6 @@ returns findings; none touches the network."""
 
 from collections.abc import Iterator, Sequence
 
-from mailfleet.dns.answer import Lookups
 from mailfleet.dns.checks.blocklist import check_blocklist
 from mailfleet.dns.checks.caa import check_caa
 from mailfleet.dns.checks.dnssec import check_dane, check_dnssec
@@ -20,6 +19,7 @@ from mailfleet.dns.checks.text import check_text
 from mailfleet.dns.checks.wanted import Wanted, sender_of
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import Record
+from mailfleet.dns.resolve.answer import Lookups
 
 __all__ = ["checks_of", "mail_domains"]
 

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator
 
-from mailfleet.dns.answer import Answer, Lookups, Status, ask, probe
 from mailfleet.dns.checks.names import missing_or_unknown
 from mailfleet.dns.dmarc import Discovery, discover
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
+from mailfleet.dns.resolve.answer import Answer, Lookups, Status, ask, probe
 from mailfleet.dns.tags import BadTags, parse_tags
 
 _SOURCE = "draft-brand-indicators-for-message-identification section 4"

@@ -2,10 +2,10 @@
 
 from ipaddress import IPv4Address, ip_address, ip_network
 
-from mailfleet.dns.answer import Answer, Lookups, ask, ask_all
 from mailfleet.dns.checks.wanted import Sender
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Severity
+from mailfleet.dns.resolve.answer import Answer, Lookups, ask, ask_all
 
 _LISTED = ip_network("127.0.0.0/16")
 _REFUSALS = {

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mailfleet.dns.answer import Lookups, Status, ask
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record, Severity
+from mailfleet.dns.resolve.answer import Lookups, Status, ask
 
 
 def check_caa(record: Record) -> Lookups[list[Finding]]:

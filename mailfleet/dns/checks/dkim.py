@@ -2,11 +2,11 @@
 
 import re
 
-from mailfleet.dns.answer import Answer, Lookups, ask
 from mailfleet.dns.checks.names import missing_or_unknown
 from mailfleet.dns.dkim import BadKeyRecord, KeyRecord, parse_key
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
+from mailfleet.dns.resolve.answer import Answer, Lookups, ask
 
 _MIN_BITS, _GOOD_BITS = 1024, 2048
 

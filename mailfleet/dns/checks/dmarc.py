@@ -2,7 +2,6 @@
 
 from urllib.parse import unquote
 
-from mailfleet.dns.answer import Lookups, Status, ask
 from mailfleet.dns.checks.wanted import Wanted
 from mailfleet.dns.dmarc import (
     POLICIES,
@@ -16,6 +15,7 @@ from mailfleet.dns.dmarc import (
 )
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record, Severity
+from mailfleet.dns.resolve.answer import Lookups, Status, ask
 
 
 def check_policy(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:

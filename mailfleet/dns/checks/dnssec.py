@@ -9,9 +9,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import load_der_x509_certificate
 
-from mailfleet.dns.answer import Lookups, Status, ask, ask_unchecked, probe
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
+from mailfleet.dns.resolve.answer import Lookups, Status, ask, ask_unchecked, probe
 
 _BROKEN = "Receivers that check signatures, Google among them, see no record of this domain at all."
 

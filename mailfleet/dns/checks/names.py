@@ -3,10 +3,10 @@
 from dataclasses import replace
 from ipaddress import ip_address
 
-from mailfleet.dns.answer import Answer, Lookups, Question, Status, ask, ask_all
 from mailfleet.dns.checks.wanted import Wanted
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
+from mailfleet.dns.resolve.answer import Answer, Lookups, Question, Status, ask, ask_all
 from mailfleet.dns.zone import address_of
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from mailfleet.dns.answer import Answer, Lookups, Status, ask, probe
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
+from mailfleet.dns.resolve.answer import Answer, Lookups, Status, ask, probe
 from mailfleet.dns.sts import BadPolicy, StsPolicy, parse_policy, url_of
 
 _SOURCE = "RFC 8461 section 3"

@@ -1,10 +1,10 @@
 """The three statuses that Postmark shows for a domain, from DNS alone."""
 
-from mailfleet.dns.answer import Lookups, ask, ask_all
 from mailfleet.dns.checks.wanted import Wanted
 from mailfleet.dns.dkim import BadKeyRecord, parse_key
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Severity
+from mailfleet.dns.resolve.answer import Lookups, ask, ask_all
 
 INCLUDE, RETURN_PATH = "spf.mtasv.net", "pm.mtasv.net"
 _SOURCE = 'Postmark, "Sender Signatures": SPF, DKIM, Return-Path'

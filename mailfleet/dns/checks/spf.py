@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from mailfleet.dns.answer import Lookups, ask, together
 from mailfleet.dns.checks.names import missing_or_unknown
 from mailfleet.dns.checks.wanted import Sender, Wanted
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record, presentation
+from mailfleet.dns.resolve.answer import Lookups, ask, together
 from mailfleet.dns.spf import BadPolicy, Evaluation, Policy, evaluate, is_policy, parse
 from mailfleet.dns.spf import Verdict as Spf
 from mailfleet.dns.spf.evaluate import MAX_LOOKUPS, MAX_VOID

@@ -1,6 +1,5 @@
 """TXT records: SPF, DKIM, DMARC and others, each by its meaning."""
 
-from mailfleet.dns.answer import Lookups, ask
 from mailfleet.dns.checks.bimi import check_bimi
 from mailfleet.dns.checks.dkim import check_key
 from mailfleet.dns.checks.dmarc import check_policy
@@ -10,6 +9,7 @@ from mailfleet.dns.checks.transport import check_sts, check_tls_reports
 from mailfleet.dns.checks.wanted import Wanted
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
+from mailfleet.dns.resolve.answer import Lookups, ask
 from mailfleet.dns.spf import is_policy
 
 

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable, Sequence
 
-from mailfleet.dns.answer import Lookups, ask
 from mailfleet.dns.checks.names import missing_or_unknown
 from mailfleet.dns.dmarc import is_report_uri
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
+from mailfleet.dns.resolve.answer import Lookups, ask
 
 _Fields = Sequence[tuple[str, str]]
 _Fault = Callable[[_Fields, _Fields], str]

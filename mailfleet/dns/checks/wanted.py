@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from mailfleet.dns.answer import Answer, Question, Status, run
 from mailfleet.dns.record import Record
+from mailfleet.dns.resolve.answer import Answer, Question, Status, run
 from mailfleet.dns.spf import Verdict, evaluate
 from mailfleet.dns.zone import address_of
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from mailfleet.dns.answer import Answer, Lookups, Status, ask, ask_all
+from mailfleet.dns.resolve.answer import Answer, Lookups, Status, ask, ask_all
 from mailfleet.dns.spf.macro import TEXT_LETTERS, BadMacro, Template, shortened
 from mailfleet.dns.spf.policy import BadPolicy, Mechanism, Policy, Verdict, parse, policies
 

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from mailfleet.components.mariadb import CLIENT
+from mailfleet.components.mariadb.settings import CLIENT
 from mailfleet.components.postal.operations import admin_record
 from tests.lab.console import Operator
 from tests.lab.hosts import Machine, until

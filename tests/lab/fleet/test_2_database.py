@@ -5,20 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.components.mariadb import (
-    CLIENT,
-    _facts,
+from mailfleet.components.mariadb.settings import CLIENT
+from mailfleet.components.postal.database import (
     _user_is_right,
     _user_sql,
+    database_facts,
     grants,
 )
+from mailfleet.components.postal.settings import PostalSettings
 from mailfleet.converge.database import native_password_hash
 from mailfleet.secrets import Secret
 from tests.lab.console import Operator
 from tests.lab.hosts import Machine, until
 
 _FIRST_RUN = {
-    "mariadb | database user of Postal",
+    "postal | database user",
     "postal | database schema",
     "postal | first admin user",
 }
@@ -54,7 +55,7 @@ def test_what_was_undone_while_the_database_was_down_is_done_again(
     )
     postal1.run("docker stop -t 60 mariadb")
     real = restored.deploy().ok()
-    assert "mariadb | database user of Postal" in real.changed["postal1"]
+    assert "postal | database user" in real.changed["postal1"]
     assert restored.dry().ok().planned == {}
 
 
@@ -102,7 +103,13 @@ def test_rights_on_a_name_with_an_underscore_are_for_that_name_only(
     postal1.run(f"{CLIENT} <<'END'\n{_user_sql('scratch', stored, scopes)}\nEND")
     as_scratch = "docker exec -e MYSQL_PWD=scratch mariadb mariadb -h 127.0.0.1 -u scratch -e"
     try:
-        told = postal1.run(_facts("scratch", "my_db", "my_db", ["max_connections"]))
+        settings = PostalSettings(
+            web_hostname="postal.lab.test",
+            database_user="scratch",
+            database_name="my_db",
+            database_prefix="my_db",
+        )
+        told = postal1.run(database_facts(settings))
         assert _user_is_right(tuple(told.splitlines()), stored, scopes), told
         assert stored not in told
         for name in ("my_db", "my_db-server-1"):

@@ -86,7 +86,7 @@ def test_a_policy_of_mta_sts_is_published_and_served_over_https(
 ) -> None:
     asking = restored.variant(
         tmp_path,
-        "from mailfleet.settings.dns import MtaSts\n"
+        "from mailfleet.dns.settings import MtaSts\n"
         'settings["dns_mta_sts"] = {"in.lab.test": MtaSts(served_by="postal1", mode="enforce", '
         'reports="postmaster@in.lab.test")}\n'
         'settings["dns_report"] = True',

@@ -49,7 +49,7 @@ ROUNDS = {
         _drift("touch /opt/caddy/etc/stray.pem", "caddy | files", "caddy | services"),
         _drift(
             f"{_MARIADB} \"REVOKE ALL PRIVILEGES ON \\`postal-%\\`.* FROM postal@'%'\"",
-            "mariadb | database user of Postal",
+            "postal | database user",
         ),
     ],
     "mode, owner, unit, container": [
@@ -59,7 +59,7 @@ ROUNDS = {
         _drift("chown 1000 /opt/postal/bin", "postal | files"),
         _drift(
             f"{_MARIADB} \"ALTER USER postal@'%' IDENTIFIED BY 'by hand'\"",
-            "mariadb | database user of Postal",
+            "postal | database user",
         ),
     ],
     "secret file, disabled unit, deleted drop-in": [
@@ -75,13 +75,13 @@ ROUNDS = {
         _drift("docker stop -t 60 $(docker ps -q -f name=postal-smtp)", "postal | services"),
         _drift(
             f"{_MARIADB} \"REVOKE DELETE ON \\`postal\\`.* FROM postal@'%'\"",
-            "mariadb | database user of Postal",
+            "postal | database user",
         ),
     ],
     "rights on everything": [
         _drift(
             f"{_MARIADB} \"GRANT ALL PRIVILEGES ON *.* TO postal@'%'\"",
-            "mariadb | database user of Postal",
+            "postal | database user",
         ),
     ],
     "firewall table gone": [

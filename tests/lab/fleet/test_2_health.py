@@ -73,11 +73,11 @@ FAULTS = {
             DELETE FROM domains WHERE name = 'sender.test'";
         {_ROOT_SQL} "DROP DATABASE {_HELD}; STOP SLAVE 'gone'; RESET SLAVE 'gone' ALL\"""",
         {
-            "mariadb: stale locks": "warn",
-            "mariadb: held messages": "warn",
+            "postal: stale locks": "warn",
+            "postal: held messages": "warn",
             "mariadb: row format": "warn",
             "mariadb: raw tables": "warn",
-            "mariadb: sending domains": "warn",
+            "postal: sending domains": "warn",
             "mariadb: replication": "fail",
         },
     ),
@@ -86,7 +86,7 @@ FAULTS = {
         f'{_SQL} "DELETE FROM queued_messages WHERE message_id = 900002"; docker start {_WORKER}; '
         "until docker inspect --format '{{.State.Health.Status}}' "
         f"{_WORKER} | grep -q ^healthy; do sleep 0.5; done",
-        {"postal: worker 9090": "fail", "mariadb: oldest message": "fail"},
+        {"postal: worker 9090": "fail", "postal: oldest message": "fail"},
     ),
     "outbound port 25 is blocked": Fault(
         "nft 'add table inet blocked; add chain inet blocked out "

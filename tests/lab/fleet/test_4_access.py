@@ -88,7 +88,7 @@ def test_a_port_opens_when_the_description_says_so(
     mx1: Machine,
     by_hand: None,
 ) -> None:
-    opening = "from mailfleet.settings.access import Opening\n"
+    opening = "from mailfleet.components.access.settings import Opening\n"
     only = f'sources=("{internet1.address}/32",), reason="a test"'
     changes = f'{opening}settings["access_open"] = [Opening(port={_BY_HAND}, {only})]'
     outcome = restored.variant(tmp_path, changes).deploy().ok()

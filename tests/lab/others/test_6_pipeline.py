@@ -11,8 +11,8 @@ from ipaddress import ip_address
 import pytest
 
 from lab.state import Lab
-from mailfleet.dns.resolver import Resolver
-from mailfleet.dns.server import Address
+from mailfleet.dns.resolve.resolver import Resolver
+from mailfleet.dns.resolve.server import Address
 from mailfleet.dns.spf import Verdict, evaluate
 from tests.lab.console import Operator
 from tests.lab.hosts import Machine, until

@@ -13,10 +13,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from mailfleet.components.registry import SCHEMA
 from mailfleet.converge.database import native_password_hash
+from mailfleet.fleet.load import load_fleet
 from mailfleet.secrets import Secret
 from mailfleet.secrets.environment import variable
-from mailfleet.settings.load import load_fleet
 from tests.lab.console import ROOT, Operator
 from tests.lab.hosts import Machine
 
@@ -127,7 +128,7 @@ def marked(
     """An operator whose secrets are all marked, in the environment."""
     changes = f"""
 from mailfleet.secrets import secret
-from mailfleet.settings.docker import Registry
+from mailfleet.components.docker.settings import Registry
 for key in ("secrets_file", "secrets_identity"):
     del settings[key]
 settings["secrets_backend"] = "environment"
@@ -146,7 +147,7 @@ settings["docker_registries"] = [
 
 def _values_of_others(operator: Operator) -> dict[str, str]:
     """Fresh values of every generated secret: the fleet has hosts that this deploy leaves alone."""
-    uses = load_fleet(operator.inventory).secret_uses
+    uses = load_fleet(operator.inventory, SCHEMA).secret_uses
     return {variable(use.ref.name): use.ref.generate() for use in uses if use.ref.generate}
 
 

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mailfleet.settings.fleet import Fleet
+from mailfleet.fleet.fleet import Fleet
 from tests.unit.conftest import POSTAL, Write
 
 INVENTORY = """

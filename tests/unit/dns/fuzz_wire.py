@@ -4,7 +4,7 @@ import random
 import sys
 import time
 
-from mailfleet.dns import wire
+from mailfleet.dns.resolve import wire
 
 
 def _samples() -> list[bytes]:

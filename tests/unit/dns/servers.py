@@ -11,7 +11,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from mailfleet.dns.server import Address
+from mailfleet.dns.resolve.server import Address
 
 Handler = Callable[[dns.message.Message, str], list[bytes]]
 """A query and `udp` or `tcp` -> what is sent back."""

@@ -9,16 +9,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mailfleet.cli import main
-from mailfleet.components.records import desired_records
-from mailfleet.dns.answer import Answer, Question, Status
+from mailfleet.deploying.records import desired_records
+from mailfleet.dns.checks.report import table
+from mailfleet.dns.checks.run import Live, NothingAnswers, check_live, check_recorded
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
-from mailfleet.dns.recording import Recording, save_answers
-from mailfleet.dns.report import table
-from mailfleet.dns.resolver import Limits
-from mailfleet.dns.run import Live, NothingAnswers, check_live, check_recorded
-from mailfleet.dns.server import Address
-from mailfleet.settings.fleet import Fleet
+from mailfleet.dns.resolve.answer import Answer, Question, Status
+from mailfleet.dns.resolve.recording import Recording, save_answers
+from mailfleet.dns.resolve.resolver import Limits
+from mailfleet.dns.resolve.server import Address
+from mailfleet.fleet.fleet import Fleet
 from tests.unit.dns.servers import Zone, serving, zone_handler
 
 INVENTORY = "inventories/test.py"
@@ -101,7 +101,7 @@ def test_rules_for_bulk_mail_are_told_when_asked_for(wanted: list[Record], tmp_p
 
 def test_the_policy_file_of_mta_sts_is_printed(postal_fleet: Callable[..., Fleet]) -> None:
     postal_fleet(
-        "from mailfleet.settings.dns import MtaSts\n"
+        "from mailfleet.dns.settings import MtaSts\n"
         'dns_mta_sts = {"rp.postal.example.com": MtaSts()}\n'
     )
     printed = CliRunner().invoke(main, ["dns", "sts", INVENTORY, "rp.postal.example.com"])

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailfleet.components.records import desired_records
-from mailfleet.dns.answer import Answer, Question, Status, run
+from mailfleet.deploying.records import desired_records
 from mailfleet.dns.checks import checks_of
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
-from mailfleet.settings.fleet import Fleet
+from mailfleet.dns.resolve.answer import Answer, Question, Status, run
+from mailfleet.fleet.fleet import Fleet
 
 World = dict[tuple[str, str], tuple[str, ...]]
 

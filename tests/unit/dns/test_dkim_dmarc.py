@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfleet.dns.answer import Answer, Question, Status, run
+from mailfleet.dns.desired.keys import UnusableKey, public_key
 from mailfleet.dns.dkim import BadKeyRecord, Revoked, parse_key
 from mailfleet.dns.dmarc import (
     BadPolicyRecord,
@@ -18,7 +18,7 @@ from mailfleet.dns.dmarc import (
     parse_policy,
     walk,
 )
-from mailfleet.dns.keys import UnusableKey, public_key
+from mailfleet.dns.resolve.answer import Answer, Question, Status, run
 
 # RFC 8463 appendix A.2: the same message signed with both kinds of key.
 RSA = (

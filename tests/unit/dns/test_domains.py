@@ -12,19 +12,19 @@ import dns.message
 import dns.rcode
 import pytest
 
-from mailfleet.components import caddy
-from mailfleet.components.records import desired_records
-from mailfleet.dns.answer import Answer, Question, Status, run
-from mailfleet.dns.bulk import bulk_findings
+from mailfleet.components.caddy import bundle as caddy
+from mailfleet.deploying.records import desired_records
 from mailfleet.dns.checks import checks_of
+from mailfleet.dns.checks.bulk import bulk_findings
 from mailfleet.dns.checks.dnssec import check_dane, check_dnssec
-from mailfleet.dns.domains import sts_policy
+from mailfleet.dns.desired.domains import sts_policy
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
-from mailfleet.dns.resolver import Limits, Resolver
+from mailfleet.dns.resolve.answer import Answer, Question, Status, run
+from mailfleet.dns.resolve.resolver import Limits, Resolver
 from mailfleet.dns.sts import BadPolicy, StsPolicy, parse_policy, url_of
-from mailfleet.settings.errors import SettingsError
-from mailfleet.settings.fleet import Fleet
+from mailfleet.fleet.errors import SettingsError
+from mailfleet.fleet.fleet import Fleet
 from tests.unit.dns.servers import Zone, serving, zone_handler
 from tests.unit.dns.tls import certified
 
@@ -108,7 +108,7 @@ def test_settings_of_mta_sts_unused_domains_and_logos_become_records(
     postal_fleet: MakeFleet,
 ) -> None:
     fleet = postal_fleet(
-        "from mailfleet.settings.dns import MtaSts\n"
+        "from mailfleet.dns.settings import MtaSts\n"
         'dns_mta_sts = {"rp.postal.example.com": MtaSts(mode="enforce", host="www.example.com", '
         'reports="tls@example.com")}\n'
         'dns_unused_domains = ["example.net"]\n'
@@ -131,7 +131,7 @@ def test_settings_of_mta_sts_unused_domains_and_logos_become_records(
 
 def test_a_policy_that_a_host_serves_is_found_at_that_host(postal_fleet: MakeFleet) -> None:
     fleet = postal_fleet(
-        "from mailfleet.settings.dns import MtaSts\n"
+        "from mailfleet.dns.settings import MtaSts\n"
         'dns_mta_sts = {"rp.postal.example.com": MtaSts(served_by="postal1")}\n'
     )
     records = {(one.name, one.type): one.values for one in desired_records(fleet)}
@@ -172,7 +172,7 @@ def test_a_policy_that_nobody_could_serve_or_follow_is_refused(
     postal_fleet: MakeFleet, policy: str, told: str
 ) -> None:
     with pytest.raises(SettingsError) as refused:
-        postal_fleet(f"from mailfleet.settings.dns import MtaSts\ndns_mta_sts = {{{policy}}}\n")
+        postal_fleet(f"from mailfleet.dns.settings import MtaSts\ndns_mta_sts = {{{policy}}}\n")
     assert told in str(refused.value)
     assert "dns_mta_sts" in str(refused.value)
 
@@ -293,7 +293,7 @@ def test_bimi(changes: World, verdict: Verdict, seen: str) -> None:
 
 
 POSTMARK = """
-from mailfleet.settings.dns import Sender
+from mailfleet.dns.settings import Sender
 dns_senders = [Sender(domain="example.org", include="spf.mtasv.net",
     dkim={"20260101pm": "k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="},
     aliases={"pm-bounces": "pm.mtasv.net"})]

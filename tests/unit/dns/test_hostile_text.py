@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from mailfleet.dns import sts
-from mailfleet.dns.answer import Answer, Question, Status, run
 from mailfleet.dns.checks import checks_of
 from mailfleet.dns.dkim import parse_key
 from mailfleet.dns.dmarc import parse_policy
 from mailfleet.dns.record import Record, Severity
+from mailfleet.dns.resolve.answer import Answer, Question, Status, run
 from mailfleet.dns.spf import parse as parse_spf
 
 UNITS = (*" ;=a,/%.:\n\t", "a=", ", ", "%{d}", "mailto:a@b.c,", "v=")

@@ -5,12 +5,12 @@ from ipaddress import ip_address
 
 import pytest
 
-from mailfleet.dns.answer import Answer, Question, Status, run
 from mailfleet.dns.checks import checks_of
 from mailfleet.dns.checks.blocklist import check_blocklist
 from mailfleet.dns.checks.wanted import Sender
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
+from mailfleet.dns.resolve.answer import Answer, Question, Status, run
 
 World = dict[tuple[str, str], list[str] | Status]
 CA = ('0 issue "letsencrypt.org"',)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.dns.answer import Answer, Status, probe
-from mailfleet.dns.probe import Probes
-from mailfleet.dns.resolver import Limits, Resolver
+from mailfleet.dns.resolve.answer import Answer, Status, probe
+from mailfleet.dns.resolve.probe import Probes
+from mailfleet.dns.resolve.resolver import Limits, Resolver
 from tests.unit.dns.servers import Zone, serving, zone_handler
 from tests.unit.dns.tls import Certified, certified, smtp, web
 

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mailfleet.cli.dns import dns as command
-from mailfleet.settings.fleet import Fleet
+from mailfleet.fleet.fleet import Fleet
 from tests.unit.dns.fake_api import (
     TOKEN,
     Fake,
@@ -79,7 +79,7 @@ PROVIDERS = {
 
 def settings(provider: str, more: str = "", zone: str = "example.com") -> str:
     name = PROVIDERS[provider]
-    return f'from mailfleet.settings.dns import {name}\ndns_zones = {{"{zone}": {name}()}}\n{more}'
+    return f'from mailfleet.dns.settings import {name}\ndns_zones = {{"{zone}": {name}()}}\n{more}'
 
 
 @pytest.fixture(params=sorted(PROVIDERS))
@@ -187,7 +187,7 @@ def test_a_token_that_is_not_accepted(
 def test_reverse_names_are_set_where_the_addresses_are_rented(
     hetzner: FakeHetzner, postal_fleet: MakeFleet
 ) -> None:
-    reverse = "from mailfleet.settings.dns import HetznerDns\ndns_reverse = HetznerDns()\n"
+    reverse = "from mailfleet.dns.settings import HetznerDns\ndns_reverse = HetznerDns()\n"
     postal_fleet(reverse)
     done = publish("--yes")
     assert done.exit_code == 0, done.output
@@ -202,7 +202,7 @@ def test_a_reverse_name_that_someone_chose_must_be_taken_over(
     hetzner: FakeHetzner, postal_fleet: MakeFleet
 ) -> None:
     hetzner.ips[0]["dns_ptr"] = [{"ip": "192.0.2.10", "dns_ptr": "old.example.com"}]
-    postal_fleet("from mailfleet.settings.dns import HetznerDns\ndns_reverse = HetznerDns()\n")
+    postal_fleet("from mailfleet.dns.settings import HetznerDns\ndns_reverse = HetznerDns()\n")
     assert publish("--yes").exit_code == 2
     assert hetzner.ips[0]["dns_ptr"][0]["dns_ptr"] == "old.example.com"
     assert publish("--yes", "--take", "192.0.2.10").exit_code == 0

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from mailfleet.components.records import desired_records
+from mailfleet.deploying.records import desired_records
 from mailfleet.dns.record import ConflictingRecords, Record, Severity, merge, presentation
-from mailfleet.settings.errors import SettingsError
-from mailfleet.settings.fleet import Fleet
+from mailfleet.fleet.errors import SettingsError
+from mailfleet.fleet.fleet import Fleet
 
 MakeFleet = Callable[..., Fleet]
 
@@ -124,7 +124,7 @@ def test_long_and_odd_texts_are_split_and_escaped() -> None:
 
 
 SENDER = """
-from mailfleet.settings.dns import Sender
+from mailfleet.dns.settings import Sender
 dns_senders = [Sender(domain="example.org", dkim={"s1": "v=DKIM1; p=notbase64!"})]
 """
 
@@ -140,7 +140,7 @@ def test_all_senders_of_a_domain_share_one_spf_record(
     found = wanted(
         postal_fleet(
             f"""
-from mailfleet.settings.dns import Sender
+from mailfleet.dns.settings import Sender
 postal_sending_domains = ["example.org"]
 dns_dmarc = {{"example.org": "v=DMARC1; p=reject"}}
 dns_senders = [

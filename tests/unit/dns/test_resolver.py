@@ -11,10 +11,10 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from mailfleet.dns.answer import Answer, Question, Status, ask, ask_all, run, together
-from mailfleet.dns.recording import Recording, UnreadableRecording, save_answers
-from mailfleet.dns.resolver import Limits, Resolver, side_by_side, system_servers
-from mailfleet.dns.server import Address
+from mailfleet.dns.resolve.answer import Answer, Question, Status, ask, ask_all, run, together
+from mailfleet.dns.resolve.recording import Recording, UnreadableRecording, save_answers
+from mailfleet.dns.resolve.resolver import Limits, Resolver, side_by_side, system_servers
+from mailfleet.dns.resolve.server import Address
 from tests.unit.dns.servers import Handler, Zone, serving, zone_handler
 
 # A busy machine is no reason to fail: only servers that never answer are waited for in full.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailfleet.dns.answer import Answer, Question, Status, run
+from mailfleet.dns.resolve.answer import Answer, Question, Status, run
 from mailfleet.dns.spf import BadPolicy, Evaluation, Verdict, evaluate, parse
 
 Zone = dict[tuple[str, str], tuple[str, ...]]

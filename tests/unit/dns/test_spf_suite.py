@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mailfleet.dns.answer import Answer, Question, Status, run
+from mailfleet.dns.resolve.answer import Answer, Question, Status, run
 from mailfleet.dns.spf import evaluate
 
 SUITE = Path(__file__).parent / "data/rfc7208-tests.yml"

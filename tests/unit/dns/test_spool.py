@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.dns import spool
-from mailfleet.dns.spool import Spool
+from mailfleet.dns.checks import spool
+from mailfleet.dns.checks.spool import Spool
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +56,8 @@ def test_items_of_another_process_come_after_ones_own(count: int) -> None:
 _NO_ROOM = """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
-from mailfleet.dns.parts import elsewhere
-from mailfleet.dns.spool import NoRoom, Spool
+from mailfleet.dns.checks.parts import elsewhere
+from mailfleet.dns.checks.spool import NoRoom, Spool
 many = list(map(str, range(1_000_000)))
 try:
     {write}

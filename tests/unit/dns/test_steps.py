@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.dns.dates import Dates, UnreadableDates
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Severity
-from mailfleet.dns.steps import Situation, State, Step, steps
+from mailfleet.dns.rotation.dates import Dates, UnreadableDates
+from mailfleet.dns.rotation.steps import Situation, State, Step, steps
+from mailfleet.dns.settings import DkimKey, Sender
 from mailfleet.secrets import secret
-from mailfleet.settings.dns import DkimKey, Sender
 
 DAY_ONE = datetime(2026, 1, 1, tzinfo=UTC)
 DOMAIN = "example.com"

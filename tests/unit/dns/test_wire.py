@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailfleet.dns import wire
+from mailfleet.dns.resolve import wire
 
 LABEL = st.binary(min_size=1, max_size=20).map(bytes.lower)
 NAME = st.lists(LABEL, min_size=1, max_size=6).map(lambda labels: dns.name.Name([*labels, b""]))

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailfleet.cli import main
-from mailfleet.components.records import desired_records
+from mailfleet.deploying.records import desired_records
 from mailfleet.dns.record import Record, Severity, presentation
 from mailfleet.dns.zone import address_of, origins_of, zone_texts
-from mailfleet.settings.fleet import Fleet
+from mailfleet.fleet.fleet import Fleet
 
 HEAD = "@ IN SOA ns.invalid. root.invalid. 1 3600 600 86400 60\n@ IN NS ns.invalid.\n"
 

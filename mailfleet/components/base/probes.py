@@ -1,0 +1,89 @@
+"""Health probes of base: units, disk, memory, load, resolver, clock."""
+
+from mailfleet.checks.blocklist import blocklist_probes
+from mailfleet.checks.probe import AnyProbe, Level, Limit, Probe
+from mailfleet.components.preflight.settings import PreflightSettings
+from mailfleet.fleet.fleet import Fleet, Host
+
+# chronyc(1), "tracking": the clock is off by the offset, the root dispersion and half the root
+# delay at most; where nobody sets it, that is more than a second. The kernel's own word may be
+# another container's.
+_CLOCK = """
+tracking=$(chronyc -c tracking) || { echo "$tracking"; exit 1; }
+echo "$tracking" | awk -F, '{
+    offset = $5 < 0 ? -$5 : $5
+    printf "measured %.3f\\n%s, off by %.3f s at most\\n",
+        offset + $12 + $11 / 2, tolower($14), offset + $12 + $11 / 2
+}'
+"""
+
+
+def _fullest(column: str) -> str:
+    """Shell that sets `$1` to a column of df(1), such as 45%, and `$2` to the mount point, of the
+    fullest file system on which something of the fleet lies. Each may have one of its own."""
+    paths = "/ /opt /var/lib /var/lib/docker /var/log"
+    return (
+        f"set -- $(df --output={column},target {paths} 2>/dev/null | tail -n +2 | sort -rn | "
+        "head -n 1)"
+    )
+
+
+def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
+    """What healthy means for this component, asked on the host and from here."""
+    outbound = host[PreflightSettings].outbound_host
+    return (
+        Probe(
+            "units",
+            "failed=$(systemctl list-units --failed --plain --no-legend) || exit 1; "
+            "failed=$(printf '%s' \"$failed\" | awk '{print $1}'); "
+            'echo "failed: ${failed:-none}" | tr "\\n" " "; [ -z "$failed" ]',
+            "read `journalctl -u UNIT` of each failed unit",
+            no_gate="any unit of the host, whoever brought it",
+        ),
+        Probe(
+            "disk",
+            f'{_fullest("pcent")}; echo "measured ${{1%\\%}}"; echo "$1 of $2 used"',
+            "make room, or use a larger disk",
+            limit=Limit(80, 90, "%"),
+        ),
+        Probe(
+            "inodes",
+            f"{_fullest('ipcent')}; "
+            # File systems such as btrfs make inodes as they are needed, and show none.
+            '[ "$1" != - ] || set -- 0% $2; '
+            'echo "measured ${1%\\%}"; echo "$1 of the inodes of $2 used"',
+            "remove small files, such as old messages or images",
+            limit=Limit(80, 90, "%"),
+        ),
+        Probe(
+            "memory",
+            "awk '/^MemTotal/ {all = $2} /^MemAvailable/ {free = $2} END {"
+            'left = int(free * 100 / all); print "measured " left; print left "% available"}\' '
+            "/proc/meminfo",
+            "see what grows with `docker stats`; use a larger server",
+            limit=Limit(10, 3, "%"),
+        ),
+        Probe(
+            "load",
+            'awk -v cores=$(nproc) \'{printf "measured %.2f\\n%s over 15 minutes, %d cores\\n", '
+            "$3 / cores, $3, cores}' /proc/loadavg",
+            "see what takes the time with `top`; use a larger server",
+            limit=Limit(4, 50, " a core"),
+        ),
+        Probe(
+            "resolver",
+            f"found=$(getent ahosts {outbound} | awk 'NR == 1 {{print $1}}'); "
+            f'[ -n "$found" ] && echo "{outbound} is $found"',
+            "see /etc/resolv.conf and that its servers answer: without DNS no mail goes out",
+            level=Level.FULL,
+        ),
+        Probe(
+            "clock",
+            _CLOCK,
+            "read `systemctl status chrony` and `chronyc sources`; open UDP 123 outbound, or set "
+            "base_ntp_servers to servers that answer",
+            limit=Limit(1, 60, " s"),
+            no_gate="it takes minutes, and servers elsewhere",
+        ),
+        *blocklist_probes(fleet, host),
+    )

@@ -1,0 +1,15 @@
+"""Health probes of Docker."""
+
+from mailfleet.checks.probe import Probe
+from mailfleet.fleet.fleet import Fleet, Host
+
+
+def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
+    """What healthy means for this component, asked on the host."""
+    return (
+        Probe(
+            "engine",
+            "docker info --format 'Docker {{.ServerVersion}}, {{.ContainersRunning}} running'",
+            "read `journalctl -u docker`",
+        ),
+    )

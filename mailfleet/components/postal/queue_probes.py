@@ -1,0 +1,121 @@
+"""Postal's queue and domains, asked of its database: a queue can stand still while every process
+says OK."""
+
+from math import inf
+
+from mailfleet.checks.probe import Level, Limit, Probe
+from mailfleet.components.health.settings import HealthSettings
+from mailfleet.components.mariadb.settings import CLIENT
+from mailfleet.components.postal.settings import PostalSettings
+
+STALE_LOCK_MINUTES = 15
+"""One attempt takes minutes at most; a lock older than this belongs to a worker that is gone."""
+
+_TIMES_UNTIL_FAIL = 10
+
+# Held messages are in a database for each mail server: one question over all of them.
+_HELD = """
+number=$({client} <<'END'
+SELECT COALESCE(CONCAT('SELECT SUM(held) FROM (', GROUP_CONCAT(CONCAT(
+    'SELECT COUNT(*) AS held FROM `', table_schema, '`.messages WHERE held = 1'
+    ) SEPARATOR ' UNION ALL '), ') AS every_server'), 'SELECT 0') INTO @counted
+FROM information_schema.tables WHERE table_schema LIKE '{pattern}' AND table_name = 'messages';
+EXECUTE IMMEDIATE @counted;
+END
+) || exit 1
+echo "measured $number"
+echo "$number held"
+"""
+
+# What Postal itself finds in DNS (has_dns_checks.rb, `dns_ok?`), as far as it concerns sending. It
+# looks every hour, at domains at which someone has let it look before.
+_DOMAINS = """
+told=$({client} <<'END'
+SELECT COUNT(*) FROM {database}.domains;
+SELECT CONCAT(name, ' (', faults, ')') FROM (SELECT name, IF(verified_at IS NULL, 'not verified',
+    CONCAT_WS(', ', IF(dkim_status IS NULL, 'DNS never checked', NULL),
+        IF(dkim_status <> 'OK', CONCAT('DKIM ', LOWER(dkim_status)), NULL),
+        IF(spf_status <> 'OK', CONCAT('SPF ', LOWER(spf_status)), NULL),
+        IF(return_path_status = 'Invalid', 'return path invalid', NULL))) AS faults
+    FROM {database}.domains) AS judged WHERE faults <> '' ORDER BY name;
+END
+) || exit 1
+echo "$told" | awk '
+    NR == 1 {{ all = $1; next }}
+    {{ bad++ }}
+    bad <= 5 {{ names = names (bad > 1 ? ", " : "") $0 }}
+    END {{
+        print "measured " bad + 0
+        if (!bad) print all ? "all " all " verified, SPF and DKIM as Postal wants them" : "none yet"
+        else print bad " of " all ": " names (bad > 5 ? " and " bad - 5 " more" : "")
+    }}'
+"""
+
+
+def _number(client: str, query: str, said: str) -> str:
+    """Shell that measures one number by a query."""
+    return f'number=$({client} -e "{query}") || exit 1\necho "measured $number"\necho "{said}"\n'
+
+
+def queue_probes(settings: PostalSettings, health: HealthSettings) -> tuple[Probe, ...]:
+    """Probes of the database host. Times in Postal's database are UTC."""
+    client, database, prefix = CLIENT, settings.database_name, settings.database_prefix
+    queued = f"{database}.queued_messages"
+    due = "locked_at IS NULL AND (retry_after IS NULL OR retry_after <= UTC_TIMESTAMP())"
+    stale = f"locked_at < UTC_TIMESTAMP() - INTERVAL {STALE_LOCK_MINUTES} MINUTE"
+    waits = (
+        "SELECT COALESCE(MAX(TIMESTAMPDIFF(SECOND, COALESCE(retry_after, created_at), "
+        f"UTC_TIMESTAMP())), 0) FROM {queued} WHERE {due}"
+    )
+    # Where no task was ever planned, since the table is there: the first look of a worker's tasks
+    # thread plans them all. Below zero: the next one is yet to come.
+    overdue = (
+        "SELECT GREATEST(COALESCE(MAX(TIMESTAMPDIFF(SECOND, next_run_after, UTC_TIMESTAMP())), "
+        "(SELECT TIMESTAMPDIFF(SECOND, create_time, NOW()) FROM information_schema.tables "
+        f"WHERE table_schema = '{database}' AND table_name = 'scheduled_tasks')), 0), COUNT(*) "
+        f"FROM {database}.scheduled_tasks"
+    )
+    return (
+        Probe(
+            "queue",
+            _number(client, f"SELECT COUNT(*) FROM {queued}", "$number in the queue"),
+            "read `postal logs worker`: what do the remote servers answer?",
+            limit=Limit(health.queue_messages, health.queue_messages * _TIMES_UNTIL_FAIL),
+        ),
+        Probe(
+            "oldest message",
+            _number(client, waits, "$number s since the oldest one was due"),
+            "workers do not take messages: `postal logs worker`, `postal restart worker`",
+            limit=Limit(300, 1800, " s"),
+        ),
+        Probe(
+            "stale locks",
+            _number(client, f"SELECT COUNT(*) FROM {queued} WHERE {stale}", "$number stale locks"),
+            "a worker died while it sent: the runbook on Postal tells how to release them",
+            limit=Limit(1, 10),
+        ),
+        Probe(
+            "held messages",
+            _HELD.format(client=client, pattern=f"{prefix}-server-%"),
+            "look in Postal's web interface why: release or delete them; where suppressed "
+            "addresses are the reason, clear up the list of recipients or raise "
+            "health_held_messages",
+            limit=Limit(health.held_messages, health.held_messages * _TIMES_UNTIL_FAIL),
+        ),
+        Probe(
+            "scheduled tasks",
+            f'told=$({client} -e "{overdue}") || exit 1; set -- $told; echo "measured $1"; '
+            '[ "$2" = 0 ] && echo "none was ever planned, in $1 s" || '
+            'echo "the latest one is $1 s overdue"',
+            "no worker holds the role `tasks`: `postal restart worker`",
+            limit=Limit(900, 7200, " s"),
+        ),
+        Probe(
+            "sending domains",
+            _DOMAINS.format(client=client, database=database),
+            "`mailfleet dns check INVENTORY` tells what to publish; then let Postal check the "
+            "domain in its web interface",
+            level=Level.FULL,
+            limit=Limit(1, inf),
+        ),
+    )

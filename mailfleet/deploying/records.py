@@ -1,0 +1,58 @@
+"""Every DNS record that the fleet needs."""
+
+from collections.abc import Sequence
+
+from mailfleet.components.postal.records import sending_domain_records
+from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
+from mailfleet.components.registry import COMPONENTS
+from mailfleet.dns.desired.domains import (
+    bimi_records,
+    rotated_key_records,
+    sts_records,
+    unused_domain_records,
+)
+from mailfleet.dns.desired.senders import sender_records
+from mailfleet.dns.desired.services import dane_records
+from mailfleet.dns.record import ConflictingRecords, Record, merge
+from mailfleet.fleet.fleet import Fleet
+
+
+def signing_selectors(fleet: Fleet, domain: str) -> set[str]:
+    """DKIM selectors with which components sign mail of a domain. Raises SettingsError and
+    SecretsError."""
+    suffix = f"._domainkey.{domain}"
+    return {
+        record.name.removesuffix(suffix)
+        for component in COMPONENTS
+        if component.records
+        for record in component.records(fleet)
+        if record.name.endswith(suffix)
+    }
+
+
+def desired_records(fleet: Fleet, domains: Sequence[str] = ()) -> list[Record]:
+    """Every record that the fleet needs, and those of further domains that send through its
+    Postal. Raises SettingsError, SecretsError and ConflictingRecords."""
+    found = [
+        record
+        for component in COMPONENTS
+        if component.records
+        for record in component.records(fleet)
+    ]
+    if domains and not fleet.with_role(*POSTAL_PROCESSES):
+        raise ConflictingRecords("domains send through Postal, and no host has its role")
+    for domain in domains:
+        if domain not in fleet[PostalSettings].sending_domains:
+            found += sending_domain_records(fleet, domain)
+    # Last: of all senders of a domain our own come first in SPF, where they cost least.
+    found += sender_records(fleet)
+    return merge(
+        [
+            *found,
+            *rotated_key_records(fleet, found),
+            *sts_records(fleet),
+            *bimi_records(fleet),
+            *dane_records(fleet),
+            *unused_domain_records(fleet),
+        ]
+    )

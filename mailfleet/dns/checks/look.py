@@ -1,0 +1,18 @@
+"""One part of a look, in a process of its own (parts.py)."""
+
+import pickle
+import sys
+
+from mailfleet.dns.checks.run import look_at_part
+from mailfleet.dns.checks.spool import NoRoom
+
+
+def main() -> None:
+    try:
+        look_at_part(pickle.load(sys.stdin.buffer)).send(sys.stdout.buffer)
+    except NoRoom as error:
+        sys.exit(f"mailfleet: {error.filename}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""Drift of a fleet: all hosts at once, one round trip each, one more where files differ."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from pyinfra import host as context_host
+from pyinfra import logger
+from pyinfra import state as context_state
+from pyinfra.api.exceptions import OperationError
+from pyinfra.api.host import Host as PyinfraHost
+
+from mailfleet.agent.evaluate import DEPLOY
+from mailfleet.checks.drift_check import DriftCheck
+from mailfleet.checks.formats import plain
+from mailfleet.components.registry import COMPONENTS, PREFLIGHT, SCHEMA
+from mailfleet.converge.bundle import Bundle
+from mailfleet.converge.diff import Contents
+from mailfleet.converge.manifest import manifest_path
+from mailfleet.converge.observe import ANSWER_SECONDS, PATHS, HostState, Observation, Wanted
+from mailfleet.converge.plan import file_changes
+from mailfleet.converge.session import Refused, current_fleet
+from mailfleet.deploying.desired import desired_bundles
+from mailfleet.deploying.start import Scope, any_host, scope_of
+from mailfleet.drift import evaluate
+from mailfleet.drift.bundle import differences, is_deployed
+from mailfleet.drift.contents import unified
+from mailfleet.drift.evaluate import as_bundle, observed_as
+from mailfleet.drift.finding import Difference, Finding, HostReport, Kind, Report
+from mailfleet.fleet.errors import SettingsError
+from mailfleet.fleet.fleet import Fleet, Host
+from mailfleet.fleet.load import fleet_of, load_inventory
+from mailfleet.fleet.origin import Sources
+from mailfleet.fleet.rules import secret_problems
+from mailfleet.secrets import SecretsError
+from mailfleet.templates import TemplateProblem
+from mailfleet.transport import HANG_REMEDY, LOGIN_REMEDY, Asking, NoAnswer
+
+_EVERYTHING = Scope(frozenset(component.name for component in COMPONENTS), any_host)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a host should be, ready to be compared. All of it is looked at: a stranger is whatever
+    no component knows, of whichever part drift is reported."""
+
+    host: Host
+    bundles: Mapping[str, Bundle]
+    checks: Sequence[DriftCheck]
+    reported: frozenset[str]
+    """Components whose drift is told."""
+
+    @classmethod
+    def of(cls, fleet: Fleet, host: Host, scopes: Iterable[Scope]) -> "Comparison":
+        """Renders what the host should carry. Raises SecretsError and TemplateProblem."""
+        everything, checks = desired_bundles(fleet, host)
+        # preflight wants nothing: it asks before there is anything.
+        bundles = {name: it for name, it in everything.items() if name != PREFLIGHT.name}
+        reported = {
+            name for scope in scopes if scope.only(fleet, host) for name in scope.components
+        }
+        return cls(host, bundles, checks, frozenset(reported))
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted((*self.bundles.values(), as_bundle(self.checks)))
+
+    def findings(self, seen: Observation) -> list[Finding]:
+        """Everything that differs, in the order of components; without contents of files."""
+        found = [
+            Finding.of(self.host.name, component, difference)
+            for component, difference in self._differences(seen)
+            if component in self.reported
+        ]
+        return list(dict.fromkeys(found))
+
+    def _differences(self, seen: Observation) -> Iterator[tuple[str, Difference]]:
+        for name, bundle in self.bundles.items():
+            found = list(self._of(bundle, seen))
+            # The list of what is described becomes another with everything that a deploy puts
+            # right: one finding is enough.
+            others = [it for it in found if it.name != manifest_path(bundle)]
+            told = others if any(it.remedy == DEPLOY for it in others) else found
+            yield from ((name, difference) for difference in told)
+
+    def _of(self, bundle: Bundle, seen: Observation) -> Iterator[Difference]:
+        yield from differences(bundle, seen)
+        # What was never deployed has no settings in force either.
+        if bundle.files and not is_deployed(bundle, seen):
+            return
+        differing = file_changes(bundle, seen).paths
+        for check in self.checks:
+            if check.component == bundle.component:
+                yield from evaluate.differences(check, seen, differing)
+
+    def differing_files(self, findings: Iterable[Finding]) -> list[str]:
+        return [
+            finding.name
+            for finding in findings
+            # Of anything but a file, such as a link, the content is another's.
+            if finding.kind is Kind.FILE and finding.seen.startswith("other content")
+        ]
+
+    def with_diffs(
+        self, findings: Iterable[Finding], contents: Mapping[str, bytes]
+    ) -> list[Finding]:
+        return [
+            replace(
+                finding,
+                diff=unified(
+                    self.bundles[finding.component].file(finding.name), contents[finding.name]
+                ),
+            )
+            if finding.kind is Kind.FILE and finding.name in contents
+            else finding
+            for finding in findings
+        ]
+
+
+def compare(comparison: Comparison, host: PyinfraHost) -> list[Finding] | NoAnswer:
+    """Look at one host. Half an answer must not pass for drift."""
+    seen = host.get_fact(HostState, wanted=comparison.wanted)
+    who = observed_as(seen)
+    if PATHS in seen.unanswered or (seen.unanswered and not who):
+        return NoAnswer(f"no answer within {ANSWER_SECONDS} s", HANG_REMEDY)
+    if not who:
+        return NoAnswer("no answer", LOGIN_REMEDY)
+    if who != "0":
+        return NoAnswer("only root sees everything", "set _sudo in the inventory, or use --sudo")
+    found = comparison.findings(seen)
+    if paths := comparison.differing_files(found):
+        contents = host.get_fact(Contents, paths=paths)
+        found = comparison.with_diffs(found, contents)
+    return found
+
+
+def comparisons_of(fleet: Fleet, deploys: Sequence[str] = ()) -> dict[str, Comparison]:
+    """Of the hosts that some deploys go through, or of all. Raises SettingsError, SecretsError,
+    TemplateProblem and Refused."""
+    scopes = [scope_of(name) for name in deploys] or [_EVERYTHING]
+    fleet.require_secrets()
+    if problems := secret_problems(fleet):
+        raise SettingsError(problems)
+    found = {name: Comparison.of(fleet, host, scopes) for name, host in fleet.hosts.items()}
+    reported = {name: comparison for name, comparison in found.items() if comparison.reported}
+    if not reported:
+        raise Refused(f"no host has what {' '.join(deploys)} goes through")
+    return reported
+
+
+def report_of(inventory: str, answers: Mapping[str, list[Finding] | NoAnswer]) -> Report:
+    """What hosts answered, as of now."""
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return Report(inventory, at, tuple(_report(name, answer) for name, answer in answers.items()))
+
+
+def drift(inventory: str, deploys: Sequence[str] = (), sudo: bool = False) -> Report:
+    """The drift of every host, or of what some deploys go through. Raises SettingsError,
+    SecretsError, TemplateProblem and Refused before any host is asked."""
+    loaded = load_inventory(inventory)
+    comparisons = comparisons_of(fleet_of(loaded, Sources(inventory), SCHEMA), deploys)
+    asking = Asking(loaded, list(comparisons), partial(_compare_one, comparisons), sudo=sudo)
+    return report_of(inventory, asking.answers())
+
+
+def _compare_one(
+    comparisons: Mapping[str, Comparison], host: PyinfraHost
+) -> list[Finding] | NoAnswer:
+    return compare(comparisons[host.name], host)
+
+
+def _report(name: str, answer: list[Finding] | NoAnswer) -> HostReport:
+    if isinstance(answer, NoAnswer):
+        return HostReport(name, error=f"{answer.finding}: {answer.remedy}")
+    return HostReport(name, tuple(answer))
+
+
+def drift_here() -> None:
+    """In a deploy: compare the host at hand, print what differs, and fail if anything does.
+    Raises OperationError and Refused."""
+    fleet = current_fleet(context_state)
+    try:
+        comparison = Comparison.of(fleet, fleet.hosts[context_host.name], [_EVERYTHING])
+    except (SecretsError, TemplateProblem) as error:
+        raise Refused(str(error)) from None
+    found = compare(comparison, context_host)
+    if isinstance(found, NoAnswer):
+        raise OperationError(f"{context_host.name}: {found.finding}: {found.remedy}")
+    for finding in found:
+        told = (
+            f"{finding.component}: {finding.kind.value} {finding.name}: "
+            f"wanted {finding.wanted}; seen {finding.seen} -> {finding.remedy}"
+        )
+        for line in (told, *(f"  {line}" for line in finding.diff)):
+            logger.info(f"{context_host.print_prefix}{plain(line)}")
+    if found:
+        raise OperationError(f"{context_host.name}: {len(found)} differ from the description")
