@@ -42,6 +42,7 @@ check: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/towncrier build --draft --version next >/dev/null
 
 docs: .venv/ready
 	$(BIN)/python docs/generate.py
