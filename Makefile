@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The one test in tests/accept that takes programs from the lab's hosts.
 ON_LAB := tests/accept/test_rendered_files.py
 
-.PHONY: setup demo test test-code test-lab test-lab-postal1 test-lab-others test-email-api check lab down docs lock clean
+.PHONY: setup demo test test-code test-lab test-lab-postal1 test-lab-others test-email-api check release lab down docs lock clean
 
 setup: .venv/ready
 
@@ -43,6 +43,23 @@ check: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/towncrier build --draft --version next >/dev/null
+
+# RELEASE.md says what comes before and after.
+fail = { echo 'make release: $(1)' >&2; exit 1; }
+
+release:
+	@printf %s '$(VERSION)' | grep -Eqx '[0-9]+\.[0-9]+\.[0-9]+' || $(call fail,give a version: make release VERSION=x.y.z)
+	@[ "$$(git branch --show-current)" = main ] || $(call fail,switch to the branch main)
+	@[ -z "$$(git status --porcelain)" ] || $(call fail,commit or remove what git status shows)
+	@! git rev-parse -q --verify 'refs/tags/v$(VERSION)' >/dev/null || $(call fail,the tag v$(VERSION) exists)
+	@grep -Fqx 'version = "$(VERSION)"' pyproject.toml || $(call fail,set version = "$(VERSION)" in pyproject.toml)
+	@grep -Eq '^## \[$(VERSION)\] - [0-9]{4}-' CHANGELOG.md || $(call fail,CHANGELOG.md has no dated section $(VERSION): run towncrier build)
+	@[ "$$(ls changelog.d)" = README.md ] || $(call fail,changelog.d has fragments that are not in CHANGELOG.md: run towncrier build)
+	$(MAKE) check
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	git tag --annotate 'v$(VERSION)' --message 'mailfleet $(VERSION)'
+	@echo; echo 'Tagged v$(VERSION). Now publish it (RELEASE.md): git push --atomic origin main v$(VERSION)'
 
 docs: .venv/ready
 	$(BIN)/python docs/generate.py
