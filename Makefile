@@ -42,6 +42,7 @@ check: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/typos
 	$(BIN)/towncrier build --draft --version next >/dev/null
 
 # RELEASE.md says what comes before and after.

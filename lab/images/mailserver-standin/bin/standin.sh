@@ -1,5 +1,7 @@
+# shellcheck shell=bash
 # Functions that start-up and changedetector share. Sourced by bash.
 CONFIG=/tmp/docker-mailserver
+# shellcheck disable=SC2034 # Read by the scripts that source this file.
 CHECKSUMS=/tmp/docker-mailserver-config-chksum
 
 log() { echo "[  $1  ]  $2"; }

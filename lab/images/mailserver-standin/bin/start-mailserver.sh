@@ -21,7 +21,7 @@ keep_state() {
     [ -d /var/mail-state ] || return 0
     for directory in lib/postfix spool/postfix lib/dovecot; do
         kept=/var/mail-state/${directory//\//-}
-        if [ -d "$kept" ]; then rm -rf "/var/$directory"
+        if [ -d "$kept" ]; then rm -rf "/var/${directory:?}"
         else mv "/var/$directory" "$kept"; fi
         ln -s "$kept" "/var/$directory"
     done
