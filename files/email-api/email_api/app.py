@@ -114,7 +114,8 @@ class Service:
 
 def service_of(settings: Settings) -> Service:
     """Nothing is connected to yet."""
-    store, journal = Store(settings.database_url), Journal(settings.redis_url)
+    store = Store(settings.database_url, settings.database_answer_seconds)
+    journal = Journal(settings.redis_url)
     relay = Relay(settings.relay, settings.server_name)
     sender = senders(settings.forward_sender, settings.srs_secrets)
     arc = settings.arc

@@ -49,6 +49,8 @@ class Settings:
     """Every one of them is valid, so that one can follow another."""
     admin_token: str = field(repr=False)
     database_url: str = field(repr=False)
+    database_answer_seconds: int
+    """How long the database may take to answer a statement."""
     redis_url: str = field(repr=False)
     relay: RelaySettings
     forward_sender: str
@@ -82,6 +84,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         psks=read.secrets("PSK_FILE"),
         admin_token=read.secrets("ADMIN_TOKEN_FILE")[0],
         database_url=read.secrets("DATABASE_URL_FILE")[0],
+        database_answer_seconds=read.number("DATABASE_ANSWER_SECONDS", 20),
         redis_url=read.text("REDIS_URL"),
         relay=_relay(read),
         forward_sender=sender,

@@ -25,7 +25,6 @@ CONNECTIONS = 8
 """Each round of questions or records has one for as long as it takes."""
 
 _CONNECT_SECONDS = 5
-_ANSWER_SECONDS = 20
 
 metadata = sa.MetaData()
 # Binary collation: another one would take addresses for equal that are not.
@@ -77,7 +76,8 @@ def utc_now() -> datetime.datetime:
 class Store:
     """Raises Unavailable whenever the database does not do its part."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, answer_seconds: float) -> None:
+        self._answer_seconds = answer_seconds
         self.engine = create_async_engine(
             url,
             # Each statement is durable at once, without a round trip to say so.
@@ -99,12 +99,12 @@ class Store:
         await self.engine.dispose()
 
     async def ping(self) -> None:
-        async with self._connection() as connection, _answer():
+        async with self._connection() as connection:
             await connection.execute(sa.select(1))
 
     async def aliases(self) -> list[Alias]:
         query = sa.select(alias_table).order_by(alias_table.c.address)
-        async with self._connection() as connection, _answer():
+        async with self._connection() as connection:
             return [_alias(row) for row in await connection.execute(query)]
 
     async def find(self, addresses: Sequence[str]) -> dict[str, Alias]:
@@ -114,7 +114,7 @@ class Store:
     async def _find(self, asked: Sequence[Sequence[str]]) -> list[dict[str, Alias]]:
         wanted = list({address for addresses in asked for address in addresses})
         known: dict[str, Alias] = {}
-        async with self._connection() as connection, _answer():
+        async with self._connection() as connection:
             for start in range(0, len(wanted), 1000):
                 some = {"addresses": wanted[start : start + 1000]}
                 rows = await connection.execute(_FIND, some)
@@ -127,7 +127,7 @@ class Store:
 
     async def _relayed(self, handoffs: Sequence[bytes]) -> list[set[str]]:
         found: dict[bytes, set[str]] = {handoff: set() for handoff in handoffs}
-        async with self._connection() as connection, _answer():
+        async with self._connection() as connection:
             for row in await connection.execute(_RELAYED, {"handoffs": list(found)}):
                 found[row.handoff].add(row.mailbox)
         return [found[handoff] for handoff in handoffs]
@@ -142,7 +142,7 @@ class Store:
             {"handoff": handoff, "mailbox": mailbox, "relayed_at": now}
             for handoff, mailbox in relayed
         ]
-        async with self._connection() as connection, _answer():
+        async with self._connection() as connection:
             await connection.execute(_RECORD, rows)
         return [None] * len(rows)
 
@@ -153,7 +153,7 @@ class Store:
             for a in aliases
         ]
         isolated = self._connection("REPEATABLE READ")
-        async with isolated as connection, _answer(), connection.begin():
+        async with isolated as connection, connection.begin():
             await connection.execute(sa.delete(alias_table))
             if rows:
                 await connection.execute(sa.insert(alias_table), rows)
@@ -162,7 +162,7 @@ class Store:
         """Forget what was relayed long ago; returns the number of rows."""
         before = utc_now() - datetime.timedelta(days=KEEP_DAYS)
         statement = sa.text("DELETE FROM relayed WHERE relayed_at < :before LIMIT 10000")
-        async with self._connection() as connection, _answer():
+        async with self._connection() as connection:
             return (await connection.execute(statement, {"before": before})).rowcount
 
     @asynccontextmanager
@@ -171,14 +171,11 @@ class Store:
             async with self.engine.connect() as connection:
                 if isolation:
                     await connection.execution_options(isolation_level=isolation)
-                yield connection
+                # A database server that is stopped (SIGSTOP) keeps its connections open.
+                async with asyncio.timeout(self._answer_seconds):
+                    yield connection
         except (SQLAlchemyError, OSError, TimeoutError, RuntimeError) as error:
             raise Unavailable("database", type(error).__name__) from error
-
-
-def _answer() -> asyncio.Timeout:
-    """A server that is stopped, not dead, would keep us waiting for ever."""
-    return asyncio.timeout(_ANSWER_SECONDS)
 
 
 def _alias(row: sa.Row[Any]) -> Alias:

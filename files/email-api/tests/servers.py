@@ -27,12 +27,17 @@ def free_port() -> int:
             return port
 
 
-def until(look: Callable[[], object], what: str, seconds: float = _START_SECONDS) -> None:
+def until(
+    look: Callable[[], object],
+    what: str,
+    seconds: float = _START_SECONDS,
+    pause_seconds: float = 0.05,
+) -> None:
     """The deadline only ends a wait that would never end."""
     deadline = time.monotonic() + seconds
     while not look():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.05)
+        time.sleep(pause_seconds)
 
 
 def answers(port: int) -> bool:
@@ -77,6 +82,10 @@ class Process:
             self._running.wait(_START_SECONDS)
             self._running = None
 
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
     def freeze(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
 
@@ -92,7 +101,7 @@ def _program(*names: str) -> str:
 
 
 class MariaDB(Process):
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *options: str) -> None:
         self.port = free_port()
         self._data = directory / "mariadb"
         self._options = [f"--datadir={self._data}", "--no-defaults"]
@@ -103,6 +112,7 @@ class MariaDB(Process):
         command = [_program("mariadbd"), *self._options, f"--port={self.port}"]
         command += ["--bind-address=127.0.0.1", f"--socket={socket_file}", "--skip-name-resolve"]
         command += [f"--pid-file={directory}/mariadb.pid", "--log-bin=binlog", "--skip-log-error"]
+        command += options
         super().__init__("MariaDB", command, directory / "mariadb.log", lambda: answers(self.port))
 
     @property

@@ -13,7 +13,7 @@ from tests.servers import PSK, until
 from tests.sink import Received
 from tests.test_forwarding import MESSAGE
 
-MESSAGES = 200
+MESSAGES = 100
 _SENDERS = 16
 
 
@@ -60,7 +60,7 @@ class Load:
                 self.refusals.add(answer.json()["reason"])
             return answer.status_code == 202
 
-        until(accepted, f"message {number} is accepted", 120)
+        until(accepted, f"message {number} is accepted", 120, 0.1)
         with self._lock:
             self.accepted += 1
 
@@ -104,12 +104,7 @@ def test_api_killed(whole: World) -> None:
 
 def test_api_restarted(whole: World) -> None:
     load = Load(whole)
-
-    def restart() -> None:
-        whole.api.stop()
-        whole.api.start()
-
-    load.run(restart)
+    load.run(whole.api.restart)
     assert (load.lost(), load.duplicated()) == (0, 0)
 
 
@@ -177,18 +172,6 @@ def test_relay_down(whole: World) -> None:
     assert (load.lost(), load.duplicated()) == (0, 0)
 
 
-def test_relay_hangs(whole: World) -> None:
-    load = Load(whole)
-
-    def hang() -> None:
-        whole.sink.behave = lambda _: "hang"
-        through(whole, 10)
-        whole.sink.behave = lambda _: "take"
-
-    load.run(hang)
-    assert (load.lost(), load.duplicated()) == (0, 0)
-
-
 def test_relay_cuts_the_connection_after_taking_it(whole: World) -> None:
     """The one case of duplicates: nobody can tell that the relay has taken the message."""
     load = Load(whole)
@@ -207,31 +190,6 @@ def test_relay_cuts_the_connection_after_taking_it(whole: World) -> None:
     load.run(cutting)
     assert load.lost() == 0
     assert load.duplicated() == 10
-
-
-def test_database_lost_between_the_relay_s_answer_and_the_record(whole: World) -> None:
-    """The journal in Redis remembers, also when the process is killed on top of it."""
-
-    def take_and_freeze(_: Received) -> str:
-        whole.mariadb.freeze()
-        return "take"
-
-    whole.sink.behave = take_and_freeze
-    answers: list[httpx.Response] = []
-    posting = threading.Thread(target=lambda: answers.append(whole.post(MESSAGE)))
-    posting.start()
-    until(lambda: whole.sink.received, "the relay has it")
-    posting.join()
-    whole.sink.behave = lambda _: "take"
-    assert answers[0].json() == {"reason": "database"}
-    whole.api.stop(signal.SIGKILL)
-    whole.mariadb.thaw()
-    whole.api.start()
-    assert whole.post(MESSAGE).status_code == 202
-    assert len(whole.sink.received) == 1
-    whole.redis.lose_everything()
-    assert whole.post(MESSAGE).status_code == 202
-    assert len(whole.sink.received) == 1
 
 
 def test_a_client_that_hangs_up_does_not_stop_the_relay_s_answer(whole: World) -> None:
@@ -265,3 +223,53 @@ def test_readiness_names_what_is_missing(whole: World, part: str) -> None:
     assert whole.http.get("/health/live").status_code == 200
     process.start()
     until(lambda: ready(whole), "ready again")
+
+
+class TestShortTimeouts:
+    """The API gives up on a server that does not answer after seconds, not minutes."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _short_timeouts(cls, _world: World) -> Iterator[None]:
+        previous = _world.api.environment
+        seconds = {"DATABASE_ANSWER_SECONDS": "3", "SMTP_CLIENT_ANSWER_SECONDS": "5"}
+        _world.api.environment = previous | seconds
+        _world.api.restart()
+        yield
+        _world.api.environment = previous
+        _world.api.restart()
+
+    def test_relay_hangs(self, whole: World) -> None:
+        load = Load(whole)
+
+        def hang() -> None:
+            whole.sink.behave = lambda _: "hang"
+            through(whole, 10)
+            whole.sink.behave = lambda _: "take"
+
+        load.run(hang)
+        assert (load.lost(), load.duplicated()) == (0, 0)
+
+    def test_database_lost_between_the_relay_s_answer_and_the_record(self, whole: World) -> None:
+        """The journal in Redis remembers, also when the process is killed on top of it."""
+
+        def take_and_freeze(_: Received) -> str:
+            whole.mariadb.freeze()
+            return "take"
+
+        whole.sink.behave = take_and_freeze
+        answers: list[httpx.Response] = []
+        posting = threading.Thread(target=lambda: answers.append(whole.post(MESSAGE)))
+        posting.start()
+        until(lambda: whole.sink.received, "the relay has it")
+        posting.join()
+        whole.sink.behave = lambda _: "take"
+        assert answers[0].json() == {"reason": "database"}
+        whole.api.stop(signal.SIGKILL)
+        whole.mariadb.thaw()
+        whole.api.start()
+        assert whole.post(MESSAGE).status_code == 202
+        assert len(whole.sink.received) == 1
+        whole.redis.lose_everything()
+        assert whole.post(MESSAGE).status_code == 202
+        assert len(whole.sink.received) == 1
