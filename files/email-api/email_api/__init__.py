@@ -1,1 +1,1 @@
-"""The e-mail API: mail in by HTTPS or LMTP, out through an SMTP relay to the alias's mailboxes."""
+"""The e-mail API: receives mail by HTTPS or LMTP and forwards it to the mailboxes of its alias."""

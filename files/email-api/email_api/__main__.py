@@ -1,4 +1,4 @@
-"""`python -m email_api`: serve. With `aliases get|put` or `live`: talk to the running service."""
+"""`python -m email_api` starts the service; with arguments, see `client`."""
 
 import os
 import sys

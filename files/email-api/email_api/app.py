@@ -1,137 +1,83 @@
-"""The HTTP side."""
+"""The HTTP API."""
 
 import asyncio
 import hmac
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import unquote
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from email_api import lmtp
-from email_api.arc import Seal
-from email_api.errors import Loop, NoRecipient, NotAccepted, NotIssued, Unavailable, UnknownAlias
-from email_api.handoff import Handoffs, Mail
+from email_api.arc import ArcSealer
+from email_api.errors import (
+    InvalidBounceAddressError,
+    MailLoopError,
+    NoRecipientError,
+    NotAcceptedError,
+    UnavailableError,
+    UnknownAliasError,
+)
+from email_api.handoff import Forwarder, Mail
 from email_api.journal import Journal
 from email_api.relay import Relay
-from email_api.senders import senders
+from email_api.schemas import Accepted, AliasEntry, AliasList, AliasState, Live, Ready, Reason
+from email_api.senders import sender_rewriter
 from email_api.settings import Settings
-from email_api.store import ADDRESS_LENGTH, Alias, Store, digest
+from email_api.store import Alias, Store, digest
 
 logger = logging.getLogger("email_api")
 
 RETRY_SECONDS = 30
 _PRUNE_SECONDS = 3600
-_STATUS: dict[type[NotAccepted], int] = {
-    NoRecipient: 400,
-    UnknownAlias: 404,
-    NotIssued: 410,
-    Loop: 508,
+_STATUS: dict[type[NotAcceptedError], int] = {
+    NoRecipientError: 400,
+    UnknownAliasError: 404,
+    InvalidBounceAddressError: 410,
+    MailLoopError: 508,
 }
-
-
-class Reason(BaseModel):
-    """Why a message was not accepted, in one word."""
-
-    reason: str
-
-
-class Accepted(BaseModel):
-    """The relay has taken the message for every mailbox of the alias."""
-
-    status: Literal["accepted"] = "accepted"
-
-
-class Live(BaseModel):
-    """The process answers."""
-
-    status: Literal["ok"] = "ok"
-
-
-class Ready(BaseModel):
-    """Each part: `ok`, or what is wrong."""
-
-    database: str
-    redis: str
-    relay: str
-
-
-_ALIAS_PATTERN = r"^[^@\s\x00-\x1f\x7f]*@[a-z0-9.-]+$"
-_MAILBOX_PATTERN = r"^[^@\s<>\x00-\x1f\x7f]+@[A-Za-z0-9.-]+$"
-Address = Annotated[str, Field(max_length=ADDRESS_LENGTH, pattern=_MAILBOX_PATTERN)]
-
-
-class AliasEntry(BaseModel):
-    """An alias: an address in lower case, or `@domain` for all others of a domain."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    address: Annotated[str, Field(max_length=ADDRESS_LENGTH, pattern=_ALIAS_PATTERN)]
-    mailboxes: Annotated[list[Address], Field(min_length=1, max_length=100)]
-    enabled: bool = True
-
-
-class AliasList(BaseModel):
-    """All aliases there are."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    aliases: list[AliasEntry]
-
-    @model_validator(mode="after")
-    def _each_once(self) -> "AliasList":
-        addresses = [entry.address for entry in self.aliases]
-        if any(address != address.lower() for address in addresses):
-            raise ValueError("addresses of aliases are in lower case")
-        if len(set(addresses)) != len(addresses):
-            raise ValueError("an address is there twice")
-        return self
-
-
-class AliasState(AliasList):
-    """All aliases, and a digest to compare them by."""
-
-    digest: str
 
 
 @dataclass(frozen=True)
 class Service:
-    """The parts that every request needs."""
+    """What requests are served with."""
 
     settings: Settings
     store: Store
     journal: Journal
     relay: Relay
-    handoffs: Handoffs
+    forwarder: Forwarder
 
 
-def service_of(settings: Settings) -> Service:
-    """Nothing is connected to yet."""
+def create_service(settings: Settings) -> Service:
+    """Returns the service. Connections are opened on first use."""
     store = Store(settings.database_url, settings.database_answer_seconds)
     journal = Journal(settings.redis_url)
     relay = Relay(settings.relay, settings.server_name)
-    sender = senders(settings.forward_sender, settings.srs_secrets)
+    senders = sender_rewriter(settings.forward_sender, settings.srs_secrets)
     arc = settings.arc
-    seal = Seal(arc.key, arc.domain, arc.selector, arc.authserv_id) if arc else None
-    handoffs = Handoffs(store, journal, relay, sender, settings.server_name, seal)
-    return Service(settings, store, journal, relay, handoffs)
+    sealer = ArcSealer(arc.key, arc.domain, arc.selector, arc.authserv_id) if arc else None
+    forwarder = Forwarder(store, journal, relay, senders, settings.server_name, sealer)
+    return Service(settings, store, journal, relay, forwarder)
 
 
 _bearer = HTTPBearer(auto_error=False)
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def _require(credentials: HTTPAuthorizationCredentials | None, valid: Sequence[str]) -> None:
-    """In constant time, however many are valid."""
+def _authorize(credentials: HTTPAuthorizationCredentials | None, tokens: Sequence[str]) -> None:
+    """Raises HTTPException 401 unless the bearer token is valid. Takes the same time for every
+    token."""
     given = credentials.credentials.encode() if credentials else b""
-    if sum([hmac.compare_digest(given, one.encode()) for one in valid]) == 0:
+    # Compared with all of them: a loop that stops at the first match would take less time.
+    matches = [hmac.compare_digest(given, token.encode()) for token in tokens]
+    if not any(matches):
         raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
 
 
@@ -140,26 +86,27 @@ def _service(request: Request) -> Service:
     return service
 
 
-ServiceHere = Annotated[Service, Depends(_service)]
+CurrentService = Annotated[Service, Depends(_service)]
 
 
-async def _by_mailserver(service: ServiceHere, credentials: Credentials) -> None:
-    _require(credentials, service.settings.psks)
+async def _require_psk(service: CurrentService, credentials: Credentials) -> None:
+    _authorize(credentials, service.settings.psks)
 
 
-async def _by_admin(service: ServiceHere, credentials: Credentials) -> None:
-    _require(credentials, [service.settings.admin_token])
+async def _require_admin_token(service: CurrentService, credentials: Credentials) -> None:
+    _authorize(credentials, [service.settings.admin_token])
 
 
-def _answers(**codes: str) -> dict[int | str, dict[str, Any]]:
+def _errors(descriptions: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Error responses, for the OpenAPI document."""
     return {
-        int(code.removeprefix("_")): {"model": Reason, "description": text}
-        for code, text in codes.items()
+        status: {"model": Reason, "description": description}
+        for status, description in descriptions.items()
     }
 
 
-_UNAUTHORIZED = _answers(_401="The token is not valid.")
-_UNAVAILABLE = _answers(_503="Database, Redis or relay do not answer; try again later.")
+_UNAUTHORIZED = {401: "The token is not valid."}
+_UNAVAILABLE = {503: "The database, Redis or the relay is unavailable; retry later."}
 _MESSAGE_BODY = {
     "requestBody": {
         "required": True,
@@ -167,16 +114,15 @@ _MESSAGE_BODY = {
         "content": {"message/rfc822": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
-_TEXT_HEADER = {"max_length": 2000}
 
 
 def _decoded(value: str | None) -> str | None:
-    """Percent-encoded UTF-8 (RFC 3986), since header values are ASCII."""
+    """Decodes percent-encoded UTF-8 (RFC 3986), which keeps header values ASCII."""
     return None if value is None else unquote(value, errors="replace")
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application; what it talks to is opened when it starts."""
+    """Returns the application. Its service and the LMTP server start and stop with it."""
     app = FastAPI(
         title="email-api",
         version="1",
@@ -185,120 +131,126 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.settings = settings
-    app.add_exception_handler(NotAccepted, _not_accepted)
+    app.add_exception_handler(NotAcceptedError, _not_accepted)
     app.add_exception_handler(HTTPException, _http_error)
 
     @app.post(
         "/v1/email",
         status_code=202,
-        dependencies=[Depends(_by_mailserver)],
+        dependencies=[Depends(_require_psk)],
         openapi_extra=_MESSAGE_BODY,
-        responses={
-            **_answers(_400="Neither envelope nor header names a recipient."),
-            **_UNAUTHORIZED,
-            **_answers(_404="No such alias."),
-            **_answers(_410="A bounce address that was never given out, or has expired."),
-            **_answers(_413="The message is too large."),
-            **_answers(_508="The message has been here before."),
-            **_UNAVAILABLE,
-        },
+        responses=_errors(
+            {
+                400: "Neither the envelope nor the header names a recipient.",
+                **_UNAUTHORIZED,
+                404: "No such alias.",
+                410: "A bounce address that was never issued, or has expired.",
+                413: "The message is too large.",
+                508: "Mail loop: the message has been here before.",
+                **_UNAVAILABLE,
+            }
+        ),
     )
     async def email(
         request: Request,
-        service: ServiceHere,
+        service: CurrentService,
         x_queue_id: Annotated[str | None, Header(pattern="^[0-9A-Za-z]{1,64}$")] = None,
         x_envelope_sender: Annotated[str | None, Header(max_length=4000)] = None,
         x_envelope_recipient: Annotated[str | None, Header(max_length=4000)] = None,
     ) -> Accepted:
-        """Forward one message to the mailboxes of one alias.
+        """Forward one message to the mailboxes of its alias.
 
-        With `X-Envelope-Recipient` the alias is that address. Without it the alias is found in
-        X-Original-To and Delivered-To above the first Received, else among To, Cc and Bcc. The
-        same message, recipient and queue id again sends nothing again. Envelope addresses are
-        percent-encoded UTF-8.
+        `X-Envelope-Recipient` names the alias. Without it, the alias is searched in X-Original-To
+        and Delivered-To above the first Received, then in To, Cc and Bcc. A retry with the same
+        message, recipient and queue id sends no second copy. Envelope addresses are percent-encoded
+        UTF-8.
         """
-        message = await _body(request, service.settings.max_message_bytes)
         mail = Mail(
-            message,
-            "HTTPS",
-            _decoded(x_envelope_recipient) or None,
-            _decoded(x_envelope_sender),
-            x_queue_id,
+            message=await _body(request, service.settings.max_message_bytes),
+            protocol="HTTPS",
+            recipient=_decoded(x_envelope_recipient) or None,
+            sender=_decoded(x_envelope_sender),
+            queue_id=x_queue_id,
         )
-        await service.handoffs.accept(mail)
+        await service.forwarder.forward(mail)
         return Accepted()
 
     @app.post(
         "/v1/email/check",
         status_code=204,
-        dependencies=[Depends(_by_mailserver)],
-        responses=_UNAUTHORIZED,
+        dependencies=[Depends(_require_psk)],
+        responses=_errors(_UNAUTHORIZED),
     )
     async def check() -> Response:
-        """Whether the pre-shared key is valid; does nothing."""
+        """Check the pre-shared key; no other effect."""
         return Response(status_code=204)
 
     @app.get(
         "/v1/admin/aliases",
-        dependencies=[Depends(_by_admin)],
-        responses={**_UNAUTHORIZED, **_UNAVAILABLE},
+        dependencies=[Depends(_require_admin_token)],
+        responses=_errors({**_UNAUTHORIZED, **_UNAVAILABLE}),
     )
-    async def aliases(service: ServiceHere) -> AliasState:
-        """All aliases."""
-        return _state(await service.store.aliases())
+    async def aliases(service: CurrentService) -> AliasState:
+        """List all aliases."""
+        return _alias_state(await service.store.aliases())
 
     @app.put(
         "/v1/admin/aliases",
-        dependencies=[Depends(_by_admin)],
-        responses={**_UNAUTHORIZED, **_UNAVAILABLE},
+        dependencies=[Depends(_require_admin_token)],
+        responses=_errors({**_UNAUTHORIZED, **_UNAVAILABLE}),
     )
-    async def replace_aliases(wanted: AliasList, service: ServiceHere) -> AliasState:
-        """Make these the aliases, all at once: others are removed."""
-        given = [Alias(a.address, tuple(a.mailboxes), a.enabled) for a in wanted.aliases]
-        await service.store.replace(given)
-        return _state(given)
+    async def replace_aliases(body: AliasList, service: CurrentService) -> AliasState:
+        """Replace all aliases, in one transaction."""
+        aliases = [
+            Alias(entry.address, tuple(entry.mailboxes), entry.enabled) for entry in body.aliases
+        ]
+        await service.store.replace_aliases(aliases)
+        return _alias_state(aliases)
 
     @app.get("/health/live")
     async def live() -> Live:
-        """The process answers."""
+        """Whether the process responds."""
         return Live()
 
     @app.get("/health/ready", responses={503: {"model": Ready, "description": "Not ready."}})
-    async def ready(service: ServiceHere, response: Response) -> Ready:
+    async def ready(service: CurrentService, response: Response) -> Ready:
         """Whether a message would be forwarded now."""
-        parts = (service.store.ping(), service.journal.ping(), service.relay.ping())
-        found = await asyncio.gather(*parts, return_exceptions=True)
-        for error in found:
-            if error is not None and not isinstance(error, NotAccepted):
-                raise error
-        if any(found):
+        pings = service.store.ping(), service.journal.ping(), service.relay.ping()
+        database, redis, relay = await asyncio.gather(*(_state(ping) for ping in pings))
+        if any(state != "ok" for state in (database, redis, relay)):
             response.status_code = 503
-        told = [
-            f"{one.reason}: {one.detail}" if isinstance(one, NotAccepted) else "ok" for one in found
-        ]
-        return Ready(database=told[0], redis=told[1], relay=told[2])
+        return Ready(database=database, redis=redis, relay=relay)
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
-        """For Prometheus."""
+        """Metrics in the text format of Prometheus."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return app
 
 
-def _state(found: Sequence[Alias]) -> AliasState:
+async def _state(ping: Awaitable[None]) -> str:
+    try:
+        await ping
+    except UnavailableError as error:
+        return f"{error.reason}: {error.detail}"
+    return "ok"
+
+
+def _alias_state(aliases: Sequence[Alias]) -> AliasState:
+    # Without validation: these were validated when they were stored.
     entries = [
         AliasEntry.model_construct(
-            address=a.address, mailboxes=list(a.mailboxes), enabled=a.enabled
+            address=alias.address, mailboxes=list(alias.mailboxes), enabled=alias.enabled
         )
-        for a in sorted(found, key=lambda alias: alias.address)
+        for alias in sorted(aliases, key=lambda alias: alias.address)
     ]
-    return AliasState.model_construct(aliases=entries, digest=digest(found))
+    return AliasState.model_construct(aliases=entries, digest=digest(aliases))
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    """What is too large is read to its end all the same, for a client does not look for an answer
-    before."""
+    """Returns the request body. A body that is too large is read to its end before the reply, since
+    clients do not read a reply earlier."""
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
@@ -312,7 +264,7 @@ async def _body(request: Request, limit: int) -> bytes:
 
 
 async def _not_accepted(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, NotAccepted)
+    assert isinstance(error, NotAcceptedError)
     status = _STATUS.get(type(error), 503)
     headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None
     return JSONResponse({"reason": error.reason}, status, headers)
@@ -327,22 +279,22 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    service = app.state.service = service_of(settings)
-    where = (settings.address, settings.lmtp_port)
-    server = await lmtp.serve(
-        service.handoffs,
+    service = app.state.service = create_service(settings)
+    lmtp_server = await lmtp.start_server(
+        service.forwarder,
         settings.unknown_alias,
         settings.max_message_bytes,
         settings.server_name,
-        where,
+        settings.address,
+        settings.lmtp_port,
     )
     pruning = asyncio.create_task(_prune(service.store))
     try:
         yield
     finally:
-        server.close()
+        lmtp_server.close()
         pruning.cancel()
-        await service.handoffs.finish()
+        await service.forwarder.finish()
         await service.relay.close()
         await service.journal.close()
         await service.store.close()
@@ -353,6 +305,6 @@ async def _prune(store: Store) -> None:
         try:
             while await store.prune():
                 pass
-        except Unavailable:
-            logger.warning("old records are not removed: the database does not answer")
+        except UnavailableError:
+            logger.warning("database unavailable, old records are not deleted")
         await asyncio.sleep(_PRUNE_SECONDS)

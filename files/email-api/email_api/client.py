@@ -1,8 +1,11 @@
-"""Asks the running service, from inside its container, where the tokens are.
+"""Usage: python -m email_api [COMMAND], inside the container, where the tokens are.
 
-live            exit code 0 when the process answers
-aliases get     the digest of all aliases
-aliases put     make the aliases on standard input (the JSON body of PUT) the aliases
+live            check that the service responds
+aliases get     print the digest of all aliases
+aliases put     replace all aliases by the JSON document on standard input (see PUT
+                /v1/admin/aliases); print the new digest
+
+Exit codes: 0 success, 1 failure, 2 usage error. Without a command, the service starts.
 """
 
 import json
@@ -14,11 +17,11 @@ from collections.abc import Sequence
 
 from email_api.settings import Settings
 
-_SECONDS = 30
+_TIMEOUT_SECONDS = 30
 
 
 def run(settings: Settings, arguments: Sequence[str]) -> int:
-    """Returns the exit code."""
+    """Run one command. Returns the exit code."""
     try:
         return _run(settings, list(arguments))
     except urllib.error.HTTPError as error:
@@ -30,21 +33,21 @@ def run(settings: Settings, arguments: Sequence[str]) -> int:
 
 def _run(settings: Settings, arguments: list[str]) -> int:
     if arguments == ["live"]:
-        _ask(settings, "GET", "/health/live")
+        _request(settings, "GET", "/health/live")
     elif arguments == ["aliases", "get"]:
-        print(json.loads(_ask(settings, "GET", "/v1/admin/aliases"))["digest"])
+        print(json.loads(_request(settings, "GET", "/v1/admin/aliases"))["digest"])
     elif arguments == ["aliases", "put"]:
         body = sys.stdin.buffer.read()
-        print(json.loads(_ask(settings, "PUT", "/v1/admin/aliases", body))["digest"])
+        print(json.loads(_request(settings, "PUT", "/v1/admin/aliases", body))["digest"])
     else:
         print(__doc__, file=sys.stderr)
         return 2
     return 0
 
 
-def _ask(settings: Settings, method: str, path: str, body: bytes | None = None) -> bytes:
+def _request(settings: Settings, method: str, path: str, body: bytes | None = None) -> bytes:
     scheme = "https" if settings.tls_certificate else "http"
-    # Loopback, where the certificate has another name.
+    # The certificate is not valid for the loopback address.
     context = ssl._create_unverified_context()
     request = urllib.request.Request(
         f"{scheme}://127.0.0.1:{settings.port}{path}",
@@ -55,5 +58,7 @@ def _ask(settings: Settings, method: str, path: str, body: bytes | None = None) 
             "Content-Type": "application/json",
         },
     )
-    answer: bytes = urllib.request.urlopen(request, timeout=_SECONDS, context=context).read()
-    return answer
+    response: bytes = urllib.request.urlopen(
+        request, timeout=_TIMEOUT_SECONDS, context=context
+    ).read()
+    return response

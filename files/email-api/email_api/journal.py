@@ -1,8 +1,9 @@
-"""Redis: what the relay has taken and the database may not know yet.
+"""The journal in Valkey or Redis: copies that the relay has accepted and the database may not have
+recorded yet.
 
-Written between the relay's answer and the commit, so that neither a database that goes away nor a
-process that is killed in between makes a duplicate. Redis alone may lose all of it at any time: the
-database has everything by then.
+Written between the relay's reply and the database's commit, so that neither an unreachable database
+nor a killed process causes a duplicate. Losing the journal alone is harmless: the database has
+recorded everything by then.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,27 +12,27 @@ from contextlib import contextmanager
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from email_api.errors import Unavailable
-from email_api.rounds import Rounds
+from email_api.batches import Batcher
+from email_api.errors import UnavailableError
 
-_SECONDS = 5
+_TIMEOUT_SECONDS = 5
 KEEP_SECONDS = 7 * 86400
 
 
 class Journal:
-    """Raises Unavailable when Redis does not answer."""
+    """Every method raises UnavailableError if the server fails or does not respond."""
 
     def __init__(self, url: str) -> None:
         self._redis = Redis.from_url(
             url,
-            socket_timeout=_SECONDS,
-            socket_connect_timeout=_SECONDS,
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
             decode_responses=True,
             encoding_errors="replace",
         )
-        self._questions = Rounds(self._mailboxes)
-        self._entries = Rounds(self._add)
-        self._recorded = Rounds(self._forget)
+        self._reads = Batcher(self._read_batch)
+        self._additions = Batcher(self._add_batch)
+        self._deletions = Batcher(self._delete_batch)
 
     async def close(self) -> None:
         await self._redis.aclose()
@@ -40,21 +41,21 @@ class Journal:
         await self.mailboxes(b"")
 
     async def mailboxes(self, key: bytes) -> set[str]:
-        """Mailboxes of a handoff that were relayed and perhaps not recorded."""
-        return await self._questions.ask(key)
+        """Returns the mailboxes whose copy the relay has accepted in this handoff."""
+        return await self._reads.submit(key)
 
-    async def _mailboxes(self, keys: Sequence[bytes]) -> list[set[str]]:
-        with _told():
+    async def _read_batch(self, keys: Sequence[bytes]) -> list[set[str]]:
+        with _unavailable_on_error():
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for key in keys:
                     pipeline.smembers(_name(key))
-                return [set(found) for found in await pipeline.execute()]
+                return [set(mailboxes) for mailboxes in await pipeline.execute()]
 
     async def add(self, key: bytes, mailbox: str) -> None:
-        await self._entries.ask((key, mailbox))
+        await self._additions.submit((key, mailbox))
 
-    async def _add(self, entries: Sequence[tuple[bytes, str]]) -> list[None]:
-        with _told():
+    async def _add_batch(self, entries: Sequence[tuple[bytes, str]]) -> list[None]:
+        with _unavailable_on_error():
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for key, mailbox in entries:
                     pipeline.sadd(_name(key), mailbox)
@@ -62,22 +63,22 @@ class Journal:
                 await pipeline.execute()
         return [None] * len(entries)
 
-    async def forget(self, key: bytes) -> None:
-        """The database knows all of it."""
-        await self._recorded.ask(key)
+    async def delete(self, key: bytes) -> None:
+        """Delete the entries of a handoff that the database has recorded in full."""
+        await self._deletions.submit(key)
 
-    async def _forget(self, keys: Sequence[bytes]) -> list[None]:
-        with _told():
+    async def _delete_batch(self, keys: Sequence[bytes]) -> list[None]:
+        with _unavailable_on_error():
             await self._redis.delete(*(_name(key) for key in keys))
         return [None] * len(keys)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _unavailable_on_error() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:
-        raise Unavailable("redis", type(error).__name__) from error
+        raise UnavailableError("redis", type(error).__name__) from error
 
 
 def _name(key: bytes) -> str:

@@ -1,4 +1,8 @@
-"""The LMTP side (RFC 2033): one answer for each recipient."""
+"""LMTP server (RFC 2033), the alternative to HTTPS.
+
+LMTP is SMTP for final delivery: the server answers the end of DATA once per recipient, so that
+Postfix retries only the recipients that failed.
+"""
 
 import asyncio
 from typing import Any
@@ -6,21 +10,22 @@ from typing import Any
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import Envelope, Session
 
-from email_api.errors import NotAccepted, NotIssued, UnknownAlias
-from email_api.handoff import Handoffs, Mail
+from email_api.errors import InvalidBounceAddressError, NotAcceptedError, UnknownAliasError
+from email_api.handoff import Forwarder, Mail
+from email_api.settings import UnknownAlias
 
 _TEMPORARY = "451 4.3.0"
 
 
-class Server(LMTP):
-    """Adds XFORWARD, by which Postfix tells its queue id
-    (https://www.postfix.org/XFORWARD_README.html), and lines of any length."""
+class _Connection(LMTP):
+    """Adds lines of any length, and XFORWARD (https://www.postfix.org/XFORWARD_README.html), with
+    which Postfix sends its queue id."""
 
     queue_id: str | None = None
-    """Of the message that comes next."""
+    """Queue id of the next message."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        # Before the reader is made, which takes its limit from here.
+        # The base class creates its reader with this limit.
         self.line_length_limit = options["data_size_limit"] + 1001
         super().__init__(*arguments, **options)
         self.command_size_limits["XFORWARD"] = self.command_size_limits["RCPT"] = 2048
@@ -33,62 +38,72 @@ class Server(LMTP):
         await self.push("250 2.0.0 Ok")
 
 
-class Handler:
-    """What aiosmtpd asks."""
+class _Handler:
+    """Callbacks of aiosmtpd."""
 
-    def __init__(self, handoffs: Handoffs, unknown_alias: str) -> None:
-        self._handoffs = handoffs
+    def __init__(self, forwarder: Forwarder, unknown_alias: UnknownAlias) -> None:
+        self._forwarder = forwarder
         self._unknown = "550 5.1.1" if unknown_alias == "bounce" else "450 4.1.1"
 
     async def handle_EHLO(
-        self, server: Server, session: Session, envelope: Envelope, name: str, answer: list[str]
+        self,
+        server: _Connection,
+        session: Session,
+        envelope: Envelope,
+        hostname: str,
+        responses: list[str],
     ) -> list[str]:
-        session.host_name = name
-        ours = ["250-PIPELINING", "250-ENHANCEDSTATUSCODES", "250-XFORWARD IDENT"]
-        return [*answer[:-1], *ours, answer[-1]]
+        session.host_name = hostname
+        extensions = ["250-PIPELINING", "250-ENHANCEDSTATUSCODES", "250-XFORWARD IDENT"]
+        return [*responses[:-1], *extensions, responses[-1]]
 
-    async def handle_DATA(self, server: Server, session: Session, envelope: Envelope) -> str:
-        # aiosmtpd's word for the null sender is `<>`.
+    async def handle_DATA(self, server: _Connection, session: Session, envelope: Envelope) -> str:
+        # aiosmtpd represents the null sender as `<>`.
         message, sender = envelope.original_content or b"", envelope.mail_from or ""
         sender = sender.removeprefix("<>")
         queue_id, server.queue_id = server.queue_id, None
-        answers = [
-            self._answer(Mail(message, "LMTP", recipient, sender, queue_id))
+        replies = [
+            self._reply(Mail(message, "LMTP", recipient, sender, queue_id))
             for recipient in envelope.rcpt_tos
         ]
-        return "\r\n".join(await asyncio.gather(*answers))
+        return "\r\n".join(await asyncio.gather(*replies))
 
-    async def _answer(self, mail: Mail) -> str:
+    async def _reply(self, mail: Mail) -> str:
         try:
-            await self._handoffs.accept(mail)
-        except UnknownAlias:
+            await self._forwarder.forward(mail)
+        except UnknownAliasError:
             return f"{self._unknown} unknown alias"
-        except NotIssued:
+        except InvalidBounceAddressError:
             return "550 5.1.1 no such bounce address"
-        except NotAccepted as refusal:
-            return f"{_TEMPORARY} {refusal.reason}"
+        except NotAcceptedError as error:
+            return f"{_TEMPORARY} {error.reason}"
         return "250 2.0.0 accepted"
 
     async def handle_exception(self, error: Exception) -> str:
-        """aiosmtpd would answer 500, and Postfix bounce the message."""
+        """By default aiosmtpd replies 500, and Postfix would bounce the message."""
         return f"{_TEMPORARY} {type(error).__name__}"
 
 
-async def serve(
-    handoffs: Handoffs, unknown_alias: str, limit: int, name: str, where: tuple[str, int]
+async def start_server(
+    forwarder: Forwarder,
+    unknown_alias: UnknownAlias,
+    max_message_bytes: int,
+    server_name: str,
+    address: str,
+    port: int,
 ) -> asyncio.Server:
     """Listen for LMTP on an address and port."""
-    handler = Handler(handoffs, unknown_alias)
+    handler = _Handler(forwarder, unknown_alias)
     loop = asyncio.get_running_loop()
 
-    def connection() -> Server:
-        return Server(
+    def connection() -> _Connection:
+        return _Connection(
             handler,
-            data_size_limit=limit,
+            data_size_limit=max_message_bytes,
             enable_SMTPUTF8=True,
-            hostname=name,
+            hostname=server_name,
             ident="email-api",
             loop=loop,
         )
 
-    return await loop.create_server(connection, *where)
+    return await loop.create_server(connection, address, port)

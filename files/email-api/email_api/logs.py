@@ -1,15 +1,15 @@
-"""One JSON object a line, on standard output. Never bodies, never secrets."""
+"""The log: one JSON object per line on standard output. No message bodies, no secrets."""
 
 import json
 import logging
 import sys
 from datetime import UTC, datetime
 
-# What this service says of a message: logger.info("...", extra={"mail": {...}}).
+# Fields of a message: logger.info("...", extra={"mail": {...}}).
 _FIELDS = "mail"
 
 
-class _Json(logging.Formatter):
+class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -23,11 +23,11 @@ class _Json(logging.Formatter):
 
 
 def set_up() -> None:
-    """Everything that is logged goes through here."""
+    """Send all log records of the process through the JSON formatter."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_Json())
+    handler.setFormatter(_JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # They tell every connection and every command.
+    # These log every connection and every command.
     for name in ("mail.log", "alembic", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("mail.debug").setLevel(logging.ERROR)

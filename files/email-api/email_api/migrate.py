@@ -1,4 +1,4 @@
-"""The schema of the database, brought up to date when the service starts."""
+"""Migration of the database schema, run when the service starts."""
 
 import asyncio
 import logging
@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 logger = logging.getLogger("email_api")
 
-_PAUSE_SECONDS = 2
+_RETRY_SECONDS = 2
 _LOCK = "email-api schema"
 
 
 def migrate(url: str) -> None:
-    """Waits for the database as long as it takes."""
+    """Bring the schema up to date. Waits for the database without a time limit."""
     asyncio.run(_migrate(url))
 
 
@@ -27,24 +27,24 @@ async def _migrate(url: str) -> None:
             await _upgrade(url)
         except (SQLAlchemyError, OSError) as error:
             logger.warning("waiting for the database: %s", type(error).__name__)
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(_RETRY_SECONDS)
         else:
             return
 
 
 async def _upgrade(url: str) -> None:
-    engine = create_async_engine(url, connect_args={"connect_timeout": _PAUSE_SECONDS})
+    engine = create_async_engine(url, connect_args={"connect_timeout": _RETRY_SECONDS})
     try:
         async with engine.begin() as connection:
-            # MariaDB commits with each change of the schema: only one process may do them.
+            # MariaDB commits after each DDL statement, so only one process may migrate at a time.
             await connection.execute(sa.select(sa.func.get_lock(_LOCK, 60)))
-            await connection.run_sync(_run)
+            await connection.run_sync(_run_alembic)
             await connection.execute(sa.select(sa.func.release_lock(_LOCK)))
     finally:
         await engine.dispose()
 
 
-def _run(connection: sa.Connection) -> None:
+def _run_alembic(connection: sa.Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection

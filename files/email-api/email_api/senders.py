@@ -1,8 +1,10 @@
-"""The envelope sender of forwarded mail: rewritten, or the receiver's SPF check would fail.
+"""Rewriting of envelope senders: with the author's own, the receiver's SPF check would fail.
 
-SRS (Sender Rewriting Scheme), as far as one forwarder needs it: SRS0=hash=day=domain=local@ours.
-The hash keeps others from sending through us to addresses of their choice; a day in the address
-lets it expire. https://www.libsrs2.net/srs/srs.pdf
+SRS (Sender Rewriting Scheme, https://www.libsrs2.net/srs/srs.pdf) encodes the original sender in an
+address of our domain: SRS0=hash=day=domain=local@our-domain. A bounce to that address comes back to
+us and is sent on to the original sender. The hash keeps others from relaying mail through us with
+made-up addresses; the day lets an address expire. SRS1 is not needed: an SRS address of
+another forwarder is encoded like any other.
 """
 
 import base64
@@ -13,32 +15,33 @@ import time
 from collections.abc import Callable, Sequence
 from urllib.parse import quote, unquote
 
-from email_api.errors import NotIssued
+from email_api.errors import InvalidBounceAddressError
 
 VALID_DAYS = 21
-"""Bounces come within the five days that servers keep on trying, and with a margin."""
+"""Servers retry for about five days before they send a bounce; this leaves a margin."""
 
-_DAY = 86400
+_DAY_SECONDS = 86400
 _SRS = re.compile(r"SRS0[=+-]([a-z2-7]{10})=([a-z2-7]{2})=([^=@]+)=([^@]*)", re.IGNORECASE)
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
 
-class Fixed:
-    """One address for all: its owner sees the bounces."""
+class FixedSender:
+    """One address for all forwarded mail: its owner receives the bounces."""
 
     def __init__(self, address: str) -> None:
         self._address = address
 
     def rewrite(self, sender: str) -> str:
-        """The envelope sender to forward with; a bounce stays one, or it could be bounced."""
+        """Returns the envelope sender to forward with. The null sender of a bounce is kept, so that
+        nothing bounces it again."""
         return self._address if sender else ""
 
-    def original(self, recipient: str) -> str | None:
+    def original_sender(self, recipient: str) -> str | None:
         return None
 
 
-class Srs:
-    """Addresses that lead a bounce back to the original sender."""
+class SrsSender:
+    """SRS addresses, which lead a bounce back to the original sender."""
 
     def __init__(
         self, domain: str, secrets: Sequence[str], clock: Callable[[], float] = time.time
@@ -48,50 +51,51 @@ class Srs:
         self._clock = clock
 
     def rewrite(self, sender: str) -> str:
-        """The envelope sender to forward with; a bounce stays one, or it could be bounced."""
+        """Returns the envelope sender to forward with. The null sender of a bounce is kept, so that
+        nothing bounces it again."""
         local, at, domain = sender.rpartition("@")
         if not at:
             return ""
         day = self._today()
         stamp = _BASE32[day >> 5] + _BASE32[day & 31]
-        # Percent-encoded: the address is ASCII, and nothing in it can end it.
-        rest = (
-            f"{stamp}={quote(domain.lower(), safe='.-')}={quote(local, safe='!#$&*+/=?^_{|}~.-')}"
-        )
+        # Percent-encoded, so that the address is ASCII and no character in it can end it.
+        quoted_local = quote(local, safe="!#$&*+/=?^_{|}~.-")
+        rest = f"{stamp}={quote(domain.lower(), safe='.-')}={quoted_local}"
         return f"SRS0={self._hash(self._secrets[0], rest)}={rest}@{self._domain}"
 
-    def original(self, recipient: str) -> str | None:
-        """The sender that an address stands for; None if it does not look like one of ours. Raises
-        NotIssued if it only looks so."""
+    def original_sender(self, recipient: str) -> str | None:
+        """Returns the sender that a recipient address encodes; None if it is not an SRS address of
+        our domain. Raises InvalidBounceAddressError if its hash is wrong or it has expired."""
         local, _, domain = recipient.rpartition("@")
-        found = _SRS.fullmatch(local)
-        if domain.lower() != self._domain or not found:
+        match = _SRS.fullmatch(local)
+        if domain.lower() != self._domain or not match:
             return None
-        hashed, stamp, *_ = (part.lower() for part in found.groups())
-        rest = f"{stamp}={found[3]}={found[4]}"
+        hash_, stamp = match[1].lower(), match[2].lower()
+        rest = f"{stamp}={match[3]}={match[4]}"
         if not any(
-            hmac.compare_digest(hashed, self._hash(secret, rest)) for secret in self._secrets
+            hmac.compare_digest(hash_, self._hash(secret, rest)) for secret in self._secrets
         ):
-            raise NotIssued("the hash is not ours")
+            raise InvalidBounceAddressError("the hash is not ours")
         day = _BASE32.index(stamp[0]) << 5 | _BASE32.index(stamp[1])
         if (self._today() - day) % 1024 > VALID_DAYS:
-            raise NotIssued(f"older than {VALID_DAYS} days")
-        return f"{unquote(found[4])}@{unquote(found[3])}"
+            raise InvalidBounceAddressError(f"older than {VALID_DAYS} days")
+        return f"{unquote(match[4])}@{unquote(match[3])}"
 
     def _today(self) -> int:
-        return int(self._clock() / _DAY) % 1024
+        """Days since 1970, modulo 1024."""
+        return int(self._clock() / _DAY_SECONDS) % 1024
 
     @staticmethod
     def _hash(secret: str, rest: str) -> str:
-        """50 bits. Of lower-case text: servers on the way may change the case."""
+        """50 bits in base32, of lower-case text: servers on the way may change the case."""
         digest = hmac.digest(secret.encode(), rest.lower().encode(), hashlib.sha256)
         return base64.b32encode(digest).decode()[:10].lower()
 
 
-Senders = Fixed | Srs
+SenderRewriter = FixedSender | SrsSender
 
 
-def senders(forward_sender: str, secrets: Sequence[str]) -> Senders:
+def sender_rewriter(forward_sender: str, secrets: Sequence[str]) -> SenderRewriter:
     """`forward_sender` is an address, or `srs:DOMAIN`."""
     scheme, colon, domain = forward_sender.partition(":")
-    return Srs(domain, secrets) if colon and scheme == "srs" else Fixed(forward_sender)
+    return SrsSender(domain, secrets) if colon and scheme == "srs" else FixedSender(forward_sender)

@@ -1,4 +1,4 @@
-"""The database: aliases, and what has been relayed. It holds the truth of both."""
+"""The database: aliases, and the copies that the relay has accepted."""
 
 import asyncio
 import datetime
@@ -14,20 +14,20 @@ from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from email_api.errors import Unavailable
-from email_api.rounds import Rounds
+from email_api.batches import Batcher
+from email_api.errors import UnavailableError
 
 ADDRESS_LENGTH = 320
 KEEP_DAYS = 30
-"""Longer than any queue keeps a message (Postfix: maximal_queue_lifetime, five days)."""
+"""Longer than a mail queue keeps a message (Postfix: maximal_queue_lifetime, five days)."""
 
-CONNECTIONS = 8
-"""Each round of questions or records has one for as long as it takes."""
+MAX_CONNECTIONS = 8
+"""A batch uses one connection."""
 
 _CONNECT_SECONDS = 5
 
 metadata = sa.MetaData()
-# Binary collation: another one would take addresses for equal that are not.
+# Other collations treat some different addresses as equal.
 _ADDRESS = sa.String(ADDRESS_LENGTH, collation="utf8mb4_bin")
 
 alias_table = sa.Table(
@@ -45,18 +45,18 @@ relayed_table = sa.Table(
     sa.Column("relayed_at", sa.DateTime, nullable=False, index=True),
 )
 
-_FIND = sa.select(alias_table).where(
+_FIND_ALIASES = sa.select(alias_table).where(
     alias_table.c.address.in_(sa.bindparam("addresses", expanding=True)), alias_table.c.enabled
 )
-_RELAYED = sa.select(relayed_table.c.handoff, relayed_table.c.mailbox).where(
+_FIND_RELAYED = sa.select(relayed_table.c.handoff, relayed_table.c.mailbox).where(
     relayed_table.c.handoff.in_(sa.bindparam("handoffs", expanding=True))
 )
-_RECORD = insert(relayed_table).prefix_with("IGNORE")
+_INSERT_RELAYED = insert(relayed_table).prefix_with("IGNORE")
 
 
 @dataclass(frozen=True)
 class Alias:
-    """An address, or `@domain` for every address there that has no alias of its own."""
+    """An address, or `@domain` for all addresses of a domain without an alias of their own."""
 
     address: str
     mailboxes: tuple[str, ...]
@@ -64,7 +64,7 @@ class Alias:
 
 
 def digest(aliases: Iterable[Alias]) -> str:
-    """SHA-256 (hex) of a list of aliases, whatever its order."""
+    """Returns the SHA-256 (hex) of a list of aliases. Their order does not matter."""
     rows = sorted([alias.address, sorted(alias.mailboxes), alias.enabled] for alias in aliases)
     return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
 
@@ -74,26 +74,26 @@ def utc_now() -> datetime.datetime:
 
 
 class Store:
-    """Raises Unavailable whenever the database does not do its part."""
+    """Every method raises UnavailableError if the database fails or does not respond."""
 
     def __init__(self, url: str, answer_seconds: float) -> None:
         self._answer_seconds = answer_seconds
         self.engine = create_async_engine(
             url,
-            # Each statement is durable at once, without a round trip to say so.
+            # Makes each statement durable without another round trip for COMMIT.
             isolation_level="AUTOCOMMIT",
-            pool_size=CONNECTIONS,
+            pool_size=MAX_CONNECTIONS,
             max_overflow=0,
             pool_timeout=_CONNECT_SECONDS,
-            # No ping before each use: what a dead connection breaks is its first statement, before
-            # anything is sent, and with it go all others of the pool.
+            # No ping before each use: on a dead connection the first statement fails, before the
+            # relay gets anything, and SQLAlchemy then discards all connections of the pool.
             pool_recycle=1800,
             pool_reset_on_return=None,
             connect_args={"connect_timeout": _CONNECT_SECONDS, "charset": "utf8mb4"},
         )
-        self._finds = Rounds(self._find)
-        self._questions = Rounds(self._relayed)
-        self._records = Rounds(self._record)
+        self._alias_reads = Batcher(self._find_batch)
+        self._relayed_reads = Batcher(self._relayed_batch)
+        self._records = Batcher(self._record_batch)
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -108,58 +108,64 @@ class Store:
             return [_alias(row) for row in await connection.execute(query)]
 
     async def find(self, addresses: Sequence[str]) -> dict[str, Alias]:
-        """The enabled aliases among some addresses."""
-        return await self._finds.ask(addresses)
+        """Returns the enabled aliases among these addresses."""
+        return await self._alias_reads.submit(addresses)
 
-    async def _find(self, asked: Sequence[Sequence[str]]) -> list[dict[str, Alias]]:
-        wanted = list({address for addresses in asked for address in addresses})
+    async def _find_batch(self, queries: Sequence[Sequence[str]]) -> list[dict[str, Alias]]:
+        distinct = list({address for addresses in queries for address in addresses})
         known: dict[str, Alias] = {}
         async with self._connection() as connection:
-            for start in range(0, len(wanted), 1000):
-                some = {"addresses": wanted[start : start + 1000]}
-                rows = await connection.execute(_FIND, some)
+            for start in range(0, len(distinct), 1000):
+                parameters = {"addresses": distinct[start : start + 1000]}
+                rows = await connection.execute(_FIND_ALIASES, parameters)
                 known |= {row.address: _alias(row) for row in rows}
-        return [{name: known[name] for name in names if name in known} for names in asked]
+        return [
+            {address: known[address] for address in addresses if address in known}
+            for addresses in queries
+        ]
 
     async def relayed(self, handoff: bytes) -> set[str]:
-        """Mailboxes that need nothing any more."""
-        return await self._questions.ask(handoff)
+        """Returns the mailboxes whose copy the relay has accepted."""
+        return await self._relayed_reads.submit(handoff)
 
-    async def _relayed(self, handoffs: Sequence[bytes]) -> list[set[str]]:
-        found: dict[bytes, set[str]] = {handoff: set() for handoff in handoffs}
+    async def _relayed_batch(self, handoffs: Sequence[bytes]) -> list[set[str]]:
+        mailboxes: dict[bytes, set[str]] = {handoff: set() for handoff in handoffs}
         async with self._connection() as connection:
-            for row in await connection.execute(_RELAYED, {"handoffs": list(found)}):
-                found[row.handoff].add(row.mailbox)
-        return [found[handoff] for handoff in handoffs]
+            for row in await connection.execute(_FIND_RELAYED, {"handoffs": list(mailboxes)}):
+                mailboxes[row.handoff].add(row.mailbox)
+        return [mailboxes[handoff] for handoff in handoffs]
 
     async def record(self, handoff: bytes, mailbox: str) -> None:
-        """Durable when it returns."""
-        await self._records.ask((handoff, mailbox))
+        """Record a copy that the relay has accepted. The record is durable on return."""
+        await self._records.submit((handoff, mailbox))
 
-    async def _record(self, relayed: Sequence[tuple[bytes, str]]) -> list[None]:
+    async def _record_batch(self, relayed: Sequence[tuple[bytes, str]]) -> list[None]:
         now = utc_now()
         rows = [
             {"handoff": handoff, "mailbox": mailbox, "relayed_at": now}
             for handoff, mailbox in relayed
         ]
         async with self._connection() as connection:
-            await connection.execute(_RECORD, rows)
+            await connection.execute(_INSERT_RELAYED, rows)
         return [None] * len(rows)
 
-    async def replace(self, aliases: Sequence[Alias]) -> None:
-        """Make these the aliases, all at once."""
+    async def replace_aliases(self, aliases: Sequence[Alias]) -> None:
+        """Replace all aliases by these, in one transaction."""
         rows = [
-            {"address": a.address, "mailboxes": list(a.mailboxes), "enabled": a.enabled}
-            for a in aliases
+            {
+                "address": alias.address,
+                "mailboxes": list(alias.mailboxes),
+                "enabled": alias.enabled,
+            }
+            for alias in aliases
         ]
-        isolated = self._connection("REPEATABLE READ")
-        async with isolated as connection, connection.begin():
+        async with self._connection("REPEATABLE READ") as connection, connection.begin():
             await connection.execute(sa.delete(alias_table))
             if rows:
                 await connection.execute(sa.insert(alias_table), rows)
 
     async def prune(self) -> int:
-        """Forget what was relayed long ago; returns the number of rows."""
+        """Delete at most 10,000 records older than KEEP_DAYS. Returns how many were deleted."""
         before = utc_now() - datetime.timedelta(days=KEEP_DAYS)
         statement = sa.text("DELETE FROM relayed WHERE relayed_at < :before LIMIT 10000")
         async with self._connection() as connection:
@@ -171,11 +177,11 @@ class Store:
             async with self.engine.connect() as connection:
                 if isolation:
                     await connection.execution_options(isolation_level=isolation)
-                # A database server that is stopped (SIGSTOP) keeps its connections open.
+                # A server that hangs keeps its connections open, so nothing else ends the wait.
                 async with asyncio.timeout(self._answer_seconds):
                     yield connection
         except (SQLAlchemyError, OSError, TimeoutError, RuntimeError) as error:
-            raise Unavailable("database", type(error).__name__) from error
+            raise UnavailableError("database", type(error).__name__) from error
 
 
 def _alias(row: sa.Row[Any]) -> Alias:

@@ -1,4 +1,4 @@
-"""Alembic's entry: the connection comes from email_api.migrate."""
+"""Alembic's environment. email_api.migrate passes the connection."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Aliases, and what has been relayed."""
+"""Tables `alias` and `relayed`."""
 
 import sqlalchemy as sa
 from alembic import op

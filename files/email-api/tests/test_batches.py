@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from email_api.errors import Unavailable
-from email_api.rounds import Rounds
+from email_api.errors import UnavailableError
+from email_api.batches import Batcher
 
 
 class Work:
@@ -19,12 +19,12 @@ class Work:
         self.rounds.append(list(numbers))
         await self.go.wait()
         if 0 in numbers:
-            raise Unavailable("database", "zero")
+            raise UnavailableError("database", "zero")
         return [number * number for number in numbers]
 
 
-async def _asked(rounds: Rounds[int, int], *numbers: int) -> list[asyncio.Task[int]]:
-    tasks = [asyncio.create_task(rounds.ask(number)) for number in numbers]
+async def _asked(rounds: Batcher[int, int], *numbers: int) -> list[asyncio.Task[int]]:
+    tasks = [asyncio.create_task(rounds.submit(number)) for number in numbers]
     await asyncio.sleep(0)
     return tasks
 
@@ -32,7 +32,7 @@ async def _asked(rounds: Rounds[int, int], *numbers: int) -> list[asyncio.Task[i
 def test_who_comes_meanwhile_shares_the_next_round() -> None:
     async def run() -> None:
         work = Work()
-        rounds = Rounds(work)
+        rounds = Batcher(work)
         first = await _asked(rounds, 1)
         await asyncio.sleep(0)
         others = await _asked(rounds, 2, 3, 4)
@@ -46,16 +46,16 @@ def test_who_comes_meanwhile_shares_the_next_round() -> None:
 def test_a_failure_is_told_to_its_round_only() -> None:
     async def run() -> None:
         work = Work()
-        rounds = Rounds(work)
+        rounds = Batcher(work)
         first = await _asked(rounds, 1)
         await asyncio.sleep(0)
         failing = await _asked(rounds, 0, 2)
         work.go.set()
         assert await first[0] == 1
         for task in failing:
-            with pytest.raises(Unavailable):
+            with pytest.raises(UnavailableError):
                 await task
-        assert await rounds.ask(3) == 9
+        assert await rounds.submit(3) == 9
 
     asyncio.run(run())
 
@@ -63,7 +63,7 @@ def test_a_failure_is_told_to_its_round_only() -> None:
 def test_who_gives_up_does_not_stop_the_others() -> None:
     async def run() -> None:
         work = Work()
-        rounds = Rounds(work)
+        rounds = Batcher(work)
         gone, staying = await _asked(rounds, 1, 2)
         gone.cancel()
         await asyncio.sleep(0)
