@@ -1,11 +1,11 @@
 """The image that all others start from: Debian 13, pulled where a registry answers, else made."""
 
+import os
 import queue
 import shutil
 import subprocess
 import threading
 from contextlib import suppress
-from pathlib import Path
 
 from docker import DockerClient
 from docker.errors import APIError, DockerException, ImageNotFound
@@ -13,7 +13,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from lab.engine import install_missing
 from lab.errors import LabError
 from lab.mirror import SUITE, required_mirror
-from lab.names import LABEL, STATE, image_name, lab_id
+from lab.names import LABEL, RECIPES, STATE, image_name, lab_id
 from lab.progress import Progress
 
 UPSTREAM = "debian:13"
@@ -30,8 +30,8 @@ def root_image(client: DockerClient, progress: Progress) -> str:
             return name
     if _pull(client, progress):
         return UPSTREAM
-    with progress.step(f"no registry answers: debootstrap {SUITE}"):
-        _debootstrap(client, own)
+    with progress.step(f"no registry answers: mmdebstrap {SUITE}"):
+        _bootstrap(client, own)
     return own
 
 
@@ -67,37 +67,46 @@ def _pull(client: DockerClient, progress: Progress) -> bool:
         return finished.get()
 
 
-def _debootstrap(client: DockerClient, name: str) -> None:
+def _bootstrap(client: DockerClient, name: str) -> None:
+    """Debian's essential packages and apt, unpacked by this machine's own apt."""
     mirror = required_mirror()
-    install_missing("debootstrap", "debootstrap")
-    target = STATE / "debootstrap"
-    shutil.rmtree(target, ignore_errors=True)
-    _make_tree(target, mirror.main)
-    # The cache of downloaded packages would be half of the image.
-    shutil.rmtree(target / "var/cache/apt/archives", ignore_errors=True)
-    with subprocess.Popen(["tar", "-C", str(target), "-c", "."], stdout=subprocess.PIPE) as tar:
-        client.api.import_image(
-            src=tar.stdout,
-            repository=name.rpartition(":")[0],
-            tag=name.rpartition(":")[2],
-            changes=[f"LABEL {LABEL}={lab_id()}", 'CMD ["bash"]'],
-            stream_src=True,
-        )
-    if tar.returncode:
-        raise LabError(f"could not pack {target}: tar ended with {tar.returncode}")
-    shutil.rmtree(target)
-
-
-def _make_tree(target: Path, mirror: str) -> None:
-    log = target.with_suffix(".log")
+    install_missing("mmdebstrap", "mmdebstrap")
+    work, log = STATE / "mmdebstrap", STATE / "mmdebstrap.log"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
     # In a mount and process namespace of its own, dying with us: whenever this is killed, neither
     # a mount nor a process is left.
     command = ["setpriv", "--pdeathsig", "KILL"]
     command += ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    command += ["debootstrap", "--variant=minbase", SUITE, str(target), mirror]
-    with log.open("wb") as output:
-        done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
-    if done.returncode:
-        said = log.read_text(errors="replace").strip().splitlines()
-        raise LabError(f"debootstrap failed: {said[-1] if said else done.returncode} (see {log})")
+    command += ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=tar"]
+    command += [f"--aptopt={RECIPES}/base/apt.conf", f"--dpkgopt={RECIPES}/base/dpkg.cfg"]
+    command += [SUITE, "-", *mirror.sources().splitlines()]
+    refused = ""
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, "TMPDIR": str(work)},
+        ) as tree,
+    ):
+        try:
+            client.api.import_image(
+                src=tree.stdout,
+                repository=name.rpartition(":")[0],
+                tag=name.rpartition(":")[2],
+                changes=[f"LABEL {LABEL}={lab_id()}", 'CMD ["bash"]'],
+                stream_src=True,
+            )
+        except APIError as error:
+            refused = str(error.explanation)
+    if tree.returncode or refused:
+        # An empty archive makes an image too.
+        with suppress(ImageNotFound):
+            client.images.remove(name)
+        lines = [*log.read_text(errors="replace").splitlines(), *refused.splitlines()]
+        raise LabError(f"mmdebstrap failed: {lines[-1] if lines else 'no output'} (see {log})")
+    shutil.rmtree(work)
     log.unlink()
