@@ -4,25 +4,33 @@ BIN := .venv/bin
 # The one test in tests/accept that takes programs from the lab's hosts.
 ON_LAB := tests/accept/test_rendered_files.py
 
-.PHONY: setup demo test test-code test-lab test-lab-postal1 test-lab-others test-email-api check release lab down docs lock clean
+.PHONY: setup demo lab-images lab-base test test-code test-lab test-lab-postal1 test-lab-others test-email-api check release lab down docs lock clean
 
 setup: .venv/ready
 
 demo: .venv/ready
-	$(BIN)/mailfleet lab up --install-engine
+	$(BIN)/mailfleet lab up --install-engine --no-images
 	$(BIN)/mailfleet secrets init inventories/lab.py
-	$(BIN)/pyinfra -y inventories/lab.py deploys/postal.py
+	$(MAKE) --jobs=2 lab-images lab-base
 	$(BIN)/pyinfra -y inventories/lab.py deploys/site.py
 	$(BIN)/mailfleet health inventories/lab.py
 	$(BIN)/mailfleet lab mail
 	$(BIN)/mailfleet lab guide
+
+# What needs no image is deployed while images are built.
+lab-images:
+	$(BIN)/mailfleet lab images
+
+lab-base:
+	$(BIN)/pyinfra -y inventories/lab.py deploys/base.py
 
 # The hosts are waited for most of the time; what needs none runs meanwhile.
 test: .venv/ready .venv/test-tools $(BIN)/promtool check
 	$(MAKE) --jobs=2 test-lab test-code
 
 test-lab: .venv/test-tools
-	$(BIN)/mailfleet lab up --install-engine
+	$(BIN)/mailfleet lab up --install-engine --no-images
+	$(BIN)/mailfleet lab images --tests
 	$(BIN)/pytest --durations=10 $(ON_LAB) tests/lab/fleet
 	$(MAKE) --jobs=2 --keep-going test-lab-postal1 test-lab-others
 	$(BIN)/pytest tests/lab/test_journals.py

@@ -21,8 +21,8 @@ from lab.network import ensure_network
 from lab.progress import Progress, Say
 from lab.publish import Registry
 from lab.ready import poll, wait_ready
-from lab.recipes import group_by_recipe, publications
-from lab.state import Lab, LabHost, write_lab
+from lab.recipes import Publication, group_by_recipe, publications
+from lab.state import Lab, LabHost, read_lab, write_lab
 from lab.topology import (
     ACME_MANAGEMENT_PORT,
     ACME_NAME,
@@ -40,16 +40,18 @@ PARALLEL_BUILDS = 2
 ACME_SECONDS = 30
 
 
-def up(extra: int = 0, install_engine: bool = False, say: Say = print) -> Lab:
+def up(extra: int = 0, install_engine: bool = False, images: bool = True, say: Say = print) -> Lab:
     """Converge on a running lab; what is there and right is left alone.
 
-    Extra hosts that are there stay, also when fewer are asked for.
+    Extra hosts that are there stay, also when fewer are asked for. Without `images` the registry
+    stays as it is: hosts that pull nothing yet need not wait for it.
     """
     with lab_lock(say):
         if install_engine:
             ensure_engine()
         client = connect()
         progress = Progress(say)
+        builder = Builder(client, progress)
         _prepare_state()
         fleet = topology(
             ensure_network(client),
@@ -57,50 +59,78 @@ def up(extra: int = 0, install_engine: bool = False, say: Say = print) -> Lab:
             with_registry=not uses_upstream_images(),
         )
         check_inotify(len({host.name for host in fleet.hosts} - _running(client)))
-        pool = ThreadPoolExecutor(PARALLEL_BUILDS)
-        try:
-            return _converge(client, fleet, progress, pool)
-        finally:
-            pool.shutdown(cancel_futures=True)
+        lab = _bring_hosts_up(client, fleet, builder, progress)
+        if images:
+            _publish(client, lab, builder, progress, publications())
+        builder.clear_superseded()
+        progress.note(f"the lab is up: {', '.join(lab.hosts)}")
+        return lab
+
+
+def publish(tests: bool = False, say: Say = print) -> None:
+    """Build the images that hosts pull, and offer them in the running lab's registry."""
+    lab = read_lab()
+    with lab_lock(say):
+        client = connect()
+        progress = Progress(say)
+        builder = Builder(client, progress)
+        _publish(client, lab, builder, progress, publications(tests))
+        builder.clear_superseded()
 
 
 def uses_upstream_images() -> bool:
     return os.environ.get("LAB_IMAGES") == "upstream"
 
 
-def _converge(
-    client: DockerClient, fleet: Topology, progress: Progress, pool: ThreadPoolExecutor
+def _bring_hosts_up(
+    client: DockerClient, fleet: Topology, builder: Builder, progress: Progress
 ) -> Lab:
-    builder = Builder(client, progress)
-    base = builder.base()
-    images = {"host": builder.image("host", {"BASE": base}, {}, "latest")}
-    recipes = sorted({host.image for host in fleet.hosts} - {"host"})
-    building = {
-        recipe: pool.submit(builder.image, recipe, {"HOST": images["host"]}, {}, "latest")
-        for recipe in recipes
-    }
-    offered = group_by_recipe(publications()) if fleet_has_registry(fleet) else []
-    publishing = [pool.submit(builder.publications, group, base) for group in offered]
-    images |= {recipe: future.result() for recipe, future in building.items()}
-
+    parent = builder.image("host", {"BASE": builder.base()}, {}, "latest")
+    images = {"host": parent}
+    pool = ThreadPoolExecutor(PARALLEL_BUILDS)
+    try:
+        building = {
+            recipe: pool.submit(builder.image, recipe, {"HOST": parent}, {}, "latest")
+            for recipe in sorted({host.image for host in fleet.hosts} - {"host"})
+        }
+        images |= {recipe: future.result() for recipe, future in building.items()}
+    finally:
+        pool.shutdown(cancel_futures=True)
     made = _ensure_hosts(client, fleet, images, progress)
     lab = _describe(client, fleet)
     _wait_all(client, lab, progress if made else None)
     _write_known_hosts(fleet, lab)
     _fetch_acme_root(lab)
-    if lab.registry:
-        port = lab.hosts["registry"].ports[str(REGISTRY_PORT)]
-        registry = Registry(client, port, lab.ca_file, progress)
-        registry.wait()
-        # Threads of their own: packing layers and building images wait for different things.
-        with ThreadPoolExecutor(PARALLEL_BUILDS) as pushing:
-            pushed = [pushing.submit(registry.publish, images_of) for images_of in publishing]
-        for done in pushed:
-            done.result()
-    builder.clear_superseded()
     write_lab(lab)
-    progress.note(f"the lab is up: {', '.join(lab.hosts)}")
     return lab
+
+
+def _publish(
+    client: DockerClient,
+    lab: Lab,
+    builder: Builder,
+    progress: Progress,
+    offered: list[Publication],
+) -> None:
+    """Each recipe's images are pushed while the next are built."""
+    if not lab.registry:
+        return
+    port = lab.hosts["registry"].ports[str(REGISTRY_PORT)]
+    registry = Registry(client, port, lab.ca_file, progress)
+    registry.wait()
+    base = builder.base()
+    building = ThreadPoolExecutor(PARALLEL_BUILDS)
+    # Threads of their own: packing layers and building images wait for different things.
+    pushing = ThreadPoolExecutor(PARALLEL_BUILDS)
+    try:
+        built = [
+            building.submit(builder.publications, group, base) for group in group_by_recipe(offered)
+        ]
+        for done in [pushing.submit(registry.publish, images) for images in built]:
+            done.result()
+    finally:
+        building.shutdown(cancel_futures=True)
+        pushing.shutdown(cancel_futures=True)
 
 
 def fleet_has_registry(fleet: Topology) -> bool:

@@ -11,12 +11,14 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.names import RECIPES
 
+# What the fleet pulls, and what only tests pull.
 PUBLISH = "PUBLISH"
+PUBLISH_TESTS = "PUBLISH.tests"
 
 
 @dataclass(frozen=True)
 class Publication:
-    """One line of a PUBLISH file: `repository:tag [ARG=VALUE ...]`."""
+    """One line of a PUBLISH or PUBLISH.tests file: `repository:tag [ARG=VALUE ...]`."""
 
     recipe: str
     repository: str
@@ -29,7 +31,7 @@ def recipe_files(directory: Path) -> Iterator[Path]:
     found = os.walk(directory, followlinks=True)
     for file in sorted(Path(parent, name) for parent, _, names in found for name in names):
         # Another tag is no reason to build again.
-        if file.is_file() and "__pycache__" not in file.parts and file.name != PUBLISH:
+        if file.is_file() and "__pycache__" not in file.parts and file.stem != PUBLISH:
             yield file
 
 
@@ -60,14 +62,17 @@ def recipe_context(directory: Path) -> io.BytesIO:
     return buffer
 
 
-def publications(recipes: Path = RECIPES) -> list[Publication]:
-    """What the lab's registry offers, from every recipe that has a PUBLISH file."""
-    found = []
-    for file in sorted(recipes.glob(f"*/{PUBLISH}")):
-        for line in file.read_text().splitlines():
-            if line.strip() and not line.startswith("#"):
-                found.append(parse_publication(file.parent.name, line))
-    return found
+def publications(tests: bool = False, recipes: Path = RECIPES) -> list[Publication]:
+    """What the lab's registry offers, from every recipe that has a PUBLISH file; with `tests`, what
+    only tests pull too."""
+    names = (PUBLISH, PUBLISH_TESTS) if tests else (PUBLISH,)
+    return [
+        parse_publication(file, line)
+        for name in names
+        for file in sorted(recipes.glob(f"*/{name}"))
+        for line in file.read_text().splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
 
 
 def group_by_recipe(offered: list[Publication]) -> list[list[Publication]]:
@@ -77,10 +82,12 @@ def group_by_recipe(offered: list[Publication]) -> list[list[Publication]]:
     return list(groups.values())
 
 
-def parse_publication(recipe: str, line: str) -> Publication:
+def parse_publication(file: Path, line: str) -> Publication:
     image, *arguments = line.split()
     repository, colon, tag = image.rpartition(":")
+    recipe = file.parent.name
     if not colon or not all("=" in argument for argument in arguments):
-        raise LabError(f"lab/images/{recipe}/{PUBLISH}: `{line}` is not `name:tag [ARG=VALUE ...]`")
+        place = f"lab/images/{recipe}/{file.name}"
+        raise LabError(f"{place}: `{line}` is not `name:tag [ARG=VALUE ...]`")
     pairs = (argument.partition("=") for argument in arguments)
     return Publication(recipe, repository, tag, tuple((name, value) for name, _, value in pairs))

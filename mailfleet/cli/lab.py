@@ -45,11 +45,25 @@ def lab() -> None:
     is_flag=True,
     help="Install Debian's docker.io and start it where no engine answers.",
 )
-def up(extra: int, install_engine: bool) -> None:
+@click.option(
+    "--no-images",
+    is_flag=True,
+    help="Start the hosts only; `mailfleet lab images` fills the registry.",
+)
+def up(extra: int, install_engine: bool, no_images: bool) -> None:
     """Build what is missing and start every host; harmless when all is up."""
     from lab.fleet import up
 
-    up(extra=extra, install_engine=install_engine, say=click.echo)
+    up(extra=extra, install_engine=install_engine, images=not no_images, say=click.echo)
+
+
+@lab.command()
+@click.option("--tests", is_flag=True, help="Also the images that only tests pull.")
+def images(tests: bool) -> None:
+    """Build the images that hosts pull, and publish them in the lab's registry."""
+    from lab.fleet import publish
+
+    publish(tests=tests, say=click.echo)
 
 
 @lab.command()

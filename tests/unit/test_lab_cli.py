@@ -31,7 +31,7 @@ def test_without_an_engine_the_remedy_is_named(command: list[str]) -> None:
     assert "apt-get install docker.io" in result.stderr
 
 
-@pytest.mark.parametrize("command", [["status"], ["ssh", "postal1"]])
+@pytest.mark.parametrize("command", [["status"], ["ssh", "postal1"], ["images"]])
 def test_without_a_lab_the_remedy_is_named(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

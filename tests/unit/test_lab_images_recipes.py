@@ -20,7 +20,7 @@ def test_recipe_is_built_on_the_base_of_the_lab(recipe: Path) -> None:
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
 def test_publish_names_images_and_declared_build_arguments(recipe: Path) -> None:
     declared = set(re.findall(r"^ARG (\w+)", (recipe / "Dockerfile").read_text(), re.MULTILINE))
-    lines = (recipe / "PUBLISH").read_text().splitlines()
+    lines = [line for file in recipe.glob("PUBLISH*") for line in file.read_text().splitlines()]
     assert lines
     for line in lines:
         image, *arguments = line.split()

@@ -48,6 +48,7 @@ def test_files_modes_and_arguments_change_the_hash(recipe: Path) -> None:
 def test_another_published_name_builds_nothing(recipe: Path) -> None:
     before = recipe_hash(recipe, {})
     (recipe / "PUBLISH").write_text("web:3\n")
+    (recipe / "PUBLISH.tests").write_text("web:4\n")
     assert recipe_hash(recipe, {}) == before
 
 
@@ -60,10 +61,17 @@ def test_a_context_does_not_tell_who_built_it(recipe: Path) -> None:
 
 
 def test_published_names_and_their_arguments(recipe: Path) -> None:
-    assert publications(recipe.parent) == [
+    assert publications(recipes=recipe.parent) == [
         Publication("web", "web", "2"),
         Publication("web", "acme/web", "2.1", (("VERSION", "2.1"),)),
     ]
+
+
+def test_images_of_tests_are_published_on_request(recipe: Path) -> None:
+    (recipe / "PUBLISH.tests").write_text("web:3-broken BREAK=yes\n")
+    fleet = publications(recipes=recipe.parent)
+    broken = Publication("web", "web", "3-broken", (("BREAK", "yes"),))
+    assert publications(tests=True, recipes=recipe.parent) == [*fleet, broken]
 
 
 class CountingBuilder(Builder):
@@ -90,7 +98,7 @@ def test_names_without_difference_share_an_image() -> None:
 @pytest.mark.parametrize("line", ["web", "web:2 VERSION"])
 def test_a_name_that_cannot_be_published_is_quoted(line: str) -> None:
     with pytest.raises(LabError, match=f"lab/images/web/PUBLISH: `{line}`"):
-        parse_publication("web", line)
+        parse_publication(Path("images/web/PUBLISH"), line)
 
 
 def test_the_machines_mirror_serves_the_hosts_release() -> None:
