@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from email_api.errors import UnavailableError
 from email_api.batches import Batcher
+from email_api.errors import UnavailableError
 
 
 class Work:
