@@ -106,7 +106,7 @@ class Kind:
 
     aspect: str
     pattern: str
-    """Found in the texts, our reason and theirs, joined by ` | `."""
+    """Deviation in the texts, our reason and theirs, joined by ` | `."""
     title: str
     source: str
 

@@ -44,7 +44,7 @@ def _marked(call: Callable[..., Any], before: str, after: str) -> Callable[..., 
     return timed
 
 
-ask.log_in = _marked(ask.log_in, "rendered", "connected")
+ask.connect_hosts = _marked(ask.connect_hosts, "rendered", "connected")
 ask.disconnect_all = _marked(ask.disconnect_all, "answered", "disconnected")
 _trips: Counter[str] = Counter()
 

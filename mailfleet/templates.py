@@ -28,7 +28,7 @@ class Rendered:
         return self.text.encode()
 
 
-class TemplateProblem(Exception):
+class TemplateProblemError(Exception):
     """A template that does not render; the message names its file and line."""
 
 
@@ -56,7 +56,7 @@ def render(name: str, /, **context: Any) -> Rendered:
     """Render `templates/<name>.j2`. `reveal(secret)` in a template writes a secret's value and
     marks the file as secret; a secret written without it stays masked.
 
-    Raises TemplateProblem."""
+    Raises TemplateProblemError."""
     revealed: list[Secret] = []
 
     def reveal(value: Secret) -> str:
@@ -67,9 +67,11 @@ def render(name: str, /, **context: Any) -> Rendered:
     try:
         text = _environment().get_template(f"{name}.j2").render(**context, **functions)
     except jinja2.TemplateSyntaxError as error:
-        raise TemplateProblem(f"templates/{error.name}:{error.lineno}: {error.message}") from None
+        raise TemplateProblemError(
+            f"templates/{error.name}:{error.lineno}: {error.message}"
+        ) from None
     except jinja2.TemplateNotFound:
-        raise TemplateProblem(f"templates/{name}.j2: no such template") from None
+        raise TemplateProblemError(f"templates/{name}.j2: no such template") from None
     except jinja2.TemplateError as error:
         place = f"{name}.j2"
         trace = error.__traceback__
@@ -77,7 +79,7 @@ def render(name: str, /, **context: Any) -> Rendered:
             if trace.tb_frame.f_code.co_filename.endswith(".j2"):
                 place = f"{name}.j2:{trace.tb_lineno}"
             trace = trace.tb_next
-        raise TemplateProblem(f"templates/{place}: {error.message}") from None
+        raise TemplateProblemError(f"templates/{place}: {error.message}") from None
     return Rendered(text, secret=bool(revealed))
 
 

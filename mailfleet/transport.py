@@ -26,7 +26,7 @@ SUDO_REMEDY = "let the SSH user use sudo without a password"
 
 
 @dataclass(frozen=True)
-class NoAnswer:
+class Unreachable:
     """Why a host could not be asked, and what to do."""
 
     finding: str
@@ -34,7 +34,7 @@ class NoAnswer:
 
 
 @dataclass(frozen=True)
-class Asking(Generic[Answer]):
+class HostQuery(Generic[Answer]):
     """One question to some hosts of an inventory, with pyinfra's connections."""
 
     inventory: Inventory
@@ -45,7 +45,7 @@ class Asking(Generic[Answer]):
     connect_seconds: int = 10
     answer_seconds: float = 60
 
-    def answers(self) -> dict[str, Answer | NoAnswer]:
+    def run(self) -> dict[str, Answer | Unreachable]:
         """Host -> its answer, in the order of `hosts`. Raises what the question raises."""
         # Reported host by host, so one that is off must not end the whole run.
         config = Config(FAIL_PERCENT=100, SUDO=self.sudo, CONNECT_TIMEOUT=self.connect_seconds)
@@ -54,7 +54,7 @@ class Asking(Generic[Answer]):
         with ctx_state.use(state):
             asked = [host for host in self.inventory if host.name in self.hosts]
             state.init(self.inventory, config, initial_limit=asked)
-            off = {host.name: why for host, why in log_in(state, asked).items()}
+            off = {host.name: why for host, why in connect_hosts(state, asked).items()}
             jobs = {
                 host.name: state.pool.spawn(self._ask, host) for host in asked if host.connected
             }
@@ -64,42 +64,44 @@ class Asking(Generic[Answer]):
                 disconnect_all(state)
         return found
 
-    def _ask(self, host: PyinfraHost) -> Answer | NoAnswer:
+    def _ask(self, host: PyinfraHost) -> Answer | Unreachable:
         try:
             return self.question(host)
         except EOFError:
             # pyinfra asks for a password where sudo wants one, here without a terminal.
-            return NoAnswer("sudo asks for a password", SUDO_REMEDY)
+            return Unreachable("sudo asks for a password", SUDO_REMEDY)
         except PyinfraError:
             # Its words are about the whole run; what it heard of the host it has logged.
-            return NoAnswer("the connection was lost", LOGIN_REMEDY)
+            return Unreachable("the connection was lost", LOGIN_REMEDY)
         except OSError as error:
-            return NoAnswer(f"the connection was lost: {error}", LOGIN_REMEDY)
+            return Unreachable(f"the connection was lost: {error}", LOGIN_REMEDY)
 
-    def _answer(self, job: "gevent.Greenlet[..., Answer | NoAnswer]") -> Answer | NoAnswer:
+    def _answer(self, job: "gevent.Greenlet[..., Answer | Unreachable]") -> Answer | Unreachable:
         if not job.ready():
             job.kill(block=False)
-            return NoAnswer(f"no answer within {self.answer_seconds:.0f} s", HANG_REMEDY)
-        answer: Answer | NoAnswer = job.get()
+            return Unreachable(f"no answer within {self.answer_seconds:.0f} s", HANG_REMEDY)
+        answer: Answer | Unreachable = job.get()
         return answer
 
 
-def log_in(state: State, hosts: Sequence[PyinfraHost]) -> dict[PyinfraHost, NoAnswer | None]:
+def connect_hosts(
+    state: State, hosts: Sequence[PyinfraHost]
+) -> dict[PyinfraHost, Unreachable | None]:
     """Of all hosts at once, why they could not be logged in to; pyinfra's own `connect_all` keeps
     the reasons to its log."""
     # paramiko logs tracebacks of failed logins, which without a handler end up on the screen.
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
-    logins = {host: state.pool.spawn(_log_in, state, host) for host in hosts}
+    logins = {host: state.pool.spawn(_connect, state, host) for host in hosts}
     gevent.joinall(list(logins.values()))
     return {host: login.get() for host, login in logins.items()}
 
 
-def _log_in(state: State, host: PyinfraHost) -> NoAnswer | None:
+def _connect(state: State, host: PyinfraHost) -> Unreachable | None:
     try:
         host.connect(show_errors=False, raise_exceptions=True)
     except PyinfraError as error:
         changed = "host key" in str(error).lower()
-        return NoAnswer(f"cannot log in: {error}", HOST_KEY_REMEDY if changed else LOGIN_REMEDY)
+        return Unreachable(f"cannot log in: {error}", HOST_KEY_REMEDY if changed else LOGIN_REMEDY)
     state.activate_host(host)
     send_at_once(host)
     return None

@@ -19,7 +19,7 @@ DEPLOY = "deploy again"
 Lines = Sequence[str]
 
 
-class Found(NamedTuple):
+class Deviation(NamedTuple):
     """A difference; `kind` is one of those in mailfleet/drift/finding.py."""
 
     kind: str
@@ -29,9 +29,9 @@ class Found(NamedTuple):
     remedy: str
 
 
-def unknown(name: str, said: str, remedy: str = "look on the host why it cannot tell") -> Found:
+def unknown(name: str, said: str, remedy: str = "look on the host why it cannot tell") -> Deviation:
     """Of a question without an answer: silence must not pass for health."""
-    return Found("unknown", name, "an answer", said or "nothing", remedy)
+    return Deviation("unknown", name, "an answer", said or "nothing", remedy)
 
 
 # The host itself.
@@ -41,28 +41,28 @@ CLOCK_LIMIT_SECONDS = 0.5
 _SYNCHRONISES_WITHIN_SECONDS = 600
 
 
-def updates(wanted: None, lines: Lines) -> Iterator[Found]:
+def updates(wanted: None, lines: Lines) -> Iterator[Deviation]:
     """Held packages, and security updates that wait (unattended-upgrades installs them daily)."""
     for line in lines:
         kind, name, *versions = line.split()
         if kind == "held":
             remedy = f"`apt-mark unhold {name}`"
-            yield Found("package", name, "updated", "held back", remedy)
+            yield Deviation("package", name, "updated", "held back", remedy)
         else:
             old, new = versions
             remedy = f"`apt-get install --only-upgrade {name}`, or wait for the daily upgrade"
-            yield Found("update", name, new, old, remedy)
+            yield Deviation("update", name, new, old, remedy)
 
 
-def failed_units(described: Sequence[str], lines: Lines) -> Iterator[Found]:
+def failed_units(described: Sequence[str], lines: Lines) -> Iterator[Deviation]:
     """Those of the description are findings of their component."""
     for name in (line.split()[0] for line in lines if line.split()):
         if name not in described:
             remedy = f"read `journalctl -u {name}`; `systemctl reset-failed {name}` when done"
-            yield Found("unit", name, "not failed", "failed", remedy)
+            yield Deviation("unit", name, "not failed", "failed", remedy)
 
 
-def leftovers(described: Sequence[str], lines: Lines) -> Iterator[Found]:
+def leftovers(described: Sequence[str], lines: Lines) -> Iterator[Deviation]:
     """Files that mailfleet once wrote where others have files too, and that nothing describes."""
     for path in sorted(set(lines) - set(described)):
         if path.endswith("/compose.yaml"):
@@ -72,10 +72,10 @@ def leftovers(described: Sequence[str], lines: Lines) -> Iterator[Found]:
             remedy = f"remove it, and what it lists: the host no longer carries {component}"
         else:
             remedy = f"`systemctl disable --now {path.rpartition('/')[2]}`, then remove it"
-        yield Found("orphan", path, "absent", "left by an earlier description", remedy)
+        yield Deviation("orphan", path, "absent", "left by an earlier description", remedy)
 
 
-def clock(wanted: None, lines: Lines) -> Iterator[Found]:
+def clock(wanted: None, lines: Lines) -> Iterator[Deviation]:
     """`<seconds since chronyd's start>,<chronyc -c tracking>` (chronyc(1), "tracking")."""
     for line in lines:
         running, *fields = line.split(",")
@@ -87,14 +87,14 @@ def clock(wanted: None, lines: Lines) -> Iterator[Found]:
         else:
             continue
         remedy = "read `chronyc sources`: open UDP 123 outbound, or set base_ntp_servers"
-        yield Found("clock", "clock", f"within {CLOCK_LIMIT_SECONDS} s", seen, remedy)
+        yield Deviation("clock", "clock", f"within {CLOCK_LIMIT_SECONDS} s", seen, remedy)
 
 
-def reboot(wanted: None, lines: Lines) -> Iterator[Found]:
+def reboot(wanted: None, lines: Lines) -> Iterator[Deviation]:
     """Reasons, one a line."""
     for line in lines:
         remedy = "reboot when the queue is empty; the deploys never do"
-        yield Found("reboot", "reboot", "not needed", line.strip(), remedy)
+        yield Deviation("reboot", "reboot", "not needed", line.strip(), remedy)
 
 
 # Ways in.
@@ -104,7 +104,7 @@ ANYWHERE = "0.0.0.0"
 _CLIENTS = {("udp", 68), ("udp", 546)}
 
 
-def ports(uses: Sequence[Sequence[Any]], lines: Lines) -> Iterator[Found]:
+def ports(uses: Sequence[Sequence[Any]], lines: Lines) -> Iterator[Deviation]:
     """Lines of `ss -Hltnup`: netid, state, queues, local address, peer, process; against protocol,
     port and address. What listens on loopback only is nobody's business."""
     declared = {(protocol, port): address for protocol, port, address in uses}
@@ -121,7 +121,7 @@ def ports(uses: Sequence[Sequence[Any]], lines: Lines) -> Iterator[Found]:
             continue
         reported.add(at)
         holder = process[0].split('"')[1] if process and '"' in process[0] else "a program"
-        yield Found(
+        yield Deviation(
             "port",
             f"{number}/{protocol}",
             f"listens on {wanted} only" if wanted else "nothing listens",
@@ -133,7 +133,7 @@ def ports(uses: Sequence[Sequence[Any]], lines: Lines) -> Iterator[Found]:
 _RELOAD = "`systemctl reload mailfleet-firewall`"
 
 
-def firewall(wanted: None, lines: Lines) -> Iterator[Found]:
+def firewall(wanted: None, lines: Lines) -> Iterator[Deviation]:
     """Lines `seen|RULE` and `wanted|RULE`: one for each rule that is missing, and for each that
     nobody described."""
     sides: dict[str, list[str]] = {"seen": [], "wanted": []}
@@ -143,27 +143,27 @@ def firewall(wanted: None, lines: Lines) -> Iterator[Found]:
     for line in difflib.ndiff(sides["seen"], sides["wanted"]):
         mark, rule = line[:1], line[2:]
         if mark == "+":
-            yield Found("firewall", rule, "in force", "not in force", _RELOAD)
+            yield Deviation("firewall", rule, "in force", "not in force", _RELOAD)
         elif mark == "-":
-            yield Found("firewall", rule, "not in force", "in force", _RELOAD)
+            yield Deviation("firewall", rule, "not in force", "in force", _RELOAD)
 
 
 _SAME = {"without-password": "prohibit-password"}
 """What `sshd -T` prints for what sshd_config(5) prefers."""
 
 
-def sshd(settings: Sequence[str], lines: Lines) -> Iterator[Found]:
+def sshd(settings: Sequence[str], lines: Lines) -> Iterator[Deviation]:
     """Lines of `sshd -T`, against `Keyword value` of the drop-in: sshd takes the first value that
     it reads, which may be another file's."""
-    in_force = dict(line.lower().split(" ", 1) for line in lines if " " in line)
+    is_effective = dict(line.lower().split(" ", 1) for line in lines if " " in line)
     for setting in settings:
         keyword, _, value = setting.partition(" ")
         if not value or keyword.startswith("#"):
             continue
-        seen = in_force.get(keyword.lower(), "unset")
+        seen = is_effective.get(keyword.lower(), "unset")
         if _SAME.get(seen, seen) != value.lower():
             remedy = f"look for {keyword} with `grep -ri {keyword} /etc/ssh`"
-            yield Found("sshd", keyword, value, seen, remedy)
+            yield Deviation("sshd", keyword, value, seen, remedy)
 
 
 _TYPES = ("ssh-", "ecdsa-", "sk-")
@@ -171,7 +171,7 @@ _TYPES = ("ssh-", "ecdsa-", "sk-")
 _OPTIONS = re.compile(r'(?:[^\s"]|"(?:\\"|[^"])*")+\s+')
 
 
-def logins(described: Mapping[str, Sequence[str]], lines: Lines) -> Iterator[Found]:
+def logins(described: Mapping[str, Sequence[str]], lines: Lines) -> Iterator[Deviation]:
     """Lines `user NAME` and `key NAME LINE`; against user -> lines of authorized_keys (sshd(8),
     "AUTHORIZED_KEYS FILE FORMAT")."""
     users = {line.split()[1] for line in lines if line.startswith("user ")}
@@ -183,16 +183,16 @@ def logins(described: Mapping[str, Sequence[str]], lines: Lines) -> Iterator[Fou
             seen[user, _key(rest)] = rest
     for user in sorted(users - set(described) - {"root"}):
         remedy = f"`usermod --shell /usr/sbin/nologin {user}`, or describe it in access_logins"
-        yield Found("login", user, "no login", "has a login shell", remedy)
+        yield Deviation("login", user, "no login", "has a login shell", remedy)
     for user in sorted(set(described) - users):
-        yield Found("login", user, "can log in", "cannot", f"make the user: `adduser {user}`")
+        yield Deviation("login", user, "can log in", "cannot", f"make the user: `adduser {user}`")
     for one in sorted(set(seen) - set(wanted)):
         remedy = f"remove the line from ~{one[0]}/.ssh/authorized_keys, or describe the key"
-        yield Found("key", one[0], "no such key", _shown(seen[one]), remedy)
+        yield Deviation("key", one[0], "no such key", _shown(seen[one]), remedy)
     for one in sorted(set(wanted) - set(seen)):
         if one[0] in users:
             remedy = f"add it to ~{one[0]}/.ssh/authorized_keys, or take it out of access_logins"
-            yield Found("key", one[0], _shown(wanted[one]), "no such key", remedy)
+            yield Deviation("key", one[0], _shown(wanted[one]), "no such key", remedy)
 
 
 def _key(line: str) -> str:
@@ -218,19 +218,19 @@ _SLACK_SECONDS = 2
 """Times of files, units and containers are read with less than a second's precision."""
 
 
-def overrides_and_timers(described: Sequence[str], lines: Lines) -> Iterator[Found]:
+def overrides_and_timers(described: Sequence[str], lines: Lines) -> Iterator[Deviation]:
     """Drop-ins by hand change what a unit does; a timer that has elapsed never fires again."""
     for unit, properties in _states(lines):
         for path in properties.get("DropInPaths", "").split():
             if path.startswith(("/etc/", "/run/")) and path not in described:
                 remedy = f"`systemctl revert {unit}`, or remove {path} and reload systemd"
-                yield Found("unit", unit, "as described", f"overridden by {path}", remedy)
+                yield Deviation("unit", unit, "as described", f"overridden by {path}", remedy)
         if unit.endswith(".timer") and properties.get("SubState") == "elapsed":
             remedy = f"`systemctl restart {unit}`"
-            yield Found("timer", unit, "a next run", "elapsed for good", remedy)
+            yield Deviation("timer", unit, "a next run", "elapsed for good", remedy)
 
 
-def older(service: Mapping[str, Any], lines: Lines) -> Iterator[Found]:
+def older(service: Mapping[str, Any], lines: Lines) -> Iterator[Deviation]:
     """Files that were touched after the service read them, whatever is in them now. The status
     change time counts: mailfleet's own files carry the control machine's modification time."""
     touched: dict[str, float] = {}
@@ -250,7 +250,7 @@ def older(service: Mapping[str, Any], lines: Lines) -> Iterator[Found]:
     for path, written in touched.items():
         if written > read + _SLACK_SECONDS:
             at = datetime.fromtimestamp(written, timezone.utc).isoformat(" ", "seconds")  # noqa: UP017
-            yield Found(
+            yield Deviation(
                 "stale",
                 service["name"],
                 f"started after {path} was last written",
@@ -291,22 +291,22 @@ UNIT_PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload"
 _ENABLED = ("enabled", "static", "generated", "enabled-runtime")
 
 
-def unit(name: str, properties: Mapping[str, str], in_force: bool) -> Iterator[Found]:
-    """A unit of the description, by UNIT_PROPERTIES. `in_force`: whether what it did holds."""
+def unit(name: str, properties: Mapping[str, str], is_effective: bool) -> Iterator[Deviation]:
+    """A unit of the description, by UNIT_PROPERTIES. `is_effective`: whether what it did holds."""
     active = properties.get("ActiveState", "unknown")
     if properties.get("LoadState", "not-found") == "not-found":
-        yield Found("unit", name, "active", "not found", DEPLOY)
+        yield Deviation("unit", name, "active", "not found", DEPLOY)
         return
     if active != "active":
         remedy = f"read `journalctl -u {name}`, then {DEPLOY}"
-        yield Found("unit", name, "active", active, remedy)
-    elif not in_force:
-        yield Found("unit", name, "in force", "active, but not in force", DEPLOY)
+        yield Deviation("unit", name, "active", active, remedy)
+    elif not is_effective:
+        yield Deviation("unit", name, "in force", "active, but not in force", DEPLOY)
     if properties.get("UnitFileState") not in _ENABLED:
         found = properties.get("UnitFileState") or "not installed"
-        yield Found("unit", name, "enabled", found, DEPLOY)
+        yield Deviation("unit", name, "enabled", found, DEPLOY)
     if properties.get("NeedDaemonReload") != "no":
-        yield Found("unit", name, "the unit file on disk", "systemd knows an older one", DEPLOY)
+        yield Deviation("unit", name, "the unit file on disk", "systemd knows an older one", DEPLOY)
 
 
 def healthy(state: str, status: str) -> bool:
@@ -348,7 +348,7 @@ def _containers(lines: Lines) -> Iterator[_Container]:
         )
 
 
-def containers(wanted: Mapping[str, Any], lines: Lines) -> Iterator[Found]:
+def containers(wanted: Mapping[str, Any], lines: Lines) -> Iterator[Deviation]:
     """Strangers, restarts, and images that are not what their tag now names. Beside the containers
     lines `now|UNIX TIME` and `image|TAG|ID`; against project -> its services, and the names of
     projects and containers that are not mailfleet's business."""
@@ -363,43 +363,43 @@ def containers(wanted: Mapping[str, Any], lines: Lines) -> Iterator[Found]:
                 f"`docker rm -f {item.name}`, once nobody needs it; else "
                 f"add {item.project or item.name} to docker_others"
             )
-            yield Found("orphan", item.name, "absent", f"a container of {item.tag}", remedy)
+            yield Deviation("orphan", item.name, "absent", f"a container of {item.tag}", remedy)
             continue
         yield from _own(item, now, tags)
 
 
-def _own(item: _Container, now: int, tags: Mapping[str, str]) -> Iterator[Found]:
+def _own(item: _Container, now: int, tags: Mapping[str, str]) -> Iterator[Deviation]:
     name = f"{item.project}/{item.service}"
     if item.restarts and now - item.started < _DAY_SECONDS:
         remedy = f"read `docker logs {item.name}`: it ended by itself and was started again"
         seen = f"{item.restarts}, the last one within a day"
-        yield Found("restarts", name, "0", seen, remedy)
+        yield Deviation("restarts", name, "0", seen, remedy)
     current = tags.get(item.tag, item.image)
     if current != item.image:
         remedy = f"`docker compose --project-directory /opt/{item.project} up --detach`"
-        yield Found("image", name, f"{item.tag}, {_short(current)}", _short(item.image), remedy)
+        yield Deviation("image", name, f"{item.tag}, {_short(current)}", _short(item.image), remedy)
 
 
 def _short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
 
 
-def daemon(options: Mapping[str, Any], lines: Lines) -> Iterator[Found]:
+def daemon(options: Mapping[str, Any], lines: Lines) -> Iterator[Deviation]:
     """What the engine says of itself (Docker Engine API, "/info"), against daemon.json."""
     info = json.loads("\n".join(lines))
     # An engine without pools of its own does not name any.
     pools = info.get("DefaultAddressPools") or ()
-    in_force = {
+    is_effective = {
         "log-driver": info["LoggingDriver"],
         "live-restore": info["LiveRestoreEnabled"],
         "default-address-pools": [{"base": pool["Base"], "size": pool["Size"]} for pool in pools],
         "registry-mirrors": _without_slash(info["RegistryConfig"]["Mirrors"]),
     }
     wanted = {**options, "registry-mirrors": _without_slash(options.get("registry-mirrors"))}
-    for key, value in in_force.items():
+    for key, value in is_effective.items():
         if key in options and wanted[key] != value:
             remedy = "`systemctl restart docker`; containers run on meanwhile (live-restore)"
-            yield Found("daemon", key, json.dumps(wanted[key]), json.dumps(value), remedy)
+            yield Deviation("daemon", key, json.dumps(wanted[key]), json.dumps(value), remedy)
 
 
 DAEMON_OPTIONS = ("log-driver", "live-restore", "default-address-pools", "registry-mirrors")
@@ -413,14 +413,14 @@ def _without_slash(urls: object) -> list[str]:
 # What servers say.
 
 
-def postfix(parameters: Sequence[str], lines: Lines) -> Iterator[Found]:
+def postfix(parameters: Sequence[str], lines: Lines) -> Iterator[Deviation]:
     """Lines of `postconf -n`, against `name = value` of postfix-main.cf."""
-    in_force = dict(_parameters(lines))
+    is_effective = dict(_parameters(lines))
     for name, value in _parameters(parameters):
-        seen = in_force.get(name, "unset")
+        seen = is_effective.get(name, "unset")
         if seen != value:
             remedy = "`docker compose up --detach --force-recreate` in /opt/mailserver"
-            yield Found("variable", name, value, seen, remedy)
+            yield Deviation("variable", name, value, seen, remedy)
 
 
 def _parameters(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -436,7 +436,7 @@ renews when a third is left of any: its own CA issues for half a day, private on
 _LEFT_DAYS = 14
 
 
-def certificates(names: Sequence[str], lines: Lines) -> Iterator[Found]:
+def certificates(names: Sequence[str], lines: Lines) -> Iterator[Deviation]:
     """Lines `name NAME`, each before what `openssl x509 -noout -dates -ext subjectAltName` says
     of the certificate that is served for it, or before nothing."""
     served: dict[str, list[str]] = {}
@@ -449,7 +449,7 @@ def certificates(names: Sequence[str], lines: Lines) -> Iterator[Found]:
         if seen := _wrong(served.get(name, []), name):
             days = f"for {name}, {_LEFT_DAYS} of {LIFE_DAYS} days left"
             remedy = "the runbook on certificates tells how a renewal is found and made to work"
-            yield Found("certificate", name, days, seen, remedy)
+            yield Deviation("certificate", name, days, seen, remedy)
 
 
 def _wrong(said: Lines, name: str) -> str:
@@ -477,7 +477,7 @@ def _wrong(said: Lines, name: str) -> str:
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
-def variables(wanted: Mapping[str, str], lines: Lines) -> Iterator[Found]:
+def variables(wanted: Mapping[str, str], lines: Lines) -> Iterator[Deviation]:
     """MariaDB's effective variables: lines `version VERSION` and `variable<tab>NAME<tab>VALUE`."""
     if not any(line.startswith("version ") for line in lines):
         yield unknown("database server", "nothing", "read `docker logs mariadb`")
@@ -490,10 +490,10 @@ def variables(wanted: Mapping[str, str], lines: Lines) -> Iterator[Found]:
         expected = "ON" if name == "log_bin" else value
         if _plain(seen) != _plain(expected):
             remedy = f"`docker restart mariadb`, or `SET GLOBAL {name}` where that can be done"
-            yield Found("variable", name, expected, seen, remedy)
+            yield Deviation("variable", name, expected, seen, remedy)
 
 
-def database(wanted: Mapping[str, Any], lines: Lines) -> Iterator[Found]:
+def database(wanted: Mapping[str, Any], lines: Lines) -> Iterator[Deviation]:
     """The rights of Postal's user, and Postal's schema: lines `version VERSION`, `password HASH`,
     `schema VERSION` and those of SHOW GRANTS."""
     if not any(line.startswith("version ") for line in lines):
@@ -501,15 +501,15 @@ def database(wanted: Mapping[str, Any], lines: Lines) -> Iterator[Found]:
         return
     user = wanted["user"]
     if not any(line.startswith("password ") for line in lines):
-        yield Found("grant", user, "a database user", "absent", DEPLOY)
+        yield Deviation("grant", user, "a database user", "absent", DEPLOY)
         return
     rights, seen = {(privileges, scope) for privileges, scope in wanted["rights"]}, granted(lines)
     for privileges, scope in sorted(rights - seen):
-        yield Found("grant", user, f"{privileges} on {scope}", "not granted", DEPLOY)
+        yield Deviation("grant", user, f"{privileges} on {scope}", "not granted", DEPLOY)
     for privileges, scope in sorted(seen - rights):
-        yield Found("grant", user, "not granted", f"{privileges} on {scope}", DEPLOY)
+        yield Deviation("grant", user, "not granted", f"{privileges} on {scope}", DEPLOY)
     if not any(line.startswith("schema ") and line != "schema NULL" for line in lines):
-        yield Found("schema", wanted["schema"], "Postal's tables", "none", DEPLOY)
+        yield Deviation("schema", wanted["schema"], "Postal's tables", "none", DEPLOY)
 
 
 def _plain(value: str) -> str:
@@ -531,15 +531,15 @@ def granted(lines: Iterable[str]) -> set[tuple[str, str]]:
     return {(privileges, scope) for privileges, scope in rights if privileges != "USAGE"}
 
 
-def password(wanted: Mapping[str, str], lines: Lines) -> Iterator[Found]:
+def password(wanted: Mapping[str, str], lines: Lines) -> Iterator[Deviation]:
     """Line `password HASH` of a database user. One that is not there is no other password."""
     told = [line for line in lines if line.startswith("password ")]
     if told and told != [wanted["told"]]:
-        yield Found("grant", wanted["user"], "the described password", "another one", DEPLOY)
+        yield Deviation("grant", wanted["user"], "the described password", "another one", DEPLOY)
 
 
-def aliases(wanted: Mapping[str, Any], lines: Lines) -> Iterator[Found]:
+def aliases(wanted: Mapping[str, Any], lines: Lines) -> Iterator[Deviation]:
     """The digest of the e-mail API's aliases."""
     if "\n".join(lines).strip() != wanted["digest"]:
         described = f"the {wanted['count']} that are described"
-        yield Found("alias", "aliases", described, "others", DEPLOY)
+        yield Deviation("alias", "aliases", described, "others", DEPLOY)

@@ -4,7 +4,7 @@ import pickle
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 
-from mailfleet.checks.probe import Answer, Outside, Status
+from mailfleet.checks.probe import Answer, ExternalProbe, Status
 from mailfleet.dns.settings import DnsSettings
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.settings import HostSettings
@@ -12,11 +12,11 @@ from mailfleet.fleet.settings import HostSettings
 _SENDING = ("postal_worker", "mailserver")
 
 
-def blocklist_probes(fleet: Fleet, host: Host) -> Iterator[Outside]:
+def blocklist_probes(fleet: Fleet, host: Host) -> Iterator[ExternalProbe]:
     """One question for all addresses of a host that sends, where lists are set. Of a host that no
     public address is known of there is nothing to ask."""
     if fleet[DnsSettings].blocklists and host.has(*_SENDING) and _addresses(host):
-        yield Outside(
+        yield ExternalProbe(
             "blocklists from here",
             lambda: _ask(fleet, host),
             "end what got the address listed, then ask the list for removal; a list that cannot be "

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mailfleet.agent.evaluate import Found
+from mailfleet.agent.evaluate import Deviation
 
 NEEDS_DOCKER = "docker"
 
@@ -19,7 +19,7 @@ class DriftCheck:
     component: str
     name: str
     commands: tuple[str, ...]
-    evaluate: Callable[[Any, Sequence[str]], Iterable[Found]]
+    evaluate: Callable[[Any, Sequence[str]], Iterable[Deviation]]
     """`desired` and the lines of output of all commands -> what differs. Pure."""
     desired: Any = None
     """Anything that JSON can hold."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailfleet.checks import tls as chain
-from mailfleet.checks.probe import Answer, Outside, Status
+from mailfleet.checks.probe import Answer, ExternalProbe, Status
 
 _SECONDS = 10
 _MOST_BYTES = 65536
@@ -23,17 +23,19 @@ class WebSite:
     """A further authority that is trusted, besides those of this machine."""
     port: int = 443
 
-    def certificate(self) -> Outside:
-        return Outside(
+    def certificate(self) -> ExternalProbe:
+        return ExternalProbe(
             f"chain of {self.name} from here",
             lambda: chain.chain(self._certificate),
             chain.REMEDY,
             limit=chain.LEFT,
         )
 
-    def page(self, path: str, says: str, remedy: str, ask_from: str = "page") -> Outside:
+    def page(self, path: str, says: str, remedy: str, ask_from: str = "page") -> ExternalProbe:
         """The page at `path` is to answer 200, with `says` in it."""
-        return Outside(f"{ask_from} {self.name} from here", lambda: self._page(path, says), remedy)
+        return ExternalProbe(
+            f"{ask_from} {self.name} from here", lambda: self._page(path, says), remedy
+        )
 
     def _connect(self) -> ssl.SSLSocket:
         plain = socket.create_connection((self.address, self.port), timeout=_SECONDS)

@@ -9,7 +9,7 @@ from math import isinf
 from pyinfra.api.facts import FactBase
 from typing_extensions import override
 
-from mailfleet.checks.run_parallel import UTF_8_ONLY, side_by_side
+from mailfleet.checks.run_parallel import UTF_8_ONLY, run_parallel
 
 
 class Status(StrEnum):
@@ -61,7 +61,7 @@ class Probe:
     """One sentence on what to do when it does not hold."""
     level: Level = Level.QUICK
     limit: Limit | None = None
-    no_gate: str = ""
+    gate_exempt: str = ""
     """Why it can fail although the component's deploy did nothing wrong: it tells of another
     component, of other hosts, or of what only time brings. Then it never rolls one back."""
 
@@ -69,7 +69,7 @@ class Probe:
     def is_gate(self) -> bool:
         """Whether a deploy that changed the component ends with this. What is measured, such as
         load or a queue's length, says nothing about a change."""
-        return self.level is Level.QUICK and self.limit is None and not self.no_gate
+        return self.level is Level.QUICK and self.limit is None and not self.gate_exempt
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Outside:
+class ExternalProbe:
     """A question from this machine, as another machine would ask it."""
 
     name: str
@@ -93,7 +93,7 @@ class Outside:
     limit: Limit | None = None
 
 
-AnyProbe = Probe | Outside
+AnyProbe = Probe | ExternalProbe
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Answers(FactBase[dict[str, Output]]):
 
     @override
     def command(self, commands: Mapping[str, str]) -> str:
-        lines = ["(", "began=$(date +%s%N)", *side_by_side(commands.values(), SECONDS)]
+        lines = ["(", "began=$(date +%s%N)", *run_parallel(commands.values(), SECONDS)]
         for number, name in enumerate(commands):
             out = f"$directory/{number}.out"
             lines += [
@@ -208,7 +208,7 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def from_here(host: str, component: str, probe: Outside) -> Result:
+def run_external_probe(host: str, component: str, probe: ExternalProbe) -> Result:
     """Ask one question from this machine."""
     try:
         answer = probe.ask()

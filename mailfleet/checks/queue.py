@@ -11,7 +11,7 @@ ACTIONS: tuple[Action, ...] = ("flush", "hold", "release", "delete")
 
 
 @dataclass(frozen=True)
-class Waiting:
+class QueuedMessage:
     """One message in one queue."""
 
     host: str
@@ -50,7 +50,7 @@ class Summary:
         return f"{self.oldest_seconds} s"
 
 
-def summary(waiting: Sequence[Waiting], now: float | None = None) -> Summary:
+def summary(waiting: Sequence[QueuedMessage], now: float | None = None) -> Summary:
     moment = time.time() if now is None else now
     oldest = min((entry.arrived for entry in waiting), default=int(moment))
     reasons = Counter(entry.reason for entry in waiting if entry.reason)
@@ -62,7 +62,7 @@ def summary(waiting: Sequence[Waiting], now: float | None = None) -> Summary:
     )
 
 
-def concerned(waiting: Sequence[Waiting], action: Action) -> list[Waiting]:
+def concerned(waiting: Sequence[QueuedMessage], action: Action) -> list[QueuedMessage]:
     """Those on which an action has an effect: what is held is neither tried nor held again."""
     if action == "delete":
         return list(waiting)

@@ -17,7 +17,7 @@ UTF_8_ONLY = "iconv -c -f UTF-8 -t UTF-8"
 """What answers go through: at the first byte that is no UTF-8 pyinfra ends with a traceback."""
 
 
-def side_by_side(commands: Iterable[str], seconds: int) -> list[str]:
+def run_parallel(commands: Iterable[str], seconds: int) -> list[str]:
     """Lines of shell that run commands and wait for all. Of the command with number N they leave
     output and errors in `$directory/N.out` and the exit status in `$directory/N.status`: 124 where
     it took longer than `seconds` (timeout(1)). None of them starts Docker."""

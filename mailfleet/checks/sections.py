@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyinfra.api.facts import FactBase
 from typing_extensions import override
 
-from mailfleet.checks.run_parallel import side_by_side
+from mailfleet.checks.run_parallel import run_parallel
 
 SECONDS = 20
 """How long a command may take; then its exit status is 124 (timeout(1))."""
@@ -35,7 +35,7 @@ class Sections(FactBase[dict[str, Section]]):
 
     @override
     def command(self, commands: Mapping[str, str]) -> str:
-        lines = side_by_side(commands.values(), SECONDS)
+        lines = run_parallel(commands.values(), SECONDS)
         for number, name in enumerate(commands):
             lines.append(
                 # An empty part tells of a command that said nothing.

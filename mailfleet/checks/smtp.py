@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailfleet.checks import tls as chain
-from mailfleet.checks.probe import Answer, Outside, Status, one_line
+from mailfleet.checks.probe import Answer, ExternalProbe, Status, one_line
 
 _SECONDS = 10
 _HELO = "probe.invalid"
@@ -32,17 +32,17 @@ class SmtpServer:
     tls_first: bool = False
     """TLS from the start (RFC 8314), not by STARTTLS."""
 
-    def probes(self, logs: str) -> tuple[Outside, Outside]:
+    def probes(self, logs: str) -> tuple[ExternalProbe, ExternalProbe]:
         """Whether it greets, and whether it refuses strangers. `logs` names the command that shows
         what the server says."""
         at = f"port {self.port} from here"
         return (
-            Outside(
+            ExternalProbe(
                 f"SMTP on {at}",
                 self._greets,
                 f"read {logs}, and see that no firewall is in the way",
             ),
-            Outside(
+            ExternalProbe(
                 f"relay on {at}",
                 self._refuses_strangers,
                 f"if it does not answer, read {logs}; if it takes mail, stop it at once, for it "
@@ -51,9 +51,9 @@ class SmtpServer:
             ),
         )
 
-    def certificate(self, name: str, ca_file: str | None) -> Outside:
+    def certificate(self, name: str, ca_file: str | None) -> ExternalProbe:
         """The chain that is served must hold and be for `name`."""
-        return Outside(
+        return ExternalProbe(
             f"chain of {name} on port {self.port} from here",
             lambda: chain.chain(lambda: self._certificate(name, ca_file)),
             chain.REMEDY,

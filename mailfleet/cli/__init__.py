@@ -14,7 +14,7 @@ from typing import Any
 import click
 from typing_extensions import override
 
-from mailfleet.cli.refuse import Checking, refuse
+from mailfleet.cli.refuse import UsageErrorCommand, refuse
 
 _MODULES = {
     "alias": "alias",
@@ -34,7 +34,7 @@ _MODULES = {
 """Command -> the module that defines it."""
 
 
-class _Commands(Checking, click.Group):
+class _Commands(UsageErrorCommand, click.Group):
     """Each command's module is loaded when it is called: all of them would take twice as long."""
 
     @override

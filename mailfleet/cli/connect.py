@@ -12,13 +12,13 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_state
 
 from mailfleet.fleet.fleet import Fleet
-from mailfleet.transport import NoAnswer, log_in
+from mailfleet.transport import Unreachable, connect_hosts
 
 
 @contextmanager
 def connected(
     inventory: Inventory, fleet: Fleet, roles: tuple[str, ...], sudo: bool = False
-) -> Iterator[dict[PyinfraHost, NoAnswer | None]]:
+) -> Iterator[dict[PyinfraHost, Unreachable | None]]:
     """Hosts with one of the roles, and why one could not be logged in to: it must not end the whole
     run. `sudo` is for hosts whose inventory does not say."""
     state = State(check_for_changes=False)
@@ -27,6 +27,6 @@ def connected(
         asked = [host for host in inventory if fleet.hosts[host.name].has(*roles)]
         state.init(inventory, Config(FAIL_PERCENT=100, SUDO=sudo), initial_limit=asked)
         try:
-            yield log_in(state, asked)
+            yield connect_hosts(state, asked)
         finally:
             disconnect_all(state)

@@ -15,9 +15,9 @@ from mailfleet.cli.refuse import refuse
 from mailfleet.cli.settings import fleet_or_exit
 from mailfleet.diagnose.diagnosis import Diagnosis
 from mailfleet.diagnose.run import dns_of, why
-from mailfleet.dns.checks.run import NothingAnswers
+from mailfleet.dns.checks.run import NoServerAnswersError
 from mailfleet.dns.finding import Finding
-from mailfleet.dns.record import ConflictingRecords
+from mailfleet.dns.record import ConflictingRecordsError
 from mailfleet.dns.resolve.server import Address
 from mailfleet.fleet.errors import SettingsError
 from mailfleet.fleet.types import EmailAddress
@@ -76,7 +76,7 @@ def diagnose(
         if found.cause.dns:
             dns = dns_of(fleet, found.cause.dns, servers)
         told = ""
-    except (NothingAnswers, SecretsError, ConflictingRecords) as error:
+    except (NoServerAnswersError, SecretsError, ConflictingRecordsError) as error:
         told = str(error)
     if as_json:
         click.echo(json.dumps({**asdict(found), "dns": [asdict(one) for one in dns]}, indent=2))

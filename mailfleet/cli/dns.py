@@ -20,12 +20,12 @@ from mailfleet.cli.refuse import refuse
 from mailfleet.cli.results import OutputFile, write
 from mailfleet.dns.checks.bulk import bulk_findings
 from mailfleet.dns.checks.report import coloured
-from mailfleet.dns.checks.run import Live, NothingAnswers, check_recorded, look_at, servers_of
+from mailfleet.dns.checks.run import Live, NoServerAnswersError, check_recorded, look_at, servers_of
 from mailfleet.dns.checks.spool import Spool
 from mailfleet.dns.desired.domains import sts_policy
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.publish.octodns import octodns_zones
-from mailfleet.dns.resolve.recording import Recording, UnreadableRecording, save_answers
+from mailfleet.dns.resolve.recording import Recording, UnreadableRecordingError, save_answers
 from mailfleet.dns.resolve.resolver import Limits
 from mailfleet.dns.resolve.server import Address
 from mailfleet.dns.rotation.history import changes_since_last, history_file
@@ -235,7 +235,7 @@ def check(
                 _save(live, save)
         if bulk:
             findings.extend(bulk_findings(wanted, findings))
-    except (NothingAnswers, UnreadableRecording) as error:
+    except (NoServerAnswersError, UnreadableRecordingError) as error:
         refuse(str(error))
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}")

@@ -10,7 +10,7 @@ import click
 from mailfleet.cli.dns_records import fleet_and_records_or_exit
 from mailfleet.dns.checks.run import absence_remembered, servers_of
 from mailfleet.dns.publish.apply import (
-    NotAsPlanned,
+    PlanChangedError,
     Publication,
     apply,
     prepare,
@@ -18,7 +18,7 @@ from mailfleet.dns.publish.apply import (
     sort_by_zone,
 )
 from mailfleet.dns.publish.plan import Action, Change, dropped_senders
-from mailfleet.dns.publish.rrset import UnreadableValue
+from mailfleet.dns.publish.rrset import UnreadableValueError
 from mailfleet.dns.record import Record
 from mailfleet.dns.settings import DnsSettings
 from mailfleet.fleet.fleet import Fleet
@@ -88,7 +88,7 @@ def publish(
                 click.echo(f"{publication.plan.zone}: done")
         # RFC 2308: who asked too early remembers that there was nothing.
         click.echo(f"see what the world sees: mailfleet dns check {inventory} --watch 60")
-    except (ProviderError, SecretsError, NotAsPlanned, UnreadableValue) as error:
+    except (ProviderError, SecretsError, PlanChangedError, UnreadableValueError) as error:
         click.echo(f"mailfleet: {error}", err=True)
         sys.exit(1)
     sys.exit(2 if _blocked(publications) else 0)
@@ -196,7 +196,7 @@ def _warn_of_absence(fleet: Fleet, publications: Sequence[Publication]) -> None:
 def _stop_if_unsafe(publications: Sequence[Publication], force: bool) -> None:
     reasons = [reason for one in publications if (reason := one.plan.unsafe())]
     if reasons and not force:
-        raise NotAsPlanned(
+        raise PlanChangedError(
             f"{'; '.join(reasons)}. Nothing was changed; if that is what you want, add --force"
         )
 

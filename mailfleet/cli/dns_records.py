@@ -7,7 +7,7 @@ import click
 
 from mailfleet.cli.settings import fleet_or_exit
 from mailfleet.deploying.records import desired_records
-from mailfleet.dns.record import ConflictingRecords, Record
+from mailfleet.dns.record import ConflictingRecordsError, Record
 from mailfleet.fleet.errors import SettingsError
 from mailfleet.fleet.fleet import Fleet
 from mailfleet.secrets import SecretsError
@@ -25,6 +25,6 @@ def fleet_and_records_or_exit(
     fleet = fleet_or_exit(inventory)
     try:
         return fleet, desired_records(fleet, domains)
-    except (SettingsError, SecretsError, ConflictingRecords) as error:
+    except (SettingsError, SecretsError, ConflictingRecordsError) as error:
         click.echo(f"mailfleet: {error}", err=True)
         sys.exit(1)

@@ -10,11 +10,11 @@ from mailfleet.cli.dns_records import fleet_and_records_or_exit
 from mailfleet.cli.refuse import refuse
 from mailfleet.components.mailserver.settings import MailserverSettings
 from mailfleet.deploying.records import signing_selectors
-from mailfleet.dns.checks.run import NothingAnswers, look_at, servers_of
+from mailfleet.dns.checks.run import NoServerAnswersError, look_at, servers_of
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import Record
 from mailfleet.dns.resolve.resolver import Limits
-from mailfleet.dns.rotation.dates import Dates, UnreadableDates
+from mailfleet.dns.rotation.dates import Dates, UnreadableDatesError
 from mailfleet.dns.rotation.steps import Situation, State, steps
 from mailfleet.dns.settings import DkimKey, DnsSettings
 from mailfleet.fleet.fleet import Fleet
@@ -59,7 +59,7 @@ def show_steps(inventory: str) -> None:
             )
         )
         dates.save(file)
-    except (NothingAnswers, UnreadableDates) as error:
+    except (NoServerAnswersError, UnreadableDatesError) as error:
         refuse(str(error))
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}")

@@ -7,20 +7,20 @@ import click
 
 from mailfleet.checks import formats
 from mailfleet.checks.formats import plain
-from mailfleet.cli.refuse import Checking, refuse
+from mailfleet.cli.refuse import UsageErrorCommand, refuse
 from mailfleet.cli.results import OutputFile, end_as_nagios, junit_option, nagios_option, write
-from mailfleet.converge.session import Refused
+from mailfleet.converge.session import RunAbortedError
 from mailfleet.drift.compare import drift as drift_of
 from mailfleet.drift.finding import REPORT, Finding, Report
 from mailfleet.fleet.errors import SettingsError
 from mailfleet.report.drift_page import page
 from mailfleet.secrets import SecretsError
-from mailfleet.templates import TemplateProblem
+from mailfleet.templates import TemplateProblemError
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
-@click.command(cls=Checking)
+@click.command(cls=UsageErrorCommand)
 @click.argument("inventory")
 @click.argument("deploys", nargs=-1, metavar="[DEPLOY]...")
 @click.option("--sudo", is_flag=True, help="Look with sudo, like pyinfra's own --sudo.")
@@ -54,7 +54,7 @@ def drift(
             write(html, page(report))
         if junit:
             write(junit, formats.junit(f"Drift of {inventory}", report.results))
-    except (SettingsError, SecretsError, TemplateProblem, Refused) as error:
+    except (SettingsError, SecretsError, TemplateProblemError, RunAbortedError) as error:
         refuse(str(error), as_nagios)
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}", as_nagios)

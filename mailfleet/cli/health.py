@@ -10,7 +10,7 @@ import click
 
 from mailfleet.checks import formats
 from mailfleet.checks.probe import Level, Result
-from mailfleet.cli.refuse import Checking, refuse
+from mailfleet.cli.refuse import UsageErrorCommand, refuse
 from mailfleet.cli.results import end_as_nagios, junit_option, nagios_option, write
 from mailfleet.components.registry import COMPONENTS, SCHEMA
 from mailfleet.fleet.errors import SettingsError
@@ -33,7 +33,7 @@ def show(found: Sequence[Result]) -> None:
             click.echo(f"{'':{hosts}}          -> {result.remedy}{limit}")
 
 
-@click.command(cls=Checking)
+@click.command(cls=UsageErrorCommand)
 @click.argument("inventory")
 @click.option(
     "--role",

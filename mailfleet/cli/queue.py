@@ -10,7 +10,7 @@ import click
 from pyinfra.api.command import StringCommand
 from pyinfra.api.host import Host as PyinfraHost
 
-from mailfleet.checks.queue import ACTIONS, Action, Waiting, concerned, summary
+from mailfleet.checks.queue import ACTIONS, Action, QueuedMessage, concerned, summary
 from mailfleet.cli.connect import connected
 from mailfleet.cli.refuse import refuse
 from mailfleet.components.mailserver import queue as postfix
@@ -27,7 +27,7 @@ _ROLES = ("mailserver", "database")
 
 
 @dataclass(frozen=True)
-class Unanswered(Exception):
+class UnansweredError(Exception):
     """A host that did not tell its queue."""
 
     host: str
@@ -38,24 +38,24 @@ class Unanswered(Exception):
 
 
 def _run(host: PyinfraHost, command: str) -> str:
-    """Output of shell on a host. Raises Unanswered."""
+    """Output of shell on a host. Raises UnansweredError."""
     sudo = host.data.get("_sudo", host.state.config.SUDO)
     try:
         done, output = host.run_shell_command(StringCommand(command), _sudo=bool(sudo))
     except EOFError:
         # pyinfra asks for a password where sudo wants one, here without a terminal.
-        raise Unanswered(
+        raise UnansweredError(
             host.name,
             "sudo asks for a password: let the SSH user use sudo without one, or run in a terminal",
         ) from None
     if not done:
-        raise Unanswered(host.name, output.stderr.strip() or "the command failed")
+        raise UnansweredError(host.name, output.stderr.strip() or "the command failed")
     return str(output.stdout)
 
 
-def _look(fleet: Fleet, host: PyinfraHost) -> list[Waiting]:
+def _look(fleet: Fleet, host: PyinfraHost) -> list[QueuedMessage]:
     known = fleet.hosts[host.name]
-    found: list[Waiting] = []
+    found: list[QueuedMessage] = []
     if known.has("mailserver"):
         found += postfix.parse(host.name, _run(host, postfix.LOOK))
     if known.has("database") and fleet.with_role(*POSTAL_PROCESSES):
@@ -63,7 +63,7 @@ def _look(fleet: Fleet, host: PyinfraHost) -> list[Waiting]:
     return sorted(found, key=lambda entry: (entry.program, entry.arrived))
 
 
-def _act(fleet: Fleet, host: PyinfraHost, action: Action, entries: Iterable[Waiting]) -> None:
+def _act(fleet: Fleet, host: PyinfraHost, action: Action, entries: Iterable[QueuedMessage]) -> None:
     for program, group in groupby(entries, key=lambda entry: entry.program):
         chosen = list(group)
         if program == "Postfix":
@@ -72,7 +72,7 @@ def _act(fleet: Fleet, host: PyinfraHost, action: Action, entries: Iterable[Wait
             _run(host, postal.act(fleet[PostalSettings], action, chosen))
 
 
-def _show(host: str, program: str, waiting: Sequence[Waiting]) -> None:
+def _show(host: str, program: str, waiting: Sequence[QueuedMessage]) -> None:
     total = summary(waiting)
     line = f"{total.count} waiting"
     if total.count:
@@ -82,7 +82,7 @@ def _show(host: str, program: str, waiting: Sequence[Waiting]) -> None:
         click.echo(f"  {count:6}  {reason}")
 
 
-def _plan(action: Action, entries: Sequence[Waiting]) -> str:
+def _plan(action: Action, entries: Sequence[QueuedMessage]) -> str:
     lines = [
         f"  {entry.host}  {entry.program}  {entry.id}  {entry.sender or '<>'} -> "
         f"{', '.join(entry.recipients)}  {entry.reason}"
@@ -133,7 +133,7 @@ def queue(
     if unknown:
         refuse(f"no host {', '.join(sorted(unknown))}")
 
-    def chosen(entry: Waiting) -> bool:
+    def chosen(entry: QueuedMessage) -> bool:
         return (
             (not ids or entry.id in ids)
             and (recipient is None or any(recipient in one for one in entry.recipients))
@@ -142,15 +142,15 @@ def queue(
 
     failed = False
     with connected(loaded, fleet, _ROLES, sudo) as asked:
-        seen: dict[str, tuple[PyinfraHost, list[Waiting]]] = {}
+        seen: dict[str, tuple[PyinfraHost, list[QueuedMessage]]] = {}
         for host, off in asked.items():
             if hosts and host.name not in hosts:
                 continue
             try:
                 if off:
-                    raise Unanswered(host.name, f"{off.finding}: {off.remedy}")
+                    raise UnansweredError(host.name, f"{off.finding}: {off.remedy}")
                 seen[host.name] = host, [one for one in _look(fleet, host) if chosen(one)]
-            except Unanswered as error:
+            except UnansweredError as error:
                 click.echo(f"mailfleet: {error}", err=True)
                 failed = True
         if failed and not seen:
@@ -179,7 +179,7 @@ def _programs(fleet: Fleet, host: str) -> list[str]:
 def _carry_out(
     fleet: Fleet,
     action: Action,
-    seen: dict[str, tuple[PyinfraHost, list[Waiting]]],
+    seen: dict[str, tuple[PyinfraHost, list[QueuedMessage]]],
     yes: bool,
     as_json: bool,
 ) -> bool:
@@ -199,7 +199,7 @@ def _carry_out(
             continue
         try:
             _act(fleet, seen[name][0], action, chosen)
-        except Unanswered as error:
+        except UnansweredError as error:
             click.echo(f"mailfleet: {error}", err=True)
             done = False
     return done

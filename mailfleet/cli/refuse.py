@@ -25,7 +25,7 @@ def _end_as_unknown(command: click.Command, why: str) -> NoReturn:
     sys.exit(NAGIOS_UNKNOWN)
 
 
-class Checking(click.Command):
+class UsageErrorCommand(click.Command):
     """A command, or with click.Group a group of them, that exits 1 where it is misused: click's 2
     is a verdict, such as that records do not hold."""
 

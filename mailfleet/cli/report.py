@@ -7,13 +7,13 @@ import click
 from mailfleet.cli.dns import server_option
 from mailfleet.cli.refuse import refuse
 from mailfleet.cli.results import OutputFile, write
-from mailfleet.converge.session import Refused
-from mailfleet.dns.record import ConflictingRecords
+from mailfleet.converge.session import RunAbortedError
+from mailfleet.dns.record import ConflictingRecordsError
 from mailfleet.dns.resolve.server import Address
 from mailfleet.fleet.errors import SettingsError
 from mailfleet.report.fleet import ask
 from mailfleet.secrets import SecretsError
-from mailfleet.templates import TemplateProblem
+from mailfleet.templates import TemplateProblemError
 
 
 @click.command()
@@ -35,7 +35,13 @@ def report(inventory: str, output: Path, servers: list[Address], sudo: bool) -> 
     Exits 0 when it was written, whatever it says."""
     try:
         write(output, ask(inventory, servers, sudo).page())
-    except (SettingsError, SecretsError, TemplateProblem, Refused, ConflictingRecords) as error:
+    except (
+        SettingsError,
+        SecretsError,
+        TemplateProblemError,
+        RunAbortedError,
+        ConflictingRecordsError,
+    ) as error:
         refuse(str(error))
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}")

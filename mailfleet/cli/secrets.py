@@ -11,12 +11,12 @@ from mailfleet.components.registry import SCHEMA
 from mailfleet.fleet.errors import SettingsError
 from mailfleet.secrets import (
     Generator,
+    MissingStoreError,
     Secret,
     SecretRef,
     SecretsError,
     SecretStore,
     SecretUse,
-    StoreMissing,
     StoreSettings,
 )
 from mailfleet.secrets.age import AgeStore
@@ -213,7 +213,7 @@ def _decoded(data: bytes) -> str:
 def _stored(store: SecretStore) -> list[str] | None:
     try:
         return store.names()
-    except StoreMissing:
+    except MissingStoreError:
         return None
 
 

@@ -15,7 +15,7 @@ from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.load import load_fleet
 from mailfleet.fleet.reference import reference
 from mailfleet.secrets import SecretsError
-from mailfleet.templates import TemplateProblem
+from mailfleet.templates import TemplateProblemError
 
 
 def fleet_or_exit(inventory: str) -> Fleet:
@@ -92,7 +92,7 @@ def render(inventory: str, host: str, reveal: bool, output: Path | None) -> None
     try:
         bundles, _ = desired_bundles(fleet, one)
         files = [item for bundle in bundles.values() for item in bundle.files]
-    except (TemplateProblem, SecretsError) as error:
+    except (TemplateProblemError, SecretsError) as error:
         refuse(str(error))
     for item in files:
         if output is None:

@@ -71,9 +71,9 @@ class Unit:
     """A systemd unit that is enabled and active, and follows the files it reads."""
 
     name: str
-    fed_by: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
     on_change: Literal["restart", "reload"] = "restart"
-    in_force: str = ""
+    is_effective: str = ""
     """Shell that prints `yes` while what the unit did still holds, where systemd cannot tell."""
 
 
@@ -135,9 +135,9 @@ class Bundle:
         return digest.hexdigest()
 
     @property
-    def service_feeds(self) -> dict[str, tuple[str, ...]]:
+    def service_inputs(self) -> dict[str, tuple[str, ...]]:
         """Name of each applied record -> the files whose change makes it stale."""
-        feeds = {unit.name: unit.fed_by for unit in self.units}
+        feeds = {unit.name: unit.depends_on for unit in self.units}
         if self.project:
             feeds[self.project.name] = (self.project.compose_file,)
             feeds[self.project.mounts_record] = self.project.mounted

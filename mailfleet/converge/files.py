@@ -13,7 +13,7 @@ from pyinfra.api.operation import operation
 
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.diff import show_differences
-from mailfleet.converge.plan import FileChanges, file_changes, forget, observe, services_fed_by
+from mailfleet.converge.plan import FileChanges, file_changes, forget, observe, services_affected_by
 from mailfleet.converge.shell import script
 
 
@@ -60,7 +60,7 @@ def _script(bundle: Bundle, changes: FileChanges) -> str:
     if placed:
         lines.append(shlex.join(["copy", *placed]))
     lines.append(shlex.join(["remember", *(item.path for item in bundle.files), *changes.extra]))
-    stale = sorted(services_fed_by(bundle, changes))
+    stale = sorted(services_affected_by(bundle, changes))
     if stale:
         records = [f"/var/lib/mailfleet/applied/{bundle.component}/{name}" for name in stale]
         lines.append(shlex.join(["rm", "-f", *records]))

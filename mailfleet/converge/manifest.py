@@ -43,7 +43,7 @@ def _content(bundle: Bundle, looks: Iterable[Sequence[object]]) -> bytes:
         ],
         "absent": list(bundle.absent),
         "conditions": [[item.name, item.look, item.wanted] for item in bundle.conditions],
-        "units": [[unit.name, unit.in_force] for unit in bundle.units],
+        "units": [[unit.name, unit.is_effective] for unit in bundle.units],
         "services": [[project.name, service] for service in project.services] if project else [],
         "looks": list(looks),
     }

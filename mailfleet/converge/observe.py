@@ -117,7 +117,7 @@ def _question(name: str, command: str) -> str:
 def _facts(bundles: Iterable[Bundle]) -> Iterator[tuple[str, str]]:
     for bundle in bundles:
         looks = {item.name: item.look for item in bundle.conditions}
-        looks |= {unit.name: unit.in_force for unit in bundle.units if unit.in_force}
+        looks |= {unit.name: unit.is_effective for unit in bundle.units if unit.is_effective}
         for name, command in {**bundle.facts, **looks}.items():
             yield f"{_FACT}{bundle.component}/{name}", f"( {command}\n) 2>&1"
 

@@ -18,7 +18,7 @@ from mailfleet.converge.observe import (
     SettledState,
     Wanted,
 )
-from mailfleet.converge.session import Refused, current_fleet
+from mailfleet.converge.session import RunAbortedError, current_fleet
 from mailfleet.fleet.fleet import Fleet
 from mailfleet.fleet.fleet import Host as FleetHost
 from mailfleet.transport import HANG_REMEDY
@@ -59,9 +59,9 @@ FRESH_SECONDS = 10.0
 
 
 def observe(host: PyinfraHost) -> Observation:
-    """The host's state: looked at before the run changes things, again when it begins to unless
-    that follows at once, then only after a change. Raises Refused where another deploy keeps
-    changing it, and where a part of it is unknown: taken for absent, it would be made anew."""
+    """The host's state: observed before the run changes anything, once more when changes begin
+    unless that follows at once, then only after a change. Raises RunAbortedError while another
+    deploy changes it, and where a part of it is unknown: treated as absent, it would be created."""
     known = _PLANS[host.name]
     stage = context_state.current_stage
     now = time.monotonic()
@@ -71,11 +71,11 @@ def observe(host: PyinfraHost) -> Observation:
         known.seen_at = now
         seen: Observation = host.get_fact(SettledState, wanted=wanted)
         if seen.changed_by:
-            raise Refused(
+            raise RunAbortedError(
                 f"another deploy is changing {host.name}: {seen.changed_by}; try again later"
             )
         if seen.unanswered:
-            raise Refused(_silence(host.name, seen.unanswered))
+            raise RunAbortedError(_silence(host.name, seen.unanswered))
         known.observation = seen
     known.stage = stage
     return known.observation
@@ -157,22 +157,23 @@ def file_changes(bundle: Bundle, seen: Observation) -> FileChanges:
 def stale_services(bundle: Bundle, seen: Observation) -> set[str]:
     """Records of units and projects that do not run what the bundle says: the last applied
     fingerprint is another one, or files they read are about to change."""
-    fed_anew = services_fed_by(bundle, file_changes(bundle, seen))
+    fed_anew = services_affected_by(bundle, file_changes(bundle, seen))
     return fed_anew | {
         name
-        for name, fed_by in bundle.service_feeds.items()
-        if seen.applied.get(f"{bundle.component}/{name}") != bundle.fingerprint(fed_by)
+        for name, depends_on in bundle.service_inputs.items()
+        if seen.applied.get(f"{bundle.component}/{name}") != bundle.fingerprint(depends_on)
     }
 
 
-def services_fed_by(bundle: Bundle, changes: FileChanges) -> set[str]:
+def services_affected_by(bundle: Bundle, changes: FileChanges) -> set[str]:
     """Records that some file changes make stale. A stranger beside a file that a service reads,
     such as another file in conf.d, was probably read as well."""
     strangers = {path.rpartition("/")[0] for path in changes.extra}
     return {
         name
-        for name, fed_by in bundle.service_feeds.items()
-        if changes.paths & set(fed_by) or strangers & {path.rpartition("/")[0] for path in fed_by}
+        for name, depends_on in bundle.service_inputs.items()
+        if changes.paths & set(depends_on)
+        or strangers & {path.rpartition("/")[0] for path in depends_on}
     }
 
 

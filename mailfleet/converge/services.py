@@ -26,7 +26,7 @@ def _unit_is_running(unit: Unit, seen: Observation) -> bool:
 
 
 def _is_in_force(unit: Unit, bundle: Bundle, seen: Observation) -> bool:
-    return not unit.in_force or seen.fact(bundle.component, unit.name) == "yes"
+    return not unit.is_effective or seen.fact(bundle.component, unit.name) == "yes"
 
 
 def _project_is_running(project: Project, bundle: Bundle, seen: Observation) -> bool:
@@ -65,7 +65,7 @@ def _gates(bundle: Bundle) -> list[str]:
 
 
 def _records(bundle: Bundle, names: Iterable[str]) -> list[str]:
-    feeds = bundle.service_feeds
+    feeds = bundle.service_inputs
     return [
         shlex.join(["record", name, bundle.fingerprint(feeds[name])])
         for name in names

@@ -25,13 +25,13 @@ from mailfleet.secrets.errors import SecretsError
 from mailfleet.transport import send_at_once
 
 
-class Refused(CliError, PyinfraError):  # type: ignore[misc]
+class RunAbortedError(CliError, PyinfraError):  # type: ignore[misc]
     """Ends a run with one message from wherever it is raised: pyinfra shows its own errors so,
     and those of its command line, but a traceback of any other from within a deploy file."""
 
 
 # Within an operation pyinfra asks a greenlet for its result; gevent prints a traceback before.
-Hub.NOT_ERROR = (*Hub.NOT_ERROR, Refused)
+Hub.NOT_ERROR = (*Hub.NOT_ERROR, RunAbortedError)
 
 
 class Run(BaseStateCallback):
@@ -45,7 +45,7 @@ class Run(BaseStateCallback):
         self._fleet: Fleet | None = None
 
     def fleet(self, state: State) -> Fleet:
-        """The checked fleet. Raises Refused."""
+        """The checked fleet. Raises RunAbortedError."""
         if self._fleet is None:
             try:
                 self._fleet = fleet_of(state.inventory, self.sources, self.schema)
@@ -53,7 +53,7 @@ class Run(BaseStateCallback):
                 if problems := secret_problems(self._fleet):
                     raise SettingsError(problems)
             except (SettingsError, SecretsError) as error:
-                raise Refused(str(error)) from None
+                raise RunAbortedError(str(error)) from None
         return self._fleet
 
     @override
@@ -75,7 +75,7 @@ class Run(BaseStateCallback):
                     return _method(*args, **kwargs)
                 except EOFError:
                     # pyinfra asks for a password where sudo wants one, here without a terminal.
-                    raise Refused(
+                    raise RunAbortedError(
                         f"{host.name}: sudo asks for a password. Let the SSH user use sudo "
                         "without one, or run in a terminal"
                     ) from None
@@ -107,7 +107,9 @@ def watch(state: State, schema: Schema) -> None:
             names = ", ".join(host.name for host in state.inventory)
             # An inventory without hosts is told below.
             if names and kwargs.get("initial_limit") == []:
-                raise Refused(f"--limit and --exclude leave no host; the inventory has {names}")
+                raise RunAbortedError(
+                    f"--limit and --exclude leave no host; the inventory has {names}"
+                )
             run.fleet(state)
 
     state.init = initialise_and_attach  # type: ignore[method-assign]
@@ -126,16 +128,16 @@ def _tell_python_errors_in_one_line() -> None:
         try:
             inventory: Inventory = make_inventory(*args, **kwargs)
         except (Exception, SystemExit) as error:
-            raise Refused(python_error(error)) from None
+            raise RunAbortedError(python_error(error)) from None
         return inventory
 
     pyinfra_cli.cli.make_inventory = checked
 
 
 def current_fleet(state: State) -> Fleet:
-    """The fleet of the run in progress. Raises Refused when config.py was not loaded."""
+    """The fleet of the run in progress. Raises RunAbortedError when config.py was not loaded."""
     if not _RUNS:
-        raise Refused("run pyinfra in the directory of mailfleet's config.py")
+        raise RunAbortedError("run pyinfra in the directory of mailfleet's config.py")
     return _RUNS[0].fleet(state)
 
 

@@ -15,7 +15,7 @@ def desired_bundles(
 ) -> tuple[Mapping[str, Bundle], tuple[DriftCheck, ...]]:
     """The bundles of all components of a host, and its drift checks. Renders everything, whatever
     part is deployed: what one component desires, such as ports, depends on others. Raises
-    SecretsError and TemplateProblem."""
+    SecretsError and TemplateProblemError."""
     bare = {
         component.name: component.bundle(fleet, host)
         for component in COMPONENTS

@@ -9,11 +9,11 @@ from pyinfra.api.deploy import deploy as pyinfra_deploy
 from pyinfra.api.operation import operation
 from pyinfra.api.state import StateStage
 
-from mailfleet.converge.session import Refused, current_fleet, is_dry
+from mailfleet.converge.session import RunAbortedError, current_fleet, is_dry
 from mailfleet.dns.checks.report import coloured, printable
 from mailfleet.dns.checks.spool import Spool
 from mailfleet.dns.finding import Finding
-from mailfleet.dns.record import ConflictingRecords
+from mailfleet.dns.record import ConflictingRecordsError
 from mailfleet.dns.settings import DnsSettings
 from mailfleet.fleet.errors import SettingsError
 from mailfleet.fleet.fleet import Fleet
@@ -25,18 +25,18 @@ _SHOWN = 10
 
 
 def findings_of(fleet: Fleet, seconds: float = 60) -> Spool[Finding]:
-    """What DNS says of every record that the fleet needs. Raises Refused."""
+    """What DNS says of every record that the fleet needs. Raises RunAbortedError."""
     # Late: a deploy that does not look at DNS does not load what asks it.
     from mailfleet.deploying.records import desired_records
-    from mailfleet.dns.checks.run import NothingAnswers, look_at, servers_of
+    from mailfleet.dns.checks.run import NoServerAnswersError, look_at, servers_of
     from mailfleet.dns.resolve.resolver import Limits
 
     try:
         records = desired_records(fleet)
         servers = servers_of(fleet[DnsSettings].resolvers)
         live = look_at(records, servers, Limits(seconds=seconds), fleet[DnsSettings].blocklists)
-    except (SettingsError, SecretsError, ConflictingRecords, NothingAnswers) as error:
-        raise Refused(str(error)) from None
+    except (SettingsError, SecretsError, ConflictingRecordsError, NoServerAnswersError) as error:
+        raise RunAbortedError(str(error)) from None
     return live.findings
 
 
@@ -53,7 +53,7 @@ def records_hold(required: bool = True) -> Generator[StringCommand, None, None]:
             click.echo(line)
         wrong = sum(finding.blocks(strict=False) for finding in found)
         if wrong and required and not is_dry():
-            raise Refused(
+            raise RunAbortedError(
                 f"DNS: {wrong} required records do not hold; `mailfleet dns publish` writes them, "
                 "or paste what stands above"
             )
@@ -74,7 +74,7 @@ def records_told() -> Generator[StringCommand, None, None]:
 def _told(fleet: Fleet) -> Iterator[str]:
     try:
         found = findings_of(fleet, _SECONDS)
-    except Refused as error:
+    except RunAbortedError as error:
         yield f"DNS was not looked at: {str(error).splitlines()[0]}"
         return
     wrong = [finding for finding in found if finding.blocks(strict=False)]

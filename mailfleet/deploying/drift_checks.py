@@ -27,7 +27,7 @@ def drift_checks(fleet: Fleet, host: Host, bundles: Mapping[str, Bundle]) -> Ite
 def _freshness(bundle: Bundle) -> Iterator[DriftCheck]:
     """Whether units and services run what their files say: files may have changed since."""
     for unit in bundle.units:
-        if unit.fed_by:
+        if unit.depends_on:
             yield _unit(bundle, unit)
     if bundle.project:
         yield from _project(bundle, bundle.project)
@@ -35,7 +35,7 @@ def _freshness(bundle: Bundle) -> Iterator[DriftCheck]:
 
 def _unit(bundle: Bundle, unit: Unit) -> DriftCheck:
     remedy = f"`systemctl reload-or-restart {unit.name}`"
-    return _older(bundle, unit.name, unit.name, unit.fed_by, remedy, states_of(unit.name))
+    return _older(bundle, unit.name, unit.name, unit.depends_on, remedy, states_of(unit.name))
 
 
 def _project(bundle: Bundle, project: Project) -> Iterator[DriftCheck]:

@@ -13,7 +13,7 @@ from mailfleet.dns.desired.domains import (
 )
 from mailfleet.dns.desired.senders import sender_records
 from mailfleet.dns.desired.services import dane_records
-from mailfleet.dns.record import ConflictingRecords, Record, merge
+from mailfleet.dns.record import ConflictingRecordsError, Record, merge
 from mailfleet.fleet.fleet import Fleet
 
 
@@ -32,7 +32,7 @@ def signing_selectors(fleet: Fleet, domain: str) -> set[str]:
 
 def desired_records(fleet: Fleet, domains: Sequence[str] = ()) -> list[Record]:
     """Every record that the fleet needs, and those of further domains that send through its
-    Postal. Raises SettingsError, SecretsError and ConflictingRecords."""
+    Postal. Raises SettingsError, SecretsError and ConflictingRecordsError."""
     found = [
         record
         for component in COMPONENTS
@@ -40,7 +40,7 @@ def desired_records(fleet: Fleet, domains: Sequence[str] = ()) -> list[Record]:
         for record in component.records(fleet)
     ]
     if domains and not fleet.with_role(*POSTAL_PROCESSES):
-        raise ConflictingRecords("domains send through Postal, and no host has its role")
+        raise ConflictingRecordsError("domains send through Postal, and no host has its role")
     for domain in domains:
         if domain not in fleet[PostalSettings].sending_domains:
             found += sending_domain_records(fleet, domain)

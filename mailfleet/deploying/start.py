@@ -14,11 +14,11 @@ from mailfleet.components.component import Component
 from mailfleet.components.registry import SCHEMA
 from mailfleet.converge import session
 from mailfleet.converge.plan import observe, set_plan
-from mailfleet.converge.session import Refused, current_fleet, current_host
+from mailfleet.converge.session import RunAbortedError, current_fleet, current_host
 from mailfleet.deploying.desired import desired_bundles
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.secrets import SecretsError
-from mailfleet.templates import TemplateProblem
+from mailfleet.templates import TemplateProblemError
 
 Only = Callable[[Fleet, Host], bool]
 """Whether a deploy concerns a host."""
@@ -53,10 +53,10 @@ _asking: ContextVar[bool] = ContextVar("asking", default=False)
 
 
 def scope_of(deploy: str) -> Scope:
-    """What a deploy file plans, without running what follows. Raises Refused where it is none."""
+    """What a deploy file plans, without running the rest. Raises RunAbortedError for any other."""
     if not Path(deploy).is_file():
-        raise Refused(f"{deploy}: no such deploy file")
-    no_plan = Refused(f"{deploy}: calls no plan(): name a deploy such as deploys/postal.py")
+        raise RunAbortedError(f"{deploy}: no such deploy file")
+    no_plan = RunAbortedError(f"{deploy}: calls no plan(): name a deploy such as deploys/postal.py")
     token = _asking.set(True)
     try:
         runpy.run_path(deploy)
@@ -68,7 +68,7 @@ def scope_of(deploy: str) -> Scope:
             raise no_plan from None
         # The operator's Python, outside of a run.
         told = f"{type(error).__name__}: {error}"
-        raise Refused(f"{deploy}: does something before it calls plan(): {told}") from None
+        raise RunAbortedError(f"{deploy}: does something before it calls plan(): {told}") from None
     finally:
         _asking.reset(token)
     raise no_plan
@@ -87,8 +87,8 @@ def plan(components: Iterable[Component], only: Only = any_host) -> None:
     fleet, host = current_fleet(context_state), current_host(context_state, context_host)
     try:
         everything = desired_bundles(fleet, host)[0] if only(fleet, host) else {}
-    except (SecretsError, TemplateProblem) as error:
-        raise Refused(str(error)) from None
+    except (SecretsError, TemplateProblemError) as error:
+        raise RunAbortedError(str(error)) from None
     bundles = {name: bundle for name, bundle in everything.items() if name in deployed}
     render = {name: item.bundle for name, item in deployed.items() if item.bundle}
     set_plan(context_host.name, bundles, render)

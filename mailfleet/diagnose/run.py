@@ -30,7 +30,7 @@ from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.load import fleet_of, load_inventory
 from mailfleet.fleet.origin import Sources
 from mailfleet.fleet.settings import HostSettings
-from mailfleet.transport import Asking, NoAnswer
+from mailfleet.transport import HostQuery, Unreachable
 
 _TCP_SECONDS = 5
 _DNS_SECONDS = 20.0
@@ -59,7 +59,7 @@ def why(
         sections: dict[str, Section] = host.get_fact(Sections, commands=wanted) or {}
         return of_host(host.name, sections, to)
 
-    answers = Asking(loaded, list(fleet.hosts), ask, sudo=sudo).answers()
+    answers = HostQuery(loaded, list(fleet.hosts), ask, sudo=sudo).run()
     gevent.joinall(jobs)
     evidence = _together(to, answers, [job.value for job in jobs], log)
     senders = fleet.with_role("postal_worker")
@@ -80,7 +80,7 @@ def why(
 
 def _together(
     to: str,
-    answers: dict[str, Evidence | NoAnswer],
+    answers: dict[str, Evidence | Unreachable],
     ways: Sequence[Way],
     log: Sequence[str],
 ) -> Evidence:
@@ -103,7 +103,7 @@ def _together(
             *(
                 f"{name}: {one.finding}: {one.remedy}"
                 for name, one in answers.items()
-                if isinstance(one, NoAnswer)
+                if isinstance(one, Unreachable)
             ),
         ),
     )
@@ -138,7 +138,7 @@ def _way(host: Host, port: int) -> Way:
 
 def dns_of(fleet: Fleet, family: str, servers: Sequence[Address] = ()) -> list[Finding]:
     """What DNS says of the rule behind a refusal: findings of one family of checks that do not
-    hold. Raises NothingAnswers, SecretsError and ConflictingRecords."""
+    hold. Raises NoServerAnswersError, SecretsError and ConflictingRecordsError."""
     live = look_at(
         desired_records(fleet, ()),
         servers or servers_of(fleet[DnsSettings].resolvers),

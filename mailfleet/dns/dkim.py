@@ -9,10 +9,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from mailfleet.dns.tags import BadTags, parse_tags
+from mailfleet.dns.tags import InvalidTagsError, parse_tags
 
 
-class BadKeyRecord(ValueError):
+class InvalidKeyRecordError(ValueError):
     """Text that receivers cannot use as a key."""
 
 
@@ -35,30 +35,30 @@ class KeyRecord:
         return "y" in self.flags
 
 
-class Revoked(BadKeyRecord):
+class RevokedKeyError(InvalidKeyRecordError):
     """A record with an empty key."""
 
 
 # Many domains publish one key, and each check reads it as wanted and as seen.
 @lru_cache(maxsize=1024)
 def parse_key(text: str) -> KeyRecord:
-    """Read a key record. Raises Revoked and BadKeyRecord."""
+    """Read a key record. Raises RevokedKeyError and InvalidKeyRecordError."""
     try:
         tags = parse_tags(text)
-    except BadTags as error:
-        raise BadKeyRecord(str(error)) from None
+    except InvalidTagsError as error:
+        raise InvalidKeyRecordError(str(error)) from None
     if "v" in tags and (tags["v"] != "DKIM1" or next(iter(tags)) != "v"):
-        raise BadKeyRecord("v= is not DKIM1, or not the first tag")
+        raise InvalidKeyRecordError("v= is not DKIM1, or not the first tag")
     if "p" not in tags:
-        raise BadKeyRecord("there is no key, the tag p=")
+        raise InvalidKeyRecordError("there is no key, the tag p=")
     # Folding white space is allowed inside base64.
     encoded = re.sub(r"\s", "", tags["p"])
     if not encoded:
-        raise Revoked("the key is revoked: p= is empty")
+        raise RevokedKeyError("the key is revoked: p= is empty")
     try:
         data = base64.b64decode(encoded, validate=True)
     except ValueError:
-        raise BadKeyRecord("p= is not base64") from None
+        raise InvalidKeyRecordError("p= is not base64") from None
     kind = tags.get("k", "rsa")
     bits, number = _key(kind, data)
     return KeyRecord(
@@ -74,16 +74,16 @@ def parse_key(text: str) -> KeyRecord:
 def _key(kind: str, data: bytes) -> tuple[int, bytes]:
     if kind == "ed25519":
         if len(data) != 32:
-            raise BadKeyRecord(f"an ed25519 key has 32 bytes, not {len(data)}")
+            raise InvalidKeyRecordError(f"an ed25519 key has 32 bytes, not {len(data)}")
         return 256, data
     if kind != "rsa":
-        raise BadKeyRecord(f"k={kind}: no such kind of key")
+        raise InvalidKeyRecordError(f"k={kind}: no such kind of key")
     try:
         key = load_der_public_key(data)
     except (ValueError, UnsupportedAlgorithm):
-        raise BadKeyRecord("p= is not a public key in DER") from None
+        raise InvalidKeyRecordError("p= is not a public key in DER") from None
     if not isinstance(key, RSAPublicKey):
-        raise BadKeyRecord("p= is not an RSA key, as k= says")
+        raise InvalidKeyRecordError("p= is not an RSA key, as k= says")
     numbers = key.public_numbers()
     return key.key_size, f"{numbers.n:x}:{numbers.e:x}".encode()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mailfleet.dns.resolve.answer import Lookups, Status, ask
-from mailfleet.dns.tags import BadTags, split_tags
+from mailfleet.dns.tags import InvalidTagsError, split_tags
 
 MAX_QUERIES = 8
 POLICIES = ("none", "quarantine", "reject")
@@ -26,7 +26,7 @@ _REPORT_URI = re.compile(
 )
 
 
-class BadPolicyRecord(ValueError):
+class InvalidPolicyRecordError(ValueError):
     """Text that receivers ignore."""
 
 
@@ -73,13 +73,13 @@ def is_policy_record(text: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def parse_policy(text: str) -> PolicyRecord:
-    """Read a policy record. Raises BadPolicyRecord."""
+    """Read a policy record. Raises InvalidPolicyRecordError."""
     if not is_policy_record(text):
-        raise BadPolicyRecord("does not begin with v=DMARC1")
+        raise InvalidPolicyRecordError("does not begin with v=DMARC1")
     try:
         tags, odd = split_tags(text)
-    except BadTags as error:
-        raise BadPolicyRecord(str(error)) from None
+    except InvalidTagsError as error:
+        raise InvalidPolicyRecordError(str(error)) from None
     tags = {tag.lower(): value for tag, value in tags.items()}
     reports = _uris(tags.get("rua", ""))
     wrong = [
@@ -92,7 +92,7 @@ def parse_policy(text: str) -> PolicyRecord:
     if not all(tags.get(tag, "none").lower() in POLICIES for tag in ("p", "sp", "np")):
         # With a place to report to it counts as none, without it as no record (section 4.10.1).
         if not any(map(is_report_uri, reports)):
-            raise BadPolicyRecord(wrong[0])
+            raise InvalidPolicyRecordError(wrong[0])
         tags |= {"p": "none", "sp": "none"}
     return PolicyRecord(
         tags.get("p", "none").lower(),
@@ -148,9 +148,9 @@ def discover(domain: str) -> Lookups[Discovery]:
             continue
         try:
             if len(texts) > 1:
-                raise BadPolicyRecord(f"{len(texts)} records, one is allowed")
+                raise InvalidPolicyRecordError(f"{len(texts)} records, one is allowed")
             found[place] = parse_policy(texts[0])
-        except BadPolicyRecord as error:
+        except InvalidPolicyRecordError as error:
             if place == domain:
                 ignored = (str(error),)
             continue

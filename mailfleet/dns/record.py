@@ -40,7 +40,7 @@ class Record:
         return [presentation(self.type, value) for value in self.values]
 
 
-class ConflictingRecords(Exception):
+class ConflictingRecordsError(Exception):
     """Two components want what one name cannot have."""
 
 
@@ -62,7 +62,7 @@ def _strings(text: str) -> list[str]:
 
 def merge(records: Iterable[Record]) -> list[Record]:
     """One record for each name and type, in order of first mention: values joined, the stricter
-    severity kept, all SPF policies of a name made one. Raises ConflictingRecords."""
+    severity kept, all SPF policies of a name made one. Raises ConflictingRecordsError."""
     merged: dict[tuple[str, str], Record] = {}
     for record in records:
         key = record.name, record.type
@@ -71,22 +71,22 @@ def merge(records: Iterable[Record]) -> list[Record]:
     for name, kind in merged:
         # RFC 1034 section 3.6.2: no other data where there is a CNAME.
         if name in aliases and kind != "CNAME":
-            raise ConflictingRecords(f"{name}: wanted both as a CNAME and with {kind} records")
+            raise ConflictingRecordsError(f"{name}: wanted both as a CNAME and with {kind} records")
     return list(merged.values())
 
 
 def _joined(one: Record, other: Record) -> Record:
     values = tuple(dict.fromkeys((*one.values, *other.values)))
     if one.type == "CNAME" and len(values) > 1:
-        raise ConflictingRecords(f"{one.name}: wanted as a CNAME of {' and of '.join(values)}")
+        raise ConflictingRecordsError(f"{one.name}: wanted as a CNAME of {' and of '.join(values)}")
     if one.type == "TXT":
         policies = [value for value in values if _is_spf(value)]
         rest = tuple(value for value in values if not _is_spf(value))
         values = (merge_spf(policies), *rest) if policies else rest
         if len(rest) > 1 and _is_alone(one.name):
-            raise ConflictingRecords(f"{one.name}: wanted as {' and as '.join(rest)}")
+            raise ConflictingRecordsError(f"{one.name}: wanted as {' and as '.join(rest)}")
     if one.type == "MX" and "0 ." in values and len(values) > 1:
-        raise ConflictingRecords(
+        raise ConflictingRecordsError(
             f"{one.name}: takes mail, and is in dns_unused_domains: take it out there"
         )
     return replace(

@@ -10,7 +10,7 @@ MAX_AGE = 31557600
 """Seconds, a year."""
 
 
-class BadPolicy(ValueError):
+class InvalidPolicyError(ValueError):
     """Text that senders cannot use."""
 
 
@@ -47,25 +47,25 @@ def url_of(domain: str) -> str:
 
 
 def parse_policy(text: str) -> StsPolicy:
-    """Read a policy. Of keys that stand there twice the first counts. Raises BadPolicy."""
+    """Read a policy. Of keys that stand there twice the first counts. Raises InvalidPolicyError."""
     found: dict[str, str] = {}
     mx = []
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     for line in (line for line in lines if line):
         key, _, value = (part.strip(" \t") for part in line.partition(":"))
         if not value or not _KEY.match(key):
-            raise BadPolicy(f"not a line of a policy: {line[:40]!r}")
+            raise InvalidPolicyError(f"not a line of a policy: {line[:40]!r}")
         if key == "mx":
             mx.append(value.lower())
         else:
             found.setdefault(key, value)
     if found.get("version") != "STSv1":
-        raise BadPolicy("there is no line `version: STSv1`")
+        raise InvalidPolicyError("there is no line `version: STSv1`")
     if found.get("mode") not in MODES:
-        raise BadPolicy(f"mode is none of {', '.join(MODES)}")
+        raise InvalidPolicyError(f"mode is none of {', '.join(MODES)}")
     age = found.get("max_age", "")
     if not re.fullmatch(r"\d{1,10}", age, re.ASCII) or int(age) > MAX_AGE:
-        raise BadPolicy(f"max_age is no number of seconds up to {MAX_AGE}")
+        raise InvalidPolicyError(f"max_age is no number of seconds up to {MAX_AGE}")
     if not mx and found["mode"] != "none":
-        raise BadPolicy("no mx is named")
+        raise InvalidPolicyError("no mx is named")
     return StsPolicy(found["mode"], int(age), tuple(mx))

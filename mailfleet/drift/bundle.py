@@ -6,7 +6,7 @@ from mailfleet.agent import evaluate as judges
 from mailfleet.agent.evaluate import DEPLOY
 from mailfleet.converge.bundle import Bundle, Project
 from mailfleet.converge.observe import CONTAINERS, PACKAGES, UNITS, Container, Observation
-from mailfleet.converge.plan import FileChanges, file_changes, services_fed_by
+from mailfleet.converge.plan import FileChanges, file_changes, services_affected_by
 from mailfleet.drift.evaluate import docker_runs
 from mailfleet.drift.finding import Difference, Kind
 from mailfleet.transport import HANG_REMEDY
@@ -37,7 +37,9 @@ def differences(bundle: Bundle, seen: Observation) -> Iterator[Difference]:
             # Of what gave no answer it is not said that it does not hold.
             unanswered = f"{bundle.component}/{unit.name}" in seen.unanswered
             holds = (
-                not unit.in_force or unanswered or seen.fact(bundle.component, unit.name) == "yes"
+                not unit.is_effective
+                or unanswered
+                or seen.fact(bundle.component, unit.name) == "yes"
             )
             found = judges.unit(unit.name, seen.units.get(unit.name, {}), holds)
             yield from map(Difference.of, found)
@@ -61,7 +63,7 @@ def _unanswered(bundle: Bundle, seen: Observation) -> Iterator[Difference]:
         if asked[name] and name in seen.unanswered:
             yield _unknown(name, f"see on the host what {command} says")
     looks = [item.name for item in bundle.conditions]
-    for name in [*looks, *(unit.name for unit in bundle.units if unit.in_force)]:
+    for name in [*looks, *(unit.name for unit in bundle.units if unit.is_effective)]:
         if f"{bundle.component}/{name}" in seen.unanswered:
             yield _unknown(name, HANG_REMEDY)
 
@@ -152,8 +154,8 @@ def _project(project: Project, bundle: Bundle, seen: Observation) -> Iterator[Di
 
 def _not_followed(bundle: Bundle, changes: FileChanges, seen: Observation) -> Iterator[Difference]:
     """Files that are in place, but that no deploy made the service follow."""
-    about_to_change = services_fed_by(bundle, changes)
-    for name, paths in bundle.service_feeds.items():
+    about_to_change = services_affected_by(bundle, changes)
+    for name, paths in bundle.service_inputs.items():
         applied = seen.applied.get(f"{bundle.component}/{name}")
         if name not in about_to_change and applied != bundle.fingerprint(paths):
             yield Difference(

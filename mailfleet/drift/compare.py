@@ -20,7 +20,7 @@ from mailfleet.converge.diff import Contents
 from mailfleet.converge.manifest import manifest_path
 from mailfleet.converge.observe import ANSWER_SECONDS, PATHS, HostState, Observation, Wanted
 from mailfleet.converge.plan import file_changes
-from mailfleet.converge.session import Refused, current_fleet
+from mailfleet.converge.session import RunAbortedError, current_fleet
 from mailfleet.deploying.desired import desired_bundles
 from mailfleet.deploying.start import Scope, any_host, scope_of
 from mailfleet.drift import evaluate
@@ -34,8 +34,8 @@ from mailfleet.fleet.load import fleet_of, load_inventory
 from mailfleet.fleet.origin import Sources
 from mailfleet.fleet.rules import secret_problems
 from mailfleet.secrets import SecretsError
-from mailfleet.templates import TemplateProblem
-from mailfleet.transport import HANG_REMEDY, LOGIN_REMEDY, Asking, NoAnswer
+from mailfleet.templates import TemplateProblemError
+from mailfleet.transport import HANG_REMEDY, LOGIN_REMEDY, HostQuery, Unreachable
 
 _EVERYTHING = Scope(frozenset(component.name for component in COMPONENTS), any_host)
 
@@ -53,7 +53,7 @@ class Comparison:
 
     @classmethod
     def of(cls, fleet: Fleet, host: Host, scopes: Iterable[Scope]) -> "Comparison":
-        """Renders what the host should carry. Raises SecretsError and TemplateProblem."""
+        """Renders what the host should carry. Raises SecretsError and TemplateProblemError."""
         everything, checks = desired_bundles(fleet, host)
         # preflight wants nothing: it asks before there is anything.
         bundles = {name: it for name, it in everything.items() if name != PREFLIGHT.name}
@@ -118,16 +118,16 @@ class Comparison:
         ]
 
 
-def compare(comparison: Comparison, host: PyinfraHost) -> list[Finding] | NoAnswer:
+def compare(comparison: Comparison, host: PyinfraHost) -> list[Finding] | Unreachable:
     """Look at one host. Half an answer must not pass for drift."""
     seen = host.get_fact(HostState, wanted=comparison.wanted)
     who = observed_as(seen)
     if PATHS in seen.unanswered or (seen.unanswered and not who):
-        return NoAnswer(f"no answer within {ANSWER_SECONDS} s", HANG_REMEDY)
+        return Unreachable(f"no answer within {ANSWER_SECONDS} s", HANG_REMEDY)
     if not who:
-        return NoAnswer("no answer", LOGIN_REMEDY)
+        return Unreachable("no answer", LOGIN_REMEDY)
     if who != "0":
-        return NoAnswer("only root sees everything", "set _sudo in the inventory, or use --sudo")
+        return Unreachable("only root sees everything", "set _sudo in the inventory, or use --sudo")
     found = comparison.findings(seen)
     if paths := comparison.differing_files(found):
         contents = host.get_fact(Contents, paths=paths)
@@ -137,7 +137,7 @@ def compare(comparison: Comparison, host: PyinfraHost) -> list[Finding] | NoAnsw
 
 def comparisons_of(fleet: Fleet, deploys: Sequence[str] = ()) -> dict[str, Comparison]:
     """Of the hosts that some deploys go through, or of all. Raises SettingsError, SecretsError,
-    TemplateProblem and Refused."""
+    TemplateProblemError and RunAbortedError."""
     scopes = [scope_of(name) for name in deploys] or [_EVERYTHING]
     fleet.require_secrets()
     if problems := secret_problems(fleet):
@@ -145,11 +145,11 @@ def comparisons_of(fleet: Fleet, deploys: Sequence[str] = ()) -> dict[str, Compa
     found = {name: Comparison.of(fleet, host, scopes) for name, host in fleet.hosts.items()}
     reported = {name: comparison for name, comparison in found.items() if comparison.reported}
     if not reported:
-        raise Refused(f"no host has what {' '.join(deploys)} goes through")
+        raise RunAbortedError(f"no host has what {' '.join(deploys)} goes through")
     return reported
 
 
-def report_of(inventory: str, answers: Mapping[str, list[Finding] | NoAnswer]) -> Report:
+def report_of(inventory: str, answers: Mapping[str, list[Finding] | Unreachable]) -> Report:
     """What hosts answered, as of now."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
     return Report(inventory, at, tuple(_report(name, answer) for name, answer in answers.items()))
@@ -157,35 +157,35 @@ def report_of(inventory: str, answers: Mapping[str, list[Finding] | NoAnswer]) -
 
 def drift(inventory: str, deploys: Sequence[str] = (), sudo: bool = False) -> Report:
     """The drift of every host, or of what some deploys go through. Raises SettingsError,
-    SecretsError, TemplateProblem and Refused before any host is asked."""
+    SecretsError, TemplateProblemError and RunAbortedError before any host is asked."""
     loaded = load_inventory(inventory)
     comparisons = comparisons_of(fleet_of(loaded, Sources(inventory), SCHEMA), deploys)
-    asking = Asking(loaded, list(comparisons), partial(_compare_one, comparisons), sudo=sudo)
-    return report_of(inventory, asking.answers())
+    asking = HostQuery(loaded, list(comparisons), partial(_compare_one, comparisons), sudo=sudo)
+    return report_of(inventory, asking.run())
 
 
 def _compare_one(
     comparisons: Mapping[str, Comparison], host: PyinfraHost
-) -> list[Finding] | NoAnswer:
+) -> list[Finding] | Unreachable:
     return compare(comparisons[host.name], host)
 
 
-def _report(name: str, answer: list[Finding] | NoAnswer) -> HostReport:
-    if isinstance(answer, NoAnswer):
+def _report(name: str, answer: list[Finding] | Unreachable) -> HostReport:
+    if isinstance(answer, Unreachable):
         return HostReport(name, error=f"{answer.finding}: {answer.remedy}")
     return HostReport(name, tuple(answer))
 
 
 def drift_here() -> None:
     """In a deploy: compare the host at hand, print what differs, and fail if anything does.
-    Raises OperationError and Refused."""
+    Raises OperationError and RunAbortedError."""
     fleet = current_fleet(context_state)
     try:
         comparison = Comparison.of(fleet, fleet.hosts[context_host.name], [_EVERYTHING])
-    except (SecretsError, TemplateProblem) as error:
-        raise Refused(str(error)) from None
+    except (SecretsError, TemplateProblemError) as error:
+        raise RunAbortedError(str(error)) from None
     found = compare(comparison, context_host)
-    if isinstance(found, NoAnswer):
+    if isinstance(found, Unreachable):
         raise OperationError(f"{context_host.name}: {found.finding}: {found.remedy}")
     for finding in found:
         told = (

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from mailfleet.agent.evaluate import Found
+from mailfleet.agent.evaluate import Deviation
 from mailfleet.checks.probe import Result, Status
 
 
@@ -59,7 +59,7 @@ class Difference:
     """Lines of a unified diff, secrets masked."""
 
     @classmethod
-    def of(cls, found: Found) -> "Difference":
+    def of(cls, found: Deviation) -> "Difference":
         return cls(Kind(found.kind), found.name, found.wanted, found.seen, found.remedy)
 
 

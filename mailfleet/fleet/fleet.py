@@ -13,7 +13,7 @@ from mailfleet.fleet.model import ComponentSettings
 from mailfleet.fleet.settings import HostSettings, SecretsSettings
 from mailfleet.secrets import (
     MASK,
-    MissingSecret,
+    MissingSecretError,
     Secret,
     SecretRef,
     SecretsError,
@@ -86,7 +86,7 @@ class Fleet:
         for name in sorted({use.ref.name for use in self.secret_uses}):
             try:
                 self._store.get(name)
-            except MissingSecret as error:
+            except MissingSecretError as error:
                 missing.append(f"  {error}")
         if missing:
             text = "\n".join(missing)

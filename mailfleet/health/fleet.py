@@ -18,16 +18,16 @@ from mailfleet.checks.probe import (
     Answer,
     Answers,
     AnyProbe,
+    ExternalProbe,
     Level,
     Limit,
     Output,
-    Outside,
     Probe,
     Result,
     Status,
-    from_here,
     result,
     results,
+    run_external_probe,
 )
 from mailfleet.components.component import Component
 from mailfleet.components.registry import SCHEMA
@@ -37,11 +37,11 @@ from mailfleet.fleet.fleet import Fleet
 from mailfleet.fleet.load import fleet_of, load_inventory
 from mailfleet.fleet.origin import Sources
 from mailfleet.health.mail import ask_mail
-from mailfleet.transport import Asking, NoAnswer
+from mailfleet.transport import HostQuery, Unreachable
 
 ProbesByComponent = Mapping[str, Sequence[AnyProbe]]
 
-OUTSIDE_SECONDS = 45
+EXTERNAL_SECONDS = 45
 """For all questions from this machine together; each has a time limit of its own."""
 ANSWER_SECONDS = 45.0
 
@@ -82,7 +82,7 @@ _ANSWER = Probe(
 
 
 @dataclass(frozen=True)
-class Checkup:
+class HealthRun:
     """Every probe of some hosts."""
 
     probes: Mapping[str, ProbesByComponent]
@@ -95,7 +95,7 @@ class Checkup:
         fleet: Fleet,
         roles: Collection[str] = (),
         level: Level = Level.FULL,
-    ) -> "Checkup":
+    ) -> "HealthRun":
         """Of the hosts with one of the roles, or of all."""
         names = [host.name for host in fleet.hosts.values() if not roles or host.has(*roles)]
         return cls({name: probes_of(components, fleet, name, level) for name in names})
@@ -110,18 +110,18 @@ class Checkup:
             outputs[f"{_SSH}: {_ANSWER.name}"] = Output("0", finding, f"measured {waited:.1f}")
         return outputs
 
-    def from_here(self) -> list[Result]:
+    def run_external_probe(self) -> list[Result]:
         """All questions from this machine, at once."""
         questions = [
             (name, component, probe)
             for name, of_host in self.probes.items()
             for component, some in of_host.items()
             for probe in some
-            if isinstance(probe, Outside)
+            if isinstance(probe, ExternalProbe)
         ]
-        jobs = [gevent.spawn(from_here, *question) for question in questions]
-        gevent.joinall(jobs, timeout=OUTSIDE_SECONDS)
-        late = Answer(Status.UNKNOWN, f"no answer within {OUTSIDE_SECONDS} s")
+        jobs = [gevent.spawn(run_external_probe, *question) for question in questions]
+        gevent.joinall(jobs, timeout=EXTERNAL_SECONDS)
+        late = Answer(Status.UNKNOWN, f"no answer within {EXTERNAL_SECONDS} s")
         found = [
             job.value if job.value is not None else result(*question, late)
             for question, job in zip(questions, jobs, strict=True)
@@ -130,7 +130,7 @@ class Checkup:
         return found
 
     def results(
-        self, answers: Mapping[str, Mapping[str, Output] | NoAnswer], others: Sequence[Result]
+        self, answers: Mapping[str, Mapping[str, Output] | Unreachable], others: Sequence[Result]
     ) -> list[Result]:
         """What hosts answered and what else was found of them, host by host. Mail passes hosts
         that were not asked, too: what was found of those is at the end."""
@@ -156,29 +156,29 @@ def ask_fleet(
     SecretsError with the level `mail`."""
     loaded = load_inventory(inventory)
     fleet = fleet_of(loaded, Sources(inventory), SCHEMA)
-    checkup = Checkup.of(components, fleet, roles, level)
+    checkup = HealthRun.of(components, fleet, roles, level)
     if not checkup.probes:
         raise SettingsError([Problem(inventory, "", f"no host has the role {' or '.join(roles)}")])
-    outside = gevent.spawn(checkup.from_here)
+    outside = gevent.spawn(checkup.run_external_probe)
     mail = gevent.spawn(ask_mail, fleet) if level is Level.MAIL else None
-    asking = Asking(
+    asking = HostQuery(
         loaded, list(checkup.probes), checkup.ask, sudo=sudo, answer_seconds=ANSWER_SECONDS
     )
-    answers = asking.answers()
+    answers = asking.run()
     # A greenlet that has finished is false.
     through = [] if mail is None else mail.get()
     return checkup.results(answers, [*outside.get(), *through])
 
 
 def results_of(
-    name: str, probes: ProbesByComponent, answer: Mapping[str, Output] | NoAnswer
+    name: str, probes: ProbesByComponent, answer: Mapping[str, Output] | Unreachable
 ) -> list[Result]:
     """Results of what was asked on a host. Of one that cannot be asked, every probe is unknown."""
-    outputs: Mapping[str, Output] = {} if isinstance(answer, NoAnswer) else answer
+    outputs: Mapping[str, Output] = {} if isinstance(answer, Unreachable) else answer
     found = [
         one for component, some in probes.items() for one in results(name, component, some, outputs)
     ]
-    if isinstance(answer, NoAnswer):
+    if isinstance(answer, Unreachable):
         login = Result(name, _SSH, "login", Status.FAIL, answer.finding, answer.remedy)
         # What is to be done is to be able to ask.
         return [login, *(replace(one, remedy="", limit="") for one in found)]
@@ -201,8 +201,8 @@ def health_here(components: Iterable[Component]) -> None:
     Raises OperationError."""
     name = context_host.name
     probes = probes_of(components, current_fleet(context_state), name, Level.FULL)
-    checkup = Checkup({name: probes})
-    found = checkup.results({name: checkup.ask(context_host)}, checkup.from_here())
+    checkup = HealthRun({name: probes})
+    found = checkup.results({name: checkup.ask(context_host)}, checkup.run_external_probe())
     for one in found:
         status = click.style(one.status.value, SHOWN[one.status])
         remedy = f" -> {one.remedy}" if one.remedy else ""

@@ -29,7 +29,7 @@ _PAUSE_SECONDS = 2
 _SLOW_SECONDS = 60
 
 
-class NotSent(Exception):
+class SendError(Exception):
     """A way that did not take the probe; the message is what it answered."""
 
 
@@ -41,7 +41,7 @@ class Probe:
     component: str
     name: str
     send: Callable[[EmailMessage], None]
-    """Raises OSError, SMTPException and NotSent."""
+    """Raises OSError, SMTPException and SendError."""
     recipient: str
     logs: str
     """Command that shows what became of it."""
@@ -141,11 +141,11 @@ def _api(host: Host, key: Secret) -> Callable[[EmailMessage], None]:
             answer = client.getresponse()
             told = answer.read(65536)
         except http.client.HTTPException as error:
-            raise NotSent(f"no answer of the API: {type(error).__name__}") from None
+            raise SendError(f"no answer of the API: {type(error).__name__}") from None
         finally:
             client.close()
         if refusal := _refusal(answer.status, told):
-            raise NotSent(f"HTTP {answer.status}: {refusal}")
+            raise SendError(f"HTTP {answer.status}: {refusal}")
 
     return send
 
@@ -224,7 +224,7 @@ def _send(probe: Probe, sender: str) -> str:
     """Hand over; why it failed, if it did."""
     try:
         probe.send(probe.message(sender))
-    except (OSError, smtplib.SMTPException, NotSent) as error:
+    except (OSError, smtplib.SMTPException, SendError) as error:
         return one_line(error)
     except ValueError as error:
         return _unfit(error)

@@ -16,7 +16,7 @@ from mailfleet.checks.sections import Section, Sections
 from mailfleet.components.registry import COMPONENTS, SCHEMA
 from mailfleet.converge import observe
 from mailfleet.deploying.records import desired_records
-from mailfleet.dns.checks.run import NothingAnswers, look_at, servers_of
+from mailfleet.dns.checks.run import NoServerAnswersError, look_at, servers_of
 from mailfleet.dns.finding import Finding as DnsFinding
 from mailfleet.dns.finding import Verdict
 from mailfleet.dns.resolve.resolver import Limits
@@ -27,11 +27,11 @@ from mailfleet.drift.finding import Finding, Report
 from mailfleet.fleet.fleet import Fleet
 from mailfleet.fleet.load import fleet_of, load_inventory
 from mailfleet.fleet.origin import Sources
-from mailfleet.health.fleet import Checkup
+from mailfleet.health.fleet import HealthRun
 from mailfleet.report import html
 from mailfleet.report.host import HostStatus, questions, status_of
 from mailfleet.report.newer import newer_versions
-from mailfleet.transport import Asking, NoAnswer
+from mailfleet.transport import HostQuery, Unreachable
 
 _DNS_SECONDS = 30.0
 _REST_SECONDS = 30.0
@@ -108,28 +108,28 @@ class FleetStatus:
 class _Told:
     """What a host answers, over one connection."""
 
-    drift: list[Finding] | NoAnswer
+    drift: list[Finding] | Unreachable
     health: Mapping[str, Output]
     story: Mapping[str, Section]
 
 
 def ask(inventory: str, servers: Sequence[Address] = (), sudo: bool = False) -> FleetStatus:
     """Ask everything: health, drift, DNS and the hosts' own story. Raises SettingsError,
-    SecretsError, TemplateProblem and ConflictingRecords before any host is asked."""
+    SecretsError, TemplateProblemError and ConflictingRecordsError before any host is asked."""
     loaded = load_inventory(inventory)
     fleet = fleet_of(loaded, Sources(inventory), SCHEMA)
     records = desired_records(fleet, ())
-    comparisons, checkup = comparisons_of(fleet), Checkup.of(COMPONENTS, fleet)
+    comparisons, checkup = comparisons_of(fleet), HealthRun.of(COMPONENTS, fleet)
 
     def everything(host: PyinfraHost) -> _Told:
         story = host.get_fact(Sections, commands=questions(fleet, fleet.hosts[host.name]))
         return _Told(compare(comparisons[host.name], host), checkup.ask(host), story or {})
 
-    outside = gevent.spawn(checkup.from_here)
-    asking = Asking(
+    outside = gevent.spawn(checkup.run_external_probe)
+    asking = HostQuery(
         loaded, list(comparisons), everything, sudo=sudo, answer_seconds=_ANSWER_SECONDS
     )
-    told = asking.answers()
+    told = asking.run()
     health = checkup.results(_part(told, lambda it: it.health), outside.get())
     hosts = tuple(_status(fleet, *answer) for answer in _part(told, lambda it: it.story).items())
     try:
@@ -140,7 +140,7 @@ def ask(inventory: str, servers: Sequence[Address] = (), sudo: bool = False) -> 
             Limits(seconds=_DNS_SECONDS),
         )
         dns, dns_error = tuple(live.findings), ""
-    except NothingAnswers as error:
+    except NoServerAnswersError as error:
         dns, dns_error = (), str(error)
     return FleetStatus(
         inventory,
@@ -158,16 +158,16 @@ Part = TypeVar("Part")
 
 
 def _part(
-    told: Mapping[str, _Told | NoAnswer], of: Callable[[_Told], Part]
-) -> dict[str, Part | NoAnswer]:
+    told: Mapping[str, _Told | Unreachable], of: Callable[[_Told], Part]
+) -> dict[str, Part | Unreachable]:
     """Of a host that cannot be asked, that is all there is to each part."""
     return {
-        name: answer if isinstance(answer, NoAnswer) else of(answer)
+        name: answer if isinstance(answer, Unreachable) else of(answer)
         for name, answer in told.items()
     }
 
 
-def _status(fleet: Fleet, name: str, answer: Mapping[str, Section] | NoAnswer) -> HostStatus:
-    if isinstance(answer, NoAnswer):
+def _status(fleet: Fleet, name: str, answer: Mapping[str, Section] | Unreachable) -> HostStatus:
+    if isinstance(answer, Unreachable):
         return status_of(fleet.hosts[name], {}, f"{answer.finding}: {answer.remedy}")
     return status_of(fleet.hosts[name], answer)

@@ -1,7 +1,12 @@
 """Secrets: references in group_data, values from a backend, masked wherever they are shown."""
 
 from mailfleet.secrets import generate
-from mailfleet.secrets.errors import MissingSecret, ReadOnlyStore, SecretsError, StoreMissing
+from mailfleet.secrets.errors import (
+    MissingSecretError,
+    MissingStoreError,
+    ReadOnlyStoreError,
+    SecretsError,
+)
 from mailfleet.secrets.initial import missing
 from mailfleet.secrets.reference import Generator, SecretRef, secret
 from mailfleet.secrets.store import SecretStore, open_store
@@ -11,14 +16,14 @@ from mailfleet.secrets.value import MASK, Secret
 __all__ = [
     "MASK",
     "Generator",
-    "MissingSecret",
-    "ReadOnlyStore",
+    "MissingSecretError",
+    "MissingStoreError",
+    "ReadOnlyStoreError",
     "Secret",
     "SecretRef",
     "SecretStore",
     "SecretUse",
     "SecretsError",
-    "StoreMissing",
     "StoreSettings",
     "generate",
     "missing",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyrage  # type: ignore[import-untyped]  # ships no annotations
 
 from mailfleet.secrets import document, identity
-from mailfleet.secrets.errors import MissingSecret, SecretsError, StoreMissing
+from mailfleet.secrets.errors import MissingSecretError, MissingStoreError, SecretsError
 from mailfleet.secrets.files import locked, write_atomically
 from mailfleet.secrets.reference import check_name
 from mailfleet.secrets.value import Secret
@@ -26,7 +26,7 @@ class AgeStore:
 
     It is encrypted for the identity's own public key and for those in `<path>.recipients`. Writers
     of several processes wait for each other and keep each other's values. Every method raises
-    SecretsError when the file or the identity cannot be used, StoreMissing when there is no file.
+    SecretsError when the file or the identity cannot be used, MissingStoreError without a file.
     """
 
     def __init__(self, path: Path, identity_path: Path) -> None:
@@ -36,12 +36,12 @@ class AgeStore:
         self.recipients_path = self.path.with_name(self.path.name + ".recipients")
 
     def get(self, name: str) -> Secret:
-        """Raises MissingSecret when the file does not hold it."""
+        """Raises MissingSecretError when the file does not hold it."""
         try:
             return self._read()[name]
         except KeyError:
             pass
-        raise MissingSecret(
+        raise MissingSecretError(
             name,
             f"run `mailfleet secrets set INVENTORY {name}`, or `mailfleet secrets init INVENTORY` "
             "if mailfleet generates it",
@@ -55,7 +55,7 @@ class AgeStore:
         self.update({name: value})
 
     def delete(self, name: str) -> None:
-        """Raises MissingSecret when the file does not hold it."""
+        """Raises MissingSecretError when the file does not hold it."""
         self.get(name)
         self.update({}, remove=[name])
 
@@ -113,7 +113,7 @@ class AgeStore:
         try:
             status = self.path.stat()
         except FileNotFoundError:
-            raise StoreMissing(
+            raise MissingStoreError(
                 f"no secrets file at {self.path}: run `mailfleet secrets init INVENTORY`"
             ) from None
         except OSError as error:

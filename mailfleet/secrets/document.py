@@ -2,7 +2,7 @@
 
 import yaml
 
-from mailfleet.secrets.errors import InvalidDocument
+from mailfleet.secrets.errors import InvalidDocumentError
 from mailfleet.secrets.reference import check_name
 from mailfleet.secrets.value import Secret
 
@@ -12,19 +12,21 @@ _TEXT = "tag:yaml.org,2002:str"
 def parse(text: str, source: str) -> dict[str, Secret]:
     """The secrets in a YAML text; `source` is how error messages call it.
 
-    Raises InvalidDocument with the line, never with content, when it is not YAML, not a flat
+    Raises InvalidDocumentError with the line, never with content, when it is not YAML, not a flat
     mapping of names (see `check_name`) to non-empty texts, or holds a name twice.
     """
     root = _root(text, source)
     if root is None:
         return {}
     if not isinstance(root, yaml.MappingNode):
-        raise InvalidDocument(f'{source}: not a YAML mapping: write one "name: value" per line')
+        raise InvalidDocumentError(
+            f'{source}: not a YAML mapping: write one "name: value" per line'
+        )
     values: dict[str, Secret] = {}
     for key, value in root.value:
         name = _name(key, source)
         if name in values:
-            raise InvalidDocument(f"{source}: line {_line(key)}: {name} is there twice")
+            raise InvalidDocumentError(f"{source}: line {_line(key)}: {name} is there twice")
         values[name] = Secret(_text(name, value, source))
     return values
 
@@ -43,7 +45,7 @@ def _root(text: str, source: str) -> yaml.Node | None:
         where = f": line {mark.line + 1}" if mark else ""
     # Raised outside the handler: the parser's error quotes the text around the fault, and must
     # not hang on to ours as its context.
-    raise InvalidDocument(
+    raise InvalidDocumentError(
         f"{source}{where}: not valid YAML (quote a value that holds special characters)"
     )
 
@@ -53,19 +55,19 @@ def _name(node: yaml.Node, source: str) -> str:
         try:
             return check_name(node.value)
         except ValueError as error:
-            raise InvalidDocument(f"{source}: line {_line(node)}: {error}") from None
-    raise InvalidDocument(f"{source}: line {_line(node)}: a secret's name must be a text")
+            raise InvalidDocumentError(f"{source}: line {_line(node)}: {error}") from None
+    raise InvalidDocumentError(f"{source}: line {_line(node)}: a secret's name must be a text")
 
 
 def _text(name: str, node: yaml.Node, source: str) -> str:
     where = f"{source}: line {_line(node)}: {name}"
     if not isinstance(node, yaml.ScalarNode):
-        raise InvalidDocument(f"{where}: one text is needed, not a list or mapping")
+        raise InvalidDocumentError(f"{where}: one text is needed, not a list or mapping")
     if node.tag != _TEXT:
         # 0123, yes or 2026-01-01 would come out otherwise than they are written.
-        raise InvalidDocument(f"{where}: put the value in quotes, it does not read as a text")
+        raise InvalidDocumentError(f"{where}: put the value in quotes, it does not read as a text")
     if not node.value:
-        raise InvalidDocument(f"{where}: the value is empty")
+        raise InvalidDocumentError(f"{where}: the value is empty")
     return str(node.value)
 
 

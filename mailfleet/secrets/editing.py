@@ -14,7 +14,7 @@ from types import FrameType
 
 from mailfleet.secrets import document
 from mailfleet.secrets.age import AgeStore
-from mailfleet.secrets.errors import InvalidDocument, SecretsError
+from mailfleet.secrets.errors import InvalidDocumentError, SecretsError
 from mailfleet.secrets.value import Secret
 
 _HEADER = """\
@@ -59,7 +59,7 @@ def _edited(path: Path, reopen: Callable[[str], bool]) -> dict[str, Secret]:
         _run_editor(path)
         try:
             return document.parse(_text(path), "the edited text")
-        except InvalidDocument as error:
+        except InvalidDocumentError as error:
             problem = str(error)
         if not reopen(problem):
             raise SecretsError("editing was given up; the secrets are as they were before")
@@ -70,7 +70,7 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         pass
-    raise InvalidDocument("the edited text is gone or not UTF-8")
+    raise InvalidDocumentError("the edited text is gone or not UTF-8")
 
 
 def _run_editor(path: Path) -> None:

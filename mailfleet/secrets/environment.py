@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
-from mailfleet.secrets.errors import MissingSecret, ReadOnlyStore, SecretsError
+from mailfleet.secrets.errors import MissingSecretError, ReadOnlyStoreError, SecretsError
 from mailfleet.secrets.reference import check_name
 from mailfleet.secrets.value import Secret
 
@@ -33,11 +33,11 @@ class EnvironmentStore:
             self._variable(name)
 
     def get(self, name: str) -> Secret:
-        """Raises MissingSecret when the variable is not set, SecretsError on a collision."""
+        """Raises MissingSecretError when the variable is not set, SecretsError on a collision."""
         key = self._variable(name)
         value = self._environ.get(key, "")
         if not value:
-            raise MissingSecret(name, f"set the environment variable {key}")
+            raise MissingSecretError(name, f"set the environment variable {key}")
         return Secret(value)
 
     def names(self) -> list[str]:
@@ -46,15 +46,15 @@ class EnvironmentStore:
         return sorted(name for key, name in self._owners.items() if self._environ.get(key))
 
     def set(self, name: str, value: Secret) -> NoReturn:
-        """Raises ReadOnlyStore: this process cannot change the environment it came from."""
+        """Raises ReadOnlyStoreError: this process cannot change the environment it came from."""
         self._refuse(name)
 
     def delete(self, name: str) -> NoReturn:
-        """Raises ReadOnlyStore."""
+        """Raises ReadOnlyStoreError."""
         self._refuse(name)
 
     def _refuse(self, name: str) -> NoReturn:
-        raise ReadOnlyStore(
+        raise ReadOnlyStoreError(
             f'secret {name} comes from the environment (secrets_backend = "environment"): '
             f"change {self._variable(name)} where it is set"
         )

@@ -8,7 +8,7 @@ class SecretsError(Exception):
     """Base of all errors of this package; the text names the file or secret and the remedy."""
 
 
-class MissingSecret(SecretsError):
+class MissingSecretError(SecretsError):
     """A secret was asked for that the backend does not hold."""
 
     def __init__(self, name: str, remedy: str) -> None:
@@ -16,13 +16,13 @@ class MissingSecret(SecretsError):
         super().__init__(f"secret {name} is not set: {remedy}")
 
 
-class StoreMissing(SecretsError):
+class MissingStoreError(SecretsError):
     """The encrypted file does not exist yet."""
 
 
-class InvalidDocument(SecretsError):
+class InvalidDocumentError(SecretsError):
     """The decrypted text is not a flat YAML mapping of names to texts."""
 
 
-class ReadOnlyStore(SecretsError):
+class ReadOnlyStoreError(SecretsError):
     """The backend's values are kept by someone else and cannot be changed from here."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mailfleet.secrets import identity
 from mailfleet.secrets.age import AgeStore
-from mailfleet.secrets.errors import MissingSecret, SecretsError
+from mailfleet.secrets.errors import MissingSecretError, SecretsError
 from mailfleet.secrets.reference import SecretRef
 from mailfleet.secrets.store import SecretStore
 from mailfleet.secrets.uses import SecretUse, StoreSettings
@@ -52,7 +52,7 @@ def is_set(store: SecretStore, name: str) -> bool:
     """Whether the store has a value; other faults of the store are raised."""
     try:
         store.get(name)
-    except MissingSecret:
+    except MissingSecretError:
         return False
     return True
 

@@ -15,16 +15,16 @@ class SecretStore(Protocol):
     """Where values are. Every method raises SecretsError when the backend cannot be used."""
 
     def get(self, name: str) -> Secret:
-        """Raises MissingSecret, which names the secret and how to set it."""
+        """Raises MissingSecretError, which names the secret and how to set it."""
 
     def names(self) -> list[str]:
         """Names that have a value, sorted."""
 
     def set(self, name: str, value: Secret) -> None:
-        """Raises ReadOnlyStore where values cannot be changed from here."""
+        """Raises ReadOnlyStoreError where values cannot be changed from here."""
 
     def delete(self, name: str) -> None:
-        """Raises MissingSecret when there is no value, ReadOnlyStore like `set`."""
+        """Raises MissingSecretError when there is no value, ReadOnlyStoreError like `set`."""
 
 
 def open_store(backend: str, file: Path, identity: Path | None = None) -> SecretStore:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.checks.probe import Outside, Status
+from mailfleet.checks.probe import ExternalProbe, Status
 from mailfleet.components.base import bundle as base
-from mailfleet.health.fleet import Checkup
+from mailfleet.health.fleet import HealthRun
 from tests.accept.knot import knot
 from tests.unit.conftest import POSTAL, Write, fleet_from
 
@@ -43,7 +43,7 @@ def test_each_sending_host_hears_of_its_own_addresses(
     with knot(tmp_path, _LISTS) as server:
         dns = f"dns_blocklists = {lists}\ndns_resolvers = ['127.0.0.1:{server.port}']\n"
         fleet = fleet_from("", _INVENTORY, all=POSTAL + dns)
-        found = {one.host: one for one in Checkup.of([base], fleet).from_here()}
+        found = {one.host: one for one in HealthRun.of([base], fleet).run_external_probe()}
     assert found.keys() == {"postal1", "postal2"}
     assert found["postal2"].status is status
     assert finding in found["postal2"].finding
@@ -52,18 +52,18 @@ def test_each_sending_host_hears_of_its_own_addresses(
 
 
 def test_without_lists_nobody_is_asked(fleet_from: Write) -> None:
-    assert Checkup.of([base], fleet_from()).from_here() == []
+    assert HealthRun.of([base], fleet_from()).run_external_probe() == []
 
 
 def test_a_host_without_a_public_address_is_not_called_unlisted(fleet_from: Write) -> None:
     """There is nothing to ask about it."""
     hidden = _INVENTORY + 'del _two[1]["host_public_ipv4"]\n'
     lists = "dns_blocklists = ['clean.test']\n"
-    checkup = Checkup.of([base], fleet_from("", hidden, all=POSTAL + lists))
+    checkup = HealthRun.of([base], fleet_from("", hidden, all=POSTAL + lists))
     asked = {
         name
         for name, probes in checkup.probes.items()
-        if any(isinstance(one, Outside) for one in probes["base"])
+        if any(isinstance(one, ExternalProbe) for one in probes["base"])
     }
     assert asked == {"postal1"}
 
@@ -74,6 +74,6 @@ def test_a_fault_of_this_machine_is_no_listing(
     monkeypatch.setattr(tempfile, "tempdir", "/does/not/exist")
     dns = 'dns_blocklists = ["clean.test"]\n'
     fleet = fleet_from("", _INVENTORY, all=POSTAL + dns)
-    found = Checkup.of([base], fleet).from_here()
+    found = HealthRun.of([base], fleet).run_external_probe()
     assert {one.status for one in found} == {Status.UNKNOWN}
     assert all("No such file or directory" in one.finding for one in found)

@@ -12,7 +12,7 @@ import pytest
 from bench.dns_check import HOST, records, zones
 from mailfleet.dns.checks import run, spool
 from mailfleet.dns.checks.parts import parts_of
-from mailfleet.dns.checks.run import Live, NothingAnswers, check_recorded, look_at
+from mailfleet.dns.checks.run import Live, NoServerAnswersError, check_recorded, look_at
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
 from mailfleet.dns.resolve import resolver
@@ -99,7 +99,7 @@ def _peak(wanted: Sequence[Record], server: Address) -> int:
 
 
 def test_nobody_answers_any_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NothingAnswers, match="not reachable"):
+    with pytest.raises(NoServerAnswersError, match="not reachable"):
         _look(2, Address("127.0.0.1", 9), monkeypatch)
 
 
@@ -110,7 +110,7 @@ def test_a_process_that_cannot_go_on_is_told_in_one_line(
     bounded = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100_000, 100_000))
     started = partial(subprocess.Popen, preexec_fn=bounded)
     monkeypatch.setattr(subprocess, "Popen", started)
-    with pytest.raises(NothingAnswers, match=r"mailfleet\.dns\.look: ended with 1"):
+    with pytest.raises(NoServerAnswersError, match=r"mailfleet\.dns\.look: ended with 1"):
         _look(2, Address("127.0.0.1", 9), monkeypatch)
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("mailfleet: ")

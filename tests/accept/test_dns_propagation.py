@@ -65,7 +65,7 @@ def test_a_silent_server_is_asked_for_the_zone_alone(tmp_path: Path) -> None:
                 asked.add(dns.message.from_wire(query).question[0].rdtype)
         except BlockingIOError:
             pass
-    # Waiting for more would take the time that other zones need.
+    # QueuedMessage for more would take the time that other zones need.
     assert asked == {dns.rdatatype.SOA}
 
 

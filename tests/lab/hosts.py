@@ -23,7 +23,7 @@ LOOK_AT_ITSELF = (
 )
 
 
-class NotInTime(AssertionError):
+class NotInTimeError(AssertionError):
     """What a test waited for did not come."""
 
 
@@ -36,7 +36,7 @@ def until(look: Callable[[], Value | None], what: str, seconds: float = 180) -> 
         if value:
             return value
         if time.monotonic() > deadline:
-            raise NotInTime(f"{what}: not within {seconds} s")
+            raise NotInTimeError(f"{what}: not within {seconds} s")
         # Between two looks at another machine, not in place of one.
         time.sleep(pause)
         pause = min(pause * 1.5, 1.0)

@@ -8,7 +8,7 @@ import pytest
 from mailfleet.fleet.errors import SettingsError
 from mailfleet.fleet.load import load_inventory
 from mailfleet.health.fleet import ask_fleet
-from mailfleet.transport import LOGIN_REMEDY, Asking, NoAnswer
+from mailfleet.transport import LOGIN_REMEDY, HostQuery, Unreachable
 from tests.unit.conftest import INVENTORY, Write
 
 _AWAY = """
@@ -35,8 +35,8 @@ def test_why_a_host_cannot_be_asked_is_told(
         where = {"port": closed.getsockname()[1], "directory": tmp_path}
         fleet_from(inventory=INVENTORY + (_AWAY + key).format(**where))
         loaded = load_inventory("inventories/test.py")
-        answer = Asking(loaded, ["postal1"], lambda host: "asked").answers()["postal1"]
-    assert isinstance(answer, NoAnswer)
+        answer = HostQuery(loaded, ["postal1"], lambda host: "asked").run()["postal1"]
+    assert isinstance(answer, Unreachable)
     assert answer.finding.startswith(why)
     assert answer.remedy == LOGIN_REMEDY
     assert "Traceback" not in "".join(capsys.readouterr())

@@ -15,7 +15,7 @@ from mailfleet.secrets import Secret
 from tests.unit.conftest import Write
 
 FILE = File("/opt/demo/etc/demo.conf", b"answer = 42\n", mode=0o640, gid=999)
-UNIT = Unit("demo.service", fed_by=(FILE.path,))
+UNIT = Unit("demo.service", depends_on=(FILE.path,))
 BUNDLE = Bundle(
     "demo",
     directories=(Directory("/opt/demo/etc", owned=True),),

@@ -25,7 +25,7 @@ from mailfleet.converge.database import native_password_hash, told_password
 from mailfleet.converge.manifest import with_manifest
 from mailfleet.converge.observe import Container, Observation, Wanted, parse
 from mailfleet.converge.observe import Path as Path_
-from mailfleet.converge.session import Refused
+from mailfleet.converge.session import RunAbortedError
 from mailfleet.deploying.start import scope_of
 from mailfleet.drift import evaluate
 from mailfleet.drift.bundle import differences
@@ -523,12 +523,12 @@ def test_what_a_host_does_not_tell_is_unknown_not_absent() -> None:
         packages=("curl",),
         files=(compose,),
         conditions=(Condition("swap", "cat /proc/swaps", "enough", "swapon --all"),),
-        units=(Unit("a.service", in_force="echo yes"),),
+        units=(Unit("a.service", is_effective="echo yes"),),
         project=Project("demo", "/opt/demo", ("web",)),
     )
     paths = {compose.path: Path_("regular file", 0o644, 0, 0, compose.sha256)}
-    feeds = bundle.service_feeds
-    applied = {f"demo/{name}": bundle.fingerprint(fed_by) for name, fed_by in feeds.items()}
+    feeds = bundle.service_inputs
+    applied = {f"demo/{name}": bundle.fingerprint(depends_on) for name, depends_on in feeds.items()}
     active = {"LoadState": "loaded", "ActiveState": "active"}
     active |= {"UnitFileState": "enabled", "NeedDaemonReload": "no"}
     answered = {"docker.service": active, "a.service": active}
@@ -553,13 +553,13 @@ def test_a_deploy_tells_what_it_goes_through() -> None:
 def test_a_file_that_plans_nothing_is_refused(tmp_path: Path, content: str) -> None:
     deploy = tmp_path / "mine.py"
     deploy.write_text(content)
-    with pytest.raises(Refused, match=r"mine\.py: .*plan\(\)"):
+    with pytest.raises(RunAbortedError, match=r"mine\.py: .*plan\(\)"):
         scope_of(str(deploy))
 
 
 @pytest.mark.parametrize("name", ["drift", "dns", "health"])
 def test_a_deploy_without_a_plan_is_called_so(name: str) -> None:
-    with pytest.raises(Refused, match=r"calls no plan\(\): name a deploy such as"):
+    with pytest.raises(RunAbortedError, match=r"calls no plan\(\): name a deploy such as"):
         scope_of(str(ROOT / f"deploys/{name}.py"))
 
 

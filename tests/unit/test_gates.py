@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailfleet.checks.gates import Gate, gates_of
-from mailfleet.checks.probe import Level, Limit, Outside, Probe
+from mailfleet.checks.probe import ExternalProbe, Level, Limit, Probe
 from mailfleet.components.registry import COMPONENTS
 from mailfleet.converge.bundle import Bundle, File, Project, Unit
 from mailfleet.converge.observe import Observation
@@ -112,8 +112,8 @@ def test_neither_what_is_measured_nor_what_others_decide_rolls_a_deploy_back() -
         Probe("engine", "true", "see"),
         Probe("load", "true", "see", limit=Limit(4, 50)),
         Probe("port 25 outbound", "true", "see", level=Level.FULL),
-        Probe("clock", "true", "see", no_gate="time decides"),
-        Outside("chain", lambda: pytest.fail("not asked"), "see"),
+        Probe("clock", "true", "see", gate_exempt="time decides"),
+        ExternalProbe("chain", lambda: pytest.fail("not asked"), "see"),
     )
     assert [gate.name for gate in gates_of(probes)] == ["engine"]
 

@@ -15,21 +15,21 @@ import pytest
 from mailfleet.checks.probe import (
     TOOK,
     Answers,
+    ExternalProbe,
     Level,
     Limit,
     Output,
-    Outside,
     Probe,
     Result,
     Status,
-    from_here,
     results,
+    run_external_probe,
 )
 from mailfleet.checks.relay import postal_relay_probe, relay_probe
 from mailfleet.checks.sections import Section, Sections
 from mailfleet.checks.smtp import SmtpServer
-from mailfleet.health.fleet import Checkup, exit_code, results_of
-from mailfleet.transport import NoAnswer
+from mailfleet.health.fleet import HealthRun, exit_code, results_of
+from mailfleet.transport import Unreachable
 from tests.certificates import certificate
 
 
@@ -69,7 +69,7 @@ def test_what_is_measured_decides(output: Output, status: Status, value: float |
 
 
 def test_of_an_unreachable_host_every_probe_is_unknown() -> None:
-    found = results_of("one", {"base": [_DISK]}, NoAnswer("cannot log in", "see that it is up"))
+    found = results_of("one", {"base": [_DISK]}, Unreachable("cannot log in", "see that it is up"))
     assert [(one.component, one.status) for one in found] == [
         ("ssh", Status.FAIL),
         ("base", Status.UNKNOWN),
@@ -84,7 +84,7 @@ def test_of_an_unreachable_host_every_probe_is_unknown() -> None:
 def test_what_mail_finds_of_a_host_that_was_not_asked_is_told() -> None:
     """As with --mail --role mailserver: the way through Postal is a finding of Postal's host."""
     by_mail = Result("postal1", "postal", "mail by SMTP", Status.FAIL, "not taken", "see")
-    found = Checkup({"mx1": {}}).results({"mx1": {}}, [by_mail])
+    found = HealthRun({"mx1": {}}).results({"mx1": {}}, [by_mail])
     assert found[-1] == by_mail
 
 
@@ -92,8 +92,8 @@ def test_nobody_answers() -> None:
     def refuse() -> None:
         raise ConnectionRefusedError("Connection refused")
 
-    probe = Outside("web", refuse, "look", level=Level.FULL)  # type: ignore[arg-type]
-    result = from_here("one", "caddy", probe)
+    probe = ExternalProbe("web", refuse, "look", level=Level.FULL)  # type: ignore[arg-type]
+    result = run_external_probe("one", "caddy", probe)
     assert (result.status, result.finding) == (Status.FAIL, "Connection refused")
 
 
@@ -138,7 +138,7 @@ def _serving(recipient: bytes, *offers: bytes) -> Iterator[int]:
 
 def _statuses(port: int, tls: bool) -> dict[str, tuple[Status, str]]:
     server = SmtpServer("127.0.0.1", port, tls=tls, auth=True)
-    found = [from_here("one", "postal", probe) for probe in server.probes("the log")]
+    found = [run_external_probe("one", "postal", probe) for probe in server.probes("the log")]
     return {one.probe.split()[0]: (one.status, one.finding) for one in found}
 
 
@@ -230,7 +230,7 @@ def test_the_chain_of_submission_is_held_against_its_name(
     with _submission(tmp_path, tls_first, left, life) as port:
         server = SmtpServer("127.0.0.1", port, tls=True, auth=True, tls_first=tls_first)
         ca_file = str(tmp_path / "both.pem") if trusted else None
-        found = from_here("one", "mailserver", server.certificate(name, ca_file))
+        found = run_external_probe("one", "mailserver", server.certificate(name, ca_file))
     assert found.status is status, found
     told = "the chain does not hold" if found.value is None else "valid until"
     assert found.finding.startswith(told)
@@ -240,7 +240,7 @@ def test_tls_from_the_start_is_asked_without_starttls(tmp_path: Path) -> None:
     with _submission(tmp_path, tls_first=True) as port:
         server = SmtpServer("127.0.0.1", port, tls=True, auth=False, tls_first=True)
         greets, _ = server.probes("the log")
-        found = from_here("one", "mailserver", greets)
+        found = run_external_probe("one", "mailserver", greets)
     assert (found.status, found.finding) == (Status.OK, "answers EHLO, TLS")
 
 

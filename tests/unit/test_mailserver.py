@@ -8,7 +8,7 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from mailfleet.checks.probe import Outside, Probe
+from mailfleet.checks.probe import ExternalProbe, Probe
 from mailfleet.components.caddy import bundle as caddy
 from mailfleet.components.caddy.probes import probes as caddy_probes
 from mailfleet.components.email_api.settings import EmailApiSettings
@@ -22,7 +22,7 @@ from mailfleet.components.mailserver.rules import secret_problems
 from mailfleet.components.mailserver.settings import MailserverSettings
 from mailfleet.converge.bundle import Bundle
 from mailfleet.deploying.records import desired_records
-from mailfleet.dns.record import ConflictingRecords
+from mailfleet.dns.record import ConflictingRecordsError
 from mailfleet.fleet.errors import SettingsError
 from mailfleet.fleet.fleet import Fleet
 from mailfleet.secrets import Secret
@@ -373,7 +373,7 @@ def test_no_probe_gets_its_machine_banned(mailserver: MakeFleet, fail2ban: bool)
     """fail2ban takes who asks for relaying for a spammer."""
     fleet = mailserver(f"mailserver_fail2ban = {fail2ban}\n")
     found = probes(fleet, fleet.hosts["mx1"])
-    relay = {one.name for one in found if isinstance(one, Outside) and "relay" in one.name}
+    relay = {one.name for one in found if isinstance(one, ExternalProbe) and "relay" in one.name}
     asked = {f"relay on port {port} from here" for port in (25, 465, 587)}
     assert relay == (set() if fail2ban else asked)
 
@@ -450,5 +450,7 @@ def test_a_domain_has_one_dmarc_policy_the_one_that_is_set(mailserver: MakeFleet
 
 def test_a_domain_that_takes_mail_is_not_unused(mailserver: MakeFleet) -> None:
     fleet = mailserver('mailserver_dkim = False\ndns_unused_domains = ["in.example.com"]\n')
-    with pytest.raises(ConflictingRecords, match=r"in\.example\.com: takes mail, and is in dns_un"):
+    with pytest.raises(
+        ConflictingRecordsError, match=r"in\.example\.com: takes mail, and is in dns_un"
+    ):
         desired_records(fleet)

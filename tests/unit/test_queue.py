@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mailfleet.checks.queue import Waiting, concerned, summary
+from mailfleet.checks.queue import QueuedMessage, concerned, summary
 from mailfleet.cli import main
 from mailfleet.components.mailserver import queue as postfix
 from mailfleet.components.postal import queue as postal
@@ -37,7 +37,7 @@ POSTFIX = [
 ]
 
 
-def _postfix() -> list[Waiting]:
+def _postfix() -> list[QueuedMessage]:
     return list(postfix.parse("mx1", "\n".join(map(json.dumps, POSTFIX))))
 
 

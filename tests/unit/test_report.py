@@ -23,7 +23,7 @@ from mailfleet.drift.finding import Finding, HostReport, Kind, Report
 from mailfleet.report.fleet import FleetStatus, ask
 from mailfleet.report.host import questions, status_of
 from mailfleet.report.newer import Image, newest
-from mailfleet.transport import Asking, NoAnswer
+from mailfleet.transport import HostQuery, Unreachable
 from tests.unit.conftest import Write
 
 POSTAL = (
@@ -242,11 +242,11 @@ def test_a_host_that_hangs_is_waited_for_until_it_has_told_so(
     assert len(limits) == len(shells)
     waits = []
 
-    def answers(asking: Asking[object]) -> dict[str, NoAnswer]:
+    def answers(asking: HostQuery[object]) -> dict[str, Unreachable]:
         waits.append(asking.answer_seconds)
-        return {name: NoAnswer("off", "see that it is up") for name in asking.hosts}
+        return {name: Unreachable("off", "see that it is up") for name in asking.hosts}
 
-    monkeypatch.setattr(Asking, "answers", answers)
+    monkeypatch.setattr(HostQuery, "answers", answers)
     fleet_from(inventory='server = [("one", {"host_fqdn": "one.example.com"})]')
     assert ask("inventories/test.py", [Address.parse("192.0.2.1")]).hosts[0].error.startswith("off")
     assert waits[0] > sum(limits)

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from mailfleet.secrets import (
-    MissingSecret,
+    MissingSecretError,
+    MissingStoreError,
     Secret,
     SecretsError,
-    StoreMissing,
     files,
     generate,
     identity,
@@ -149,7 +149,7 @@ def test_a_bad_recipient_is_named_by_line_only(store):
 def test_no_file_yet(tmp_path, store):
     store.path.unlink()
     for action in (store.names, lambda: store.get("a"), lambda: store.set("a", Secret("b"))):
-        with pytest.raises(StoreMissing, match="mailfleet secrets init"):
+        with pytest.raises(MissingStoreError, match="mailfleet secrets init"):
             action()
 
 
@@ -193,9 +193,11 @@ def test_content_that_is_no_flat_mapping(store, content, complaint):
 
 
 def test_a_missing_secret_names_itself_and_the_command(store):
-    with pytest.raises(MissingSecret, match=r"postal/x is not set: .*secrets set INVENTORY postal"):
+    with pytest.raises(
+        MissingSecretError, match=r"postal/x is not set: .*secrets set INVENTORY postal"
+    ):
         store.get("postal/x")
-    with pytest.raises(MissingSecret):
+    with pytest.raises(MissingSecretError):
         store.delete("postal/x")
 
 

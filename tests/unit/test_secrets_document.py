@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mailfleet.secrets import Secret
 from mailfleet.secrets.document import dump, parse
-from mailfleet.secrets.errors import InvalidDocument
+from mailfleet.secrets.errors import InvalidDocumentError
 
 CANARY = "canary-5c1d"
 NAMES = st.sampled_from(["a", "0", "-", "postal/signing_key", "dkim/example.com"])
@@ -63,7 +63,7 @@ def test_an_empty_text_has_no_secrets():
     ],
 )
 def test_faults_name_the_line_and_no_content(text, complaint):
-    with pytest.raises(InvalidDocument) as caught:
+    with pytest.raises(InvalidDocumentError) as caught:
         parse(text, "FILE")
     shown = str(caught.value)
     assert shown.startswith("FILE")

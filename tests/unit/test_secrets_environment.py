@@ -3,8 +3,8 @@
 import pytest
 
 from mailfleet.secrets import (
-    MissingSecret,
-    ReadOnlyStore,
+    MissingSecretError,
+    ReadOnlyStoreError,
     Secret,
     SecretsError,
     missing,
@@ -29,7 +29,7 @@ def test_open_store_reads_the_process_environment(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("environ", [{}, {VARIABLE: ""}])
 def test_a_missing_one_names_secret_and_variable(environ):
-    with pytest.raises(MissingSecret, match=f"{NAME} is not set.*{VARIABLE}"):
+    with pytest.raises(MissingSecretError, match=f"{NAME} is not set.*{VARIABLE}"):
         EnvironmentStore(environ).get(NAME)
 
 
@@ -43,7 +43,7 @@ def test_names_are_those_expected_or_asked_for_that_are_set():
 def test_it_cannot_be_written():
     store = EnvironmentStore({VARIABLE: CANARY})
     for change in (lambda: store.set(NAME, Secret(CANARY)), lambda: store.delete(NAME)):
-        with pytest.raises(ReadOnlyStore, match=VARIABLE) as caught:
+        with pytest.raises(ReadOnlyStoreError, match=VARIABLE) as caught:
             change()
         assert CANARY not in str(caught.value)
 

@@ -203,7 +203,7 @@ def test_a_change_of_one_component_leaves_the_lists_of_others(fleet_from: Write)
     changed = replace(
         postal,
         files=(*postal.files, File(path, b"")),
-        units=(*postal.units, Unit("another.service", fed_by=(path,))),
+        units=(*postal.units, Unit("another.service", depends_on=(path,))),
         project=replace(postal.project, services=("another",), mounted=(path,)),
     )
     after = set(map(str, drift_checks(masked, host, {**bundles, "postal": changed})))

@@ -73,14 +73,14 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             Check((RULES,), f"nft --check --file $stage{RULES}", "nft --check"),
         ),
         units=(
-            Unit("ssh.service", fed_by=(SSHD,), on_change="reload"),
+            Unit("ssh.service", depends_on=(SSHD,), on_change="reload"),
             *(
                 (
                     Unit(
                         "mailfleet-firewall.service",
-                        fed_by=(RULES, _UNIT),
+                        depends_on=(RULES, _UNIT),
                         on_change="reload",
-                        in_force=_IN_FORCE,
+                        is_effective=_IN_FORCE,
                     ),
                 )
                 if firewall

@@ -73,7 +73,7 @@ _VERBS = {"restart": "restart", "reload": "reload-or-restart"}
 
 def _change(bundle: Bundle, steps: list[str]) -> str:
     guard = _GUARD.format(
-        units="\n".join(shlex.join(["was", unit.name, unit.in_force]) for unit in bundle.units),
+        units="\n".join(shlex.join(["was", unit.name, unit.is_effective]) for unit in bundle.units),
         rollback=_rollback(bundle),
         timer=_TIMER,
         seconds=ROLLBACK_SECONDS,
@@ -117,7 +117,7 @@ def _keep(bundle: Bundle) -> str:
             'rm -f "$state/rollback-$component" "$state/rollback-$component.units"',
             f"systemctl stop --quiet {_TIMER}.timer 2>/dev/null || true",
             *(
-                shlex.join(["record", unit.name, bundle.fingerprint(unit.fed_by)])
+                shlex.join(["record", unit.name, bundle.fingerprint(unit.depends_on)])
                 for unit in bundle.units
             ),
             "finish",

@@ -88,9 +88,9 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             _swap(settings.swap_below_mb, settings.swap_size_mb),
         ),
         units=(
-            Unit("chrony.service", fed_by=(_CHRONY,)),
-            Unit("systemd-journald.service", fed_by=(_JOURNAL,)),
-            Unit("mailfleet-verify.timer", fed_by=_VERIFY_UNITS),
+            Unit("chrony.service", depends_on=(_CHRONY,)),
+            Unit("systemd-journald.service", depends_on=(_JOURNAL,)),
+            Unit("mailfleet-verify.timer", depends_on=_VERIFY_UNITS),
             *((Unit("apt-daily-upgrade.timer"),) if settings.unattended_upgrades else ()),
         ),
         gates=gates_of(probes(fleet, host)),

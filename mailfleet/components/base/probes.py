@@ -38,7 +38,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             "failed=$(printf '%s' \"$failed\" | awk '{print $1}'); "
             'echo "failed: ${failed:-none}" | tr "\\n" " "; [ -z "$failed" ]',
             "read `journalctl -u UNIT` of each failed unit",
-            no_gate="any unit of the host, whoever brought it",
+            gate_exempt="any unit of the host, whoever brought it",
         ),
         Probe(
             "disk",
@@ -83,7 +83,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             "read `systemctl status chrony` and `chronyc sources`; open UDP 123 outbound, or set "
             "base_ntp_servers to servers that answer",
             limit=Limit(1, 60, " s"),
-            no_gate="it takes minutes, and servers elsewhere",
+            gate_exempt="it takes minutes, and servers elsewhere",
         ),
         *blocklist_probes(fleet, host),
     )

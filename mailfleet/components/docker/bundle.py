@@ -42,7 +42,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             *((_apt_repository(),) if settings.source == "docker" else ()),
             *(() if _logins(settings) else (_no_logins(),)),
         ),
-        units=(Unit("docker.service", fed_by=(DAEMON,)),),
+        units=(Unit("docker.service", depends_on=(DAEMON,)),),
         gates=gates_of(probes(fleet, host)),
     )
 

@@ -35,14 +35,14 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             "ready",
             _READY,
             "see to the part that is not ok: `docker compose logs` in /opt/email-api, or the relay",
-            no_gate="the relay is elsewhere",
+            gate_exempt="the relay is elsewhere",
         ),
         Probe(
             "certificate",
             f"{_CERTIFICATE} -enddate | sed 's/notAfter=/valid until /'; "
             f"{expiry(_CERTIFICATE, warn_days=30)}",
             "rotate email_api/authority, then deploy the API and the mailserver",
-            no_gate="it expires without any change",
+            gate_exempt="it expires without any change",
         ),
         *_relay(host[EmailApiSettings]),
     )

@@ -81,7 +81,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         ),
         conditions=(_certificate_condition(),) if follows_caddy else (),
         units=(
-            (Unit("mailserver-certificate.timer", fed_by=(_CERTIFICATE_TIMER,)),)
+            (Unit("mailserver-certificate.timer", depends_on=(_CERTIFICATE_TIMER,)),)
             if follows_caddy
             else ()
         ),

@@ -57,7 +57,7 @@ class ImageFiles:
 
 
 def image_files(fleet: Fleet, host: Host) -> ImageFiles:
-    """Raises SecretsError and TemplateProblem."""
+    """Raises SecretsError and TemplateProblemError."""
     settings, api = host[MailserverSettings], host[EmailApiSettings]
     at_creation = [
         _file(_ENVIRONMENT, _environment(settings)),

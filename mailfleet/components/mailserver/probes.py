@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mailfleet.checks.certificate import expiry
 from mailfleet.checks.outbound import outbound_probe
-from mailfleet.checks.probe import AnyProbe, Limit, Outside, Probe
+from mailfleet.checks.probe import AnyProbe, ExternalProbe, Limit, Probe
 from mailfleet.checks.smtp import SmtpServer
 from mailfleet.components.caddy.settings import CaddySettings
 from mailfleet.components.health.settings import HealthSettings
@@ -86,7 +86,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             f'echo "valid until $({_OF_FILE} -enddate | cut -d= -f2)"; '
             f"{expiry(_OF_FILE, warn_days=7)}",
             _remedy(settings),
-            no_gate="its CA and time decide on it",
+            gate_exempt="its CA and time decide on it",
         ),
         _handoff(host),
         Probe(
@@ -137,7 +137,7 @@ def _processes(settings: MailserverSettings) -> Probe:
     )
 
 
-def _from_outside(host: Host) -> Iterator[Outside]:
+def _from_outside(host: Host) -> Iterator[ExternalProbe]:
     """As other mail servers and applications see it."""
     if address := host[HostSettings].public_ipv4:
         for port, auth in ((25, False), (465, True), (587, True)):
@@ -191,7 +191,7 @@ def _handoff(host: Host) -> Probe:
             f"{_INSIDE} bash -c 'exec 3<>/dev/tcp/email-api/2400 && read -r -t 5 line <&3 && "
             'echo "$line" && printf "QUIT\\r\\n" >&3\' | tr -d "\\r" | grep \'^220 \'',
             remedy,
-            no_gate=other,
+            gate_exempt=other,
         )
     return Probe(
         "e-mail API",
@@ -199,5 +199,5 @@ def _handoff(host: Host) -> Probe:
         "--write-out '%{http_code}' --data '' https://email-api/v1/email/check); "
         '[ "$code" = 204 ] && echo \'takes the key\' || { echo "answers $code"; exit 1; }',
         remedy,
-        no_gate=other,
+        gate_exempt=other,
     )

@@ -3,21 +3,21 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from mailfleet.checks.queue import Action, Waiting
+from mailfleet.checks.queue import Action, QueuedMessage
 
 LOOK = "docker exec mailserver postqueue -j"
 
 _OPTIONS = {"hold": "-h", "release": "-H", "delete": "-d"}
 
 
-def parse(host: str, output: str) -> Iterator[Waiting]:
+def parse(host: str, output: str) -> Iterator[QueuedMessage]:
     """Entries of `postqueue -j`: one JSON object a line."""
     # Not `splitlines`: an answer may hold U+2028, which JSON does not escape.
     for line in filter(None, output.split("\n")):
         entry = json.loads(line)
         recipients = entry["recipients"]
         reasons = [one["delay_reason"] for one in recipients if "delay_reason" in one]
-        yield Waiting(
+        yield QueuedMessage(
             host=host,
             program="Postfix",
             id=entry["queue_id"],
@@ -29,7 +29,7 @@ def parse(host: str, output: str) -> Iterator[Waiting]:
         )
 
 
-def act(action: Action, entries: Sequence[Waiting]) -> str:
+def act(action: Action, entries: Sequence[QueuedMessage]) -> str:
     """Shell that does it, to these entries and no others: what came since stays as it is."""
     ids = "".join(f"{entry.id}\n" for entry in entries)
     if action == "flush":

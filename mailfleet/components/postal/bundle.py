@@ -60,7 +60,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             *((_low_port_condition(settings.smtp_ports[0]),) if _needs_low_port(host) else ()),
         ),
         units=(
-            (Unit("postal-certificate.timer", fed_by=(_CERTIFICATE_TIMER,)),)
+            (Unit("postal-certificate.timer", depends_on=(_CERTIFICATE_TIMER,)),)
             if follows_caddy
             else ()
         ),

@@ -5,7 +5,7 @@ import re
 from mailfleet.checks.certificate import expiry
 from mailfleet.checks.https import WebSite
 from mailfleet.checks.outbound import outbound_probe
-from mailfleet.checks.probe import AnyProbe, Level, Outside, Probe
+from mailfleet.checks.probe import AnyProbe, ExternalProbe, Level, Probe
 from mailfleet.checks.relay import postal_relay_probe
 from mailfleet.checks.smtp import SmtpServer
 from mailfleet.components.caddy.settings import CaddySettings
@@ -122,10 +122,10 @@ def _ip_pools(alone: bool) -> Probe:
     )
 
 
-def _from_outside(host: Host) -> list[Outside]:
+def _from_outside(host: Host) -> list[ExternalProbe]:
     """As senders and visitors see it, under the address that the world knows."""
     address = host[HostSettings].public_ipv4
-    found: list[Outside] = []
+    found: list[ExternalProbe] = []
     if address and host.has("postal_smtp"):
         tls = host[PostalSettings].smtp_tls != "off"
         for port in host[PostalSettings].smtp_ports:
@@ -179,7 +179,7 @@ def _tracking(name: str) -> Probe:
         f"curl -fsSk --max-time 10 --resolve {name}:443:127.0.0.1 https://{name}/ | "
         "grep -x 'Hello\\.'",
         "links in mail are broken: deploy caddy again",
-        no_gate="Caddy is another component, and the certificate its CA's",
+        gate_exempt="Caddy is another component, and the certificate its CA's",
     )
 
 
@@ -241,7 +241,7 @@ def _certificate(settings: PostalSettings) -> Probe:
         f'[ "$issuer" != {name} ] || {{ echo "a self-signed one stands in"; exit 80; }}; '
         f"{expiry(read, warn_days=7)}",
         _remedy(settings),
-        no_gate="its CA and time decide on it",
+        gate_exempt="its CA and time decide on it",
     )
 
 

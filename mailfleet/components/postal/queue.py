@@ -4,7 +4,7 @@ they wait are in the database of each mail server."""
 import json
 from collections.abc import Iterator, Sequence
 
-from mailfleet.checks.queue import Action, Waiting
+from mailfleet.checks.queue import Action, QueuedMessage
 from mailfleet.components.postal.settings import PostalSettings
 
 _CLIENT = "docker exec -i mariadb mariadb --user=root --batch --skip-column-names --raw"
@@ -30,13 +30,13 @@ def look(settings: PostalSettings) -> str:
     return f"{_CLIENT} <<'END' | {_CLIENT}\n{make}\nEND"
 
 
-def parse(host: str, output: str) -> Iterator[Waiting]:
+def parse(host: str, output: str) -> Iterator[QueuedMessage]:
     """Entries of `look`."""
     # Not `splitlines`: an answer may hold U+2028, which JSON does not escape.
     for line in filter(None, output.split("\n")):
         entry = json.loads(line)
         state = "deferred" if entry["attempts"] else "active"
-        yield Waiting(
+        yield QueuedMessage(
             host=host,
             program="Postal",
             id=str(entry["id"]),
@@ -48,7 +48,7 @@ def parse(host: str, output: str) -> Iterator[Waiting]:
         )
 
 
-def act(settings: PostalSettings, action: Action, entries: Sequence[Waiting]) -> str:
+def act(settings: PostalSettings, action: Action, entries: Sequence[QueuedMessage]) -> str:
     """Shell that does it. What a worker has in hand is left to it."""
     ids = ", ".join(str(int(entry.id)) for entry in entries)
     queue = f"`{settings.database_name}`.queued_messages"

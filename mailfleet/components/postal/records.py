@@ -8,7 +8,7 @@ from mailfleet.components.postal.ports import postal_fronts
 from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
 from mailfleet.components.postal.yml.configuration import configuration
 from mailfleet.dns.desired.hosts import address_records, addresses
-from mailfleet.dns.desired.keys import UnusableKey, postal_record
+from mailfleet.dns.desired.keys import UnusableKeyError, postal_record
 from mailfleet.dns.desired.senders import dmarc_record
 from mailfleet.dns.record import Record, Severity
 from mailfleet.fleet.errors import Problem, SettingsError
@@ -158,7 +158,7 @@ def _return_path(fleet: Fleet) -> Iterator[Record]:
 def _signing_record(fleet: Fleet) -> str:
     try:
         return postal_record(fleet.value(fleet[PostalSettings].signing_key).reveal())
-    except UnusableKey as error:
+    except UnusableKeyError as error:
         problem = Problem("secret store", fleet[PostalSettings].signing_key.name, str(error))
         raise SettingsError([problem]) from None
 

@@ -117,13 +117,13 @@ def _in_postal_config(host: Host, problem: YmlProblem) -> Problem:
 
 def _in_settings(host: Host, problem: YmlProblem) -> Iterator[Problem]:
     group, name, place = _key_path(problem.path)
-    fed_by = FED_BY.get(f"{group}.{name}", ())
-    written = [key for key in fed_by if host.origins[key] != DEFAULT]
+    depends_on = FED_BY.get(f"{group}.{name}", ())
+    written = [key for key in depends_on if host.origins[key] != DEFAULT]
     # Defaults are good, but an older Postal may not know one: nothing the operator could mend.
     if written:
         # What is not given is to be set under its own name, not under that of its stand-in.
-        key = fed_by[0] if problem.value is None else written[0]
-        place = place if key == fed_by[0] else ""
+        key = depends_on[0] if problem.value is None else written[0]
+        place = place if key == depends_on[0] else ""
         message = f"{problem.message}; {problem.remedy}"
         yield Problem(host.origins[written[0]], f"{key}{place}", message)
 

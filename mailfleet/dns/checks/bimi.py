@@ -8,7 +8,7 @@ from mailfleet.dns.dmarc import Discovery, discover
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
 from mailfleet.dns.resolve.answer import Answer, Lookups, Status, ask, probe
-from mailfleet.dns.tags import BadTags, parse_tags
+from mailfleet.dns.tags import InvalidTagsError, parse_tags
 
 _SOURCE = "draft-brand-indicators-for-message-identification section 4"
 _EFFECT = "Mail arrives, but without the logo."
@@ -29,7 +29,7 @@ def check_bimi(record: Record) -> Lookups[list[Finding]]:
         return [_fault(record, f"{len(texts)} records that begin with v=BIMI1: {shown}")]
     try:
         tags, ours = parse_tags(texts[0]), parse_tags(record.values[0])
-    except BadTags as error:
+    except InvalidTagsError as error:
         return [_fault(record, f"{shown}: {error}")]
     if (tags.get("l"), tags.get("a", "")) != (ours.get("l"), ours.get("a", "")):
         return [_fault(record, shown)]

@@ -3,7 +3,7 @@
 import re
 
 from mailfleet.dns.checks.names import missing_or_unknown
-from mailfleet.dns.dkim import BadKeyRecord, KeyRecord, parse_key
+from mailfleet.dns.dkim import InvalidKeyRecordError, KeyRecord, parse_key
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
 from mailfleet.dns.resolve.answer import Answer, Lookups, ask
@@ -28,7 +28,7 @@ def check_key(record: Record) -> Lookups[list[Finding]]:
     held = parse_key(record.values[0])
     try:
         key = parse_key(answer.values[0])
-    except BadKeyRecord as error:
+    except InvalidKeyRecordError as error:
         return [of_record(record, check, Verdict.FAIL, str(error))]
     shown = f"{key.kind} key of {key.bits} bits"
     if key.number != held.number:
@@ -43,7 +43,7 @@ def _revoked(record: Record, answer: Answer) -> Finding:
     for text in answer.values:
         try:
             key = parse_key(text)
-        except BadKeyRecord:
+        except InvalidKeyRecordError:
             continue
         shown = f"a {key.kind} key of {key.bits} bits, which is to be revoked"
         effect = "Whoever holds the old key can go on signing mail of this domain."

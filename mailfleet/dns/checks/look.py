@@ -4,13 +4,13 @@ import pickle
 import sys
 
 from mailfleet.dns.checks.run import look_at_part
-from mailfleet.dns.checks.spool import NoRoom
+from mailfleet.dns.checks.spool import NoRoomError
 
 
 def main() -> None:
     try:
         look_at_part(pickle.load(sys.stdin.buffer)).send(sys.stdout.buffer)
-    except NoRoom as error:
+    except NoRoomError as error:
         sys.exit(f"mailfleet: {error.filename}: {error.strerror}")
 
 

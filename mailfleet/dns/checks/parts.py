@@ -71,7 +71,7 @@ class Elsewhere:
 def elsewhere(module: str, inputs: Sequence[object]) -> Iterator[Elsewhere]:
     """Run a module that reads its input with `pickle` from standard input and writes what it finds
     to standard output, once for each input. Files, since a full pipe would wait for its reader.
-    Raises NoRoom where they cannot be written."""
+    Raises NoRoomError where they cannot be written."""
     with ExitStack() as stack:
         running = []
         for given in inputs:

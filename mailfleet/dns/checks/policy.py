@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
 from mailfleet.dns.resolve.answer import Answer, Lookups, Status, ask, probe
-from mailfleet.dns.sts import BadPolicy, StsPolicy, parse_policy, url_of
+from mailfleet.dns.sts import InvalidPolicyError, StsPolicy, parse_policy, url_of
 
 _SOURCE = "RFC 8461 section 3"
 _SHORT, _GOOD = 86400, 604800
@@ -26,9 +26,9 @@ def check_policy_file(record: Record) -> Lookups[list[Finding]]:
     kind, body = answer.values
     try:
         if kind.partition(";")[0].strip().lower() != "text/plain":
-            raise BadPolicy(f"content type {kind or 'missing'}, text/plain is wanted")
+            raise InvalidPolicyError(f"content type {kind or 'missing'}, text/plain is wanted")
         policy = parse_policy(body)
-    except BadPolicy as error:
+    except InvalidPolicyError as error:
         return [_finding(domain, Verdict.FAIL, f"{url}: {error}", _EFFECT)]
     hosts = yield from ask(domain, "MX")
     faults = list(_faults(domain, policy, hosts))

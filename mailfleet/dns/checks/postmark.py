@@ -1,7 +1,7 @@
 """The three statuses that Postmark shows for a domain, from DNS alone."""
 
 from mailfleet.dns.checks.wanted import Wanted
-from mailfleet.dns.dkim import BadKeyRecord, parse_key
+from mailfleet.dns.dkim import InvalidKeyRecordError, parse_key
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Severity
 from mailfleet.dns.resolve.answer import Lookups, ask, ask_all
@@ -43,7 +43,7 @@ def check_postmark(domain: str, wanted: Wanted) -> Lookups[list[Finding]]:
 def _is_key(text: str) -> bool:
     try:
         parse_key(text)
-    except BadKeyRecord:
+    except InvalidKeyRecordError:
         return False
     return True
 

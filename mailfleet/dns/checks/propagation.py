@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
 from mailfleet.dns.resolve.answer import Answer, Lookups, Status, ask, ask_all
-from mailfleet.dns.resolve.resolver import Limits, Resolver, side_by_side
+from mailfleet.dns.resolve.resolver import Limits, Resolver, run_parallel
 from mailfleet.dns.resolve.server import Address
 
 _SOURCE = "RFC 1034 section 4.3.5; RFC 1912 section 2.2"
@@ -54,7 +54,7 @@ async def propagation(
 
     findings: list[Finding] = []
     try:
-        await side_by_side(look, zones.values(), limits.in_flight, findings.extend)
+        await run_parallel(look, zones.values(), limits.in_flight, findings.extend)
     finally:
         for one in resolvers.values():
             one.close()

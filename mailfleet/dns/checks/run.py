@@ -37,7 +37,7 @@ def run_loop(main: Coroutine[Any, Any, Result]) -> Result:
         return runner.run(main)
 
 
-class NothingAnswers(Exception):
+class NoServerAnswersError(Exception):
     """Nothing is known about the records: no server answered anything, or there is no room for what
     they answer."""
 
@@ -94,7 +94,7 @@ def look_at(
     compared: Sequence[Address] = (),
 ) -> Live:
     """One look at everything, on every core where there are many domains; with `authoritative`, or
-    resolvers to be compared, at propagation too. Raises NothingAnswers."""
+    resolvers to be compared, at propagation too. Raises NoServerAnswersError."""
     owns = parts_of(records, available_cores())
     shared = replace(limits, rate=limits.rate / len(owns))
     parts = [Part(records, own, servers, shared, blocklists) for own in owns]
@@ -107,7 +107,7 @@ def look_at(
         if authoritative or compared:
             live.findings.extend(run_loop(propagation(records, servers, limits, compared=compared)))
     except OSError as error:
-        raise NothingAnswers(f"DNS: {error.filename}: {error.strerror}") from None
+        raise NoServerAnswersError(f"DNS: {error.filename}: {error.strerror}") from None
     return live
 
 
@@ -122,7 +122,7 @@ async def check_live(
     limits: Limits,
     blocklists: Sequence[str] = (),
 ) -> Live:
-    """Check merged records side by side. Raises NothingAnswers."""
+    """Check merged records side by side. Raises NoServerAnswersError."""
     (own,) = parts_of(records, 1)
     live = await _look(Part(records, own, servers, limits, blocklists))
     _require_answers(live, servers)
@@ -150,7 +150,7 @@ def _require_answers(live: Live, servers: Sequence[Address]) -> None:
     if why:
         asked = ", ".join(str(address) for address in servers)
         said = ", ".join(sorted(why))
-        raise NothingAnswers(f"DNS: {asked}: {said}; name another server with --server")
+        raise NoServerAnswersError(f"DNS: {asked}: {said}; name another server with --server")
 
 
 def absence_remembered(zones: Sequence[str], servers: Sequence[Address]) -> dict[str, int]:

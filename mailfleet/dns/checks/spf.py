@@ -8,7 +8,7 @@ from mailfleet.dns.checks.wanted import Sender, Wanted
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record, presentation
 from mailfleet.dns.resolve.answer import Lookups, ask, together
-from mailfleet.dns.spf import BadPolicy, Evaluation, Policy, evaluate, is_policy, parse
+from mailfleet.dns.spf import Evaluation, InvalidPolicyError, Policy, evaluate, is_policy, parse
 from mailfleet.dns.spf import Verdict as Spf
 from mailfleet.dns.spf.evaluate import MAX_LOOKUPS, MAX_VOID
 
@@ -35,7 +35,7 @@ def check_spf(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
         return [_fault(record, "spf", shown, _joined(texts, ours), "RFC 7208 section 3.2")]
     try:
         policy = parse(texts[0])
-    except BadPolicy as error:
+    except InvalidPolicyError as error:
         return [_fault(record, "spf", f"{texts[0]}: {error}", ours, "RFC 7208 section 4.6")]
     if _nobody(parse(ours)) and not _nobody(policy):
         return [_fault(record, "spf.nobody", texts[0], ours, record.source)]

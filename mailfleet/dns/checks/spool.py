@@ -17,22 +17,22 @@ _IN_MEMORY = 1 << 20
 """Bytes, up to which there is no file: most fleets never need one."""
 
 
-class NoRoom(OSError):
+class NoRoomError(OSError):
     """No temporary file can be written; `filename` is the directory that they are in."""
 
 
 @contextmanager
 def named() -> Iterator[None]:
-    """Around what writes temporary files, which have no name to tell. Raises NoRoom."""
+    """Around what writes temporary files, which have no name to tell. Raises NoRoomError."""
     try:
         yield
     except OSError as error:
         # Unset as long as no directory would do, which the message then tells.
-        raise NoRoom(error.errno, error.strerror, tempfile.tempdir or "TMPDIR") from None
+        raise NoRoomError(error.errno, error.strerror, tempfile.tempdir or "TMPDIR") from None
 
 
 class Spool(Generic[Item]):
-    """Items in order of arrival, to be read as often as wanted. Raises NoRoom."""
+    """Items in order of arrival, to be read as often as wanted. Raises NoRoomError."""
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115

@@ -19,7 +19,7 @@ _FIELD = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,31})=([\x21-\x3a\x3c\x3e-\x7e
 _HTTPS = re.compile(r"https://[a-z0-9.-]+\.[a-z0-9-]+(:\d+)?([/?]\S*)?\Z", re.IGNORECASE)
 
 
-class _BadFields(ValueError):
+class _InvalidFieldsError(ValueError):
     pass
 
 
@@ -46,14 +46,14 @@ def _one(record: Record, check: str, version: str, fault: _Fault) -> Lookups[lis
         return [of_record(record, check, Verdict.FAIL, seen)]
     try:
         reason = fault(_fields(texts[0]), _fields(record.values[0]))
-    except _BadFields as error:
+    except _InvalidFieldsError as error:
         reason = str(error)
     verdict = Verdict.FAIL if reason else Verdict.OK
     return [of_record(record, check, verdict, f"{shown}: {reason}" if reason else shown)]
 
 
 def _fields(text: str) -> _Fields:
-    """What follows the version. Raises _BadFields."""
+    """What follows the version. Raises _InvalidFieldsError."""
     parts = [part.strip(" \t") for part in text.split(";")[1:]]
     if parts and not parts[-1]:
         parts.pop()
@@ -63,7 +63,7 @@ def _fields(text: str) -> _Fields:
         # Each address of reports is looked at on its own; there are spaces beside their commas.
         name, value = field.groups() if field else ("rua", part[4:])
         if field is None and not part.startswith("rua="):
-            raise _BadFields(f"not a field: {part[:40]!r}")
+            raise _InvalidFieldsError(f"not a field: {part[:40]!r}")
         found.append((name, value))
     return found
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mailfleet.dns.dkim import BadKeyRecord, parse_key
+from mailfleet.dns.dkim import InvalidKeyRecordError, parse_key
 from mailfleet.dns.record import Record, RecordType, Severity
 from mailfleet.dns.settings import DnsSettings, Sender
 from mailfleet.fleet.errors import Problem, SettingsError
@@ -68,7 +68,7 @@ def _records(fleet: Fleet, sender: Sender) -> Iterator[Record]:
 def _check_key(domain: str, selector: str, key: str) -> None:
     try:
         parse_key(key)
-    except BadKeyRecord as error:
+    except InvalidKeyRecordError as error:
         where = f"Sender of {domain}: dkim {selector}: {error}; copy the record once more"
         raise SettingsError([Problem("dns_senders", "", where)]) from None
 

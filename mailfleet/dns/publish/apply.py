@@ -25,7 +25,7 @@ class Place(Protocol):
     def write(self, changes: Sequence[Change]) -> None: ...
 
 
-class NotAsPlanned(Exception):
+class PlanChangedError(Exception):
     """What was written is not what stands there afterwards."""
 
 
@@ -73,13 +73,13 @@ def _read_all(zone: str, place: Place, records: Sequence[Record], owner: str) ->
 
 
 def apply(publication: Publication, again: Callable[[], Publication]) -> None:
-    """Write the plan's changes and look again. Raises NotAsPlanned; what `write` raises passes
+    """Write the plan's changes and look again. Raises PlanChangedError; what `write` raises passes
     through."""
     publication.place.write(publication.plan.steps())
     left = again().plan
     if not left.empty:
         names = ", ".join(f"{change.name} {change.type}" for change in left.changes) or "ownership"
-        raise NotAsPlanned(
+        raise PlanChangedError(
             f"{left.zone}: {publication.place.label} took the changes, but does not show them: "
             f"{names}; look at `mailfleet dns publish --dry` in a minute"
         )

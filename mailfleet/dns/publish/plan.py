@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from mailfleet.dns.dkim import BadKeyRecord, parse_key
-from mailfleet.dns.dmarc import POLICIES, BadPolicyRecord, parse_policy
+from mailfleet.dns.dkim import InvalidKeyRecordError, parse_key
+from mailfleet.dns.dmarc import POLICIES, InvalidPolicyRecordError, parse_policy
 from mailfleet.dns.publish.ownership import marker_name, marker_values, read_marker
 from mailfleet.dns.publish.rrset import RRset, Slot, by_key, slot_kind
 from mailfleet.dns.record import Record
@@ -261,7 +261,7 @@ def holds(kind: str, wanted: Sequence[str], seen: Sequence[str]) -> bool:
                 return strict(parse_policy(theirs).policy) >= strict(parse_policy(ours).policy)
             case "TXT/DKIM1":
                 return parse_key(ours).number == parse_key(theirs).number
-    except (BadKeyRecord, BadPolicyRecord):
+    except (InvalidKeyRecordError, InvalidPolicyRecordError):
         return False
     return False
 

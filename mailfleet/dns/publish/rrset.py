@@ -59,16 +59,16 @@ def slot_kind(kind: str, value: str) -> str:
     return f"TXT/{version[1]}" if version else "TXT"
 
 
-class UnreadableValue(ValueError):
+class UnreadableValueError(ValueError):
     """What is no record data of its type."""
 
 
 def value_of(kind: str, line: str) -> str:
-    """A value of a zone file's line, the inverse of `presentation`. Raises UnreadableValue."""
+    """A value of a zone file's line, the inverse of `presentation`. Raises UnreadableValueError."""
     try:
         return rdata_value(dns.rdata.from_text("IN", kind, line))
     except (dns.exception.DNSException, ValueError) as error:
-        raise UnreadableValue(f"{kind} {line}: {error}") from None
+        raise UnreadableValueError(f"{kind} {line}: {error}") from None
 
 
 def rdata_value(rdata: dns.rdata.Rdata) -> str:

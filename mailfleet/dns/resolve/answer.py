@@ -63,8 +63,8 @@ class Answer:
         return self.status is not Status.OK and self.status not in VOID
 
 
-Found = TypeVar("Found")
-Lookups = Generator[tuple[Question, ...], tuple[Answer, ...], Found]
+Deviation = TypeVar("Deviation")
+Lookups = Generator[tuple[Question, ...], tuple[Answer, ...], Deviation]
 """A check that needs lookups: it yields questions to be asked at once, and is sent their answers in
 the same order."""
 
@@ -93,9 +93,9 @@ def ask_all(*questions: tuple[str, str]) -> Lookups[tuple[Answer, ...]]:
     return answers
 
 
-def together(*parts: Lookups[Found]) -> Lookups[list[Found]]:
+def together(*parts: Lookups[Deviation]) -> Lookups[list[Deviation]]:
     """Several checks side by side: each round asks what all of them want to know."""
-    found: dict[int, Found] = {}
+    found: dict[int, Deviation] = {}
     waiting: dict[int, tuple[Question, ...]] = {}
 
     def step(number: int, answers: tuple[Answer, ...] | None) -> None:
@@ -119,12 +119,12 @@ def together(*parts: Lookups[Found]) -> Lookups[list[Found]]:
     return [found[number] for number in range(len(parts))]
 
 
-def run(check: Lookups[Found], lookup: Callable[[Question], Answer]) -> Found:
+def run(check: Lookups[Deviation], lookup: Callable[[Question], Answer]) -> Deviation:
     """Run a check on answers that are at hand."""
     try:
         questions = next(check)
         while True:
             questions = check.send(tuple(map(lookup, questions)))
     except StopIteration as end:
-        found: Found = end.value
+        found: Deviation = end.value
         return found

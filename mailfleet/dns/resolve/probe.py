@@ -18,7 +18,7 @@ _MAX_BYTES = 65536
 """RFC 8461 section 3.3 suggests this bound."""
 
 
-class _Rejected(Exception):
+class _RejectedError(Exception):
     """An answer, but not one that the protocol allows."""
 
 
@@ -61,7 +61,7 @@ class Probes:
             return Answer(question, Status.TIMEOUT)
         except ssl.SSLCertVerificationError as error:
             return Answer(question, Status.UNTRUSTED, (error.verify_message,))
-        except (_Rejected, ssl.SSLError, http.client.HTTPException) as error:
+        except (_RejectedError, ssl.SSLError, http.client.HTTPException) as error:
             return Answer(question, Status.REJECTED, (str(error) or type(error).__name__,))
         except (OSError, EOFError):
             return Answer(question, Status.UNREACHABLE)
@@ -80,7 +80,7 @@ class Probes:
             while chunk := await reader.read(_MAX_BYTES):
                 data += chunk
                 if len(data) > 2 * _MAX_BYTES:
-                    raise _Rejected(f"longer than {_MAX_BYTES} bytes")
+                    raise _RejectedError(f"longer than {_MAX_BYTES} bytes")
         finally:
             writer.close()
         return _content(data)
@@ -93,7 +93,7 @@ class Probes:
             await _reply(reader, b"220")
             writer.write(b"EHLO mailfleet.invalid\r\n")
             if b"STARTTLS" not in await _reply(reader, b"250"):
-                raise _Rejected("the server does not offer STARTTLS")
+                raise _RejectedError("the server does not offer STARTTLS")
             writer.write(b"STARTTLS\r\n")
             await _reply(reader, b"220")
             await writer.start_tls(_any_certificate(), server_hostname=host)
@@ -117,10 +117,10 @@ def _content(data: bytes) -> tuple[str, str]:
     response = http.client.HTTPResponse(_Received(data))  # type: ignore[arg-type]
     response.begin()
     if response.status != 200:
-        raise _Rejected(f"HTTP {response.status} {response.reason}")
+        raise _RejectedError(f"HTTP {response.status} {response.reason}")
     body = response.read()
     if len(body) > _MAX_BYTES:
-        raise _Rejected(f"longer than {_MAX_BYTES} bytes")
+        raise _RejectedError(f"longer than {_MAX_BYTES} bytes")
     return response.headers.get("content-type", ""), body.decode("latin-1")
 
 
@@ -139,12 +139,12 @@ async def _reply(reader: asyncio.StreamReader, code: bytes) -> bytes:
         try:
             line = await reader.readuntil(b"\n")
         except asyncio.LimitOverrunError:
-            raise _Rejected("no SMTP reply") from None
+            raise _RejectedError("no SMTP reply") from None
         lines += line.upper()
         if len(lines) > _MAX_BYTES:
-            raise _Rejected("an SMTP reply without end")
+            raise _RejectedError("an SMTP reply without end")
         if line[3:4] != b"-":
             break
     if not line.startswith(code):
-        raise _Rejected(f"SMTP: {line.decode('latin-1').strip()[:80]}")
+        raise _RejectedError(f"SMTP: {line.decode('latin-1').strip()[:80]}")
     return lines

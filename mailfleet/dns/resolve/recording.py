@@ -15,7 +15,7 @@ from mailfleet.dns.resolve.wire import TYPES
 Type = Annotated[str, Field(pattern=f"^({'|'.join((*TYPES, *PROBES))})$")]
 
 
-class UnreadableRecording(Exception):
+class UnreadableRecordingError(Exception):
     """Not a file that `save_answers` wrote."""
 
 
@@ -71,13 +71,15 @@ class Recording:
 
     @classmethod
     def load(cls, file: Path) -> "Recording":
-        """Read a file that `save_answers` wrote. Raises OSError and UnreadableRecording."""
+        """Read a file that `save_answers` wrote. Raises OSError and UnreadableRecordingError."""
         try:
             content = _File.model_validate_json(file.read_bytes())
         except ValidationError as error:
             wrong = error.errors()[0]
             place = "".join(f"{part}: " for part in wrong["loc"])
-            raise UnreadableRecording(f"{file}: not a recording: {place}{wrong['msg']}") from None
+            raise UnreadableRecordingError(
+                f"{file}: not a recording: {place}{wrong['msg']}"
+            ) from None
         return cls(
             Answer(
                 Question(entry.name, entry.type, entry.unchecked),

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from mailfleet.dns.resolve import wire
-from mailfleet.dns.resolve.answer import Answer, Found, Lookups, Question, Status
+from mailfleet.dns.resolve.answer import Answer, Deviation, Lookups, Question, Status
 from mailfleet.dns.resolve.probe import PROBES, Probes
-from mailfleet.dns.resolve.server import Address, Asked, NoAnswer, NotReachable, Server
+from mailfleet.dns.resolve.server import Address, Asked, NoAnswerError, NotReachableError, Server
 
 Item = TypeVar("Item")
 
@@ -55,15 +55,15 @@ def system_servers(file: Path = Path("/etc/resolv.conf")) -> list[Address]:
     return found or [Address("127.0.0.1")]
 
 
-async def side_by_side(
-    look: Callable[[Item], Awaitable[Found]],
+async def run_parallel(
+    look: Callable[[Item], Awaitable[Deviation]],
     items: Iterable[Item],
     at_once: int,
-    take: Callable[[Found], object],
+    take: Callable[[Deviation], object],
 ) -> None:
     """Look at items, so many at once, and hand what is found to `take`, in their order: what has
     not begun costs nothing, nor does what has been taken."""
-    found: dict[int, Found] = {}
+    found: dict[int, Deviation] = {}
     room = asyncio.Semaphore(_AHEAD)
     waiting = iter(enumerate(items))
     taken = 0
@@ -102,7 +102,7 @@ class Resolver:
         self._plain: set[Server] = set()
         """Servers that know nothing of EDNS."""
 
-    async def run(self, check: Lookups[Found]) -> Found:
+    async def run(self, check: Lookups[Deviation]) -> Deviation:
         """Run a check, asking what it asks."""
         try:
             questions = next(check)
@@ -110,15 +110,15 @@ class Resolver:
                 tasks = [self._ask(question) for question in questions]
                 questions = check.send(tuple([await task for task in tasks]))
         except StopIteration as end:
-            found: Found = end.value
+            found: Deviation = end.value
             return found
 
     async def run_all(
-        self, checks: Iterable[Lookups[Found]], take: Callable[[Found], object]
+        self, checks: Iterable[Lookups[Deviation]], take: Callable[[Deviation], object]
     ) -> None:
         """Run checks side by side, no more at once than there are questions in flight, and hand
         what each found to `take`, in their order."""
-        await side_by_side(self.run, checks, self._limits.in_flight, take)
+        await run_parallel(self.run, checks, self._limits.in_flight, take)
 
     @property
     def sent(self) -> int:
@@ -184,7 +184,7 @@ class Resolver:
         """The answer of the first server that has one, else the last failure."""
         try:
             name = wire.encode_name(question.name)
-        except wire.BadName:
+        except wire.InvalidNameError:
             return Answer(question, Status.BAD_NAME)
         failure = Answer(question, Status.TIMEOUT)
         for attempt in range(self._limits.tries):
@@ -210,11 +210,11 @@ class Resolver:
                 self._plain.add(server)
                 data = await server.exchange(replace(asked, edns=False), seconds)
             return interpret(question, wire.parse(data))
-        except NotReachable:
+        except NotReachableError:
             return Answer(question, Status.UNREACHABLE)
-        except NoAnswer:
+        except NoAnswerError:
             return Answer(question, Status.TIMEOUT)
-        except wire.Malformed:
+        except wire.MalformedMessageError:
             return Answer(question, Status.MALFORMED)
 
 

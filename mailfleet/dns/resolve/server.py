@@ -8,11 +8,11 @@ from ipaddress import ip_address
 from mailfleet.dns.resolve import wire
 
 
-class NotReachable(Exception):
+class NotReachableError(Exception):
     """Nobody is there: refused, no route, or not an address that this machine can use."""
 
 
-class NoAnswer(Exception):
+class NoAnswerError(Exception):
     """The time was over before an answer to the question came."""
 
 
@@ -82,7 +82,7 @@ class _Datagrams(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         for _, future in self.waiting.values():
             if not future.done():
-                future.set_exception(NotReachable(str(exc)))
+                future.set_exception(NotReachableError(str(exc)))
 
 
 def _echoes(data: bytes, question: bytes) -> bool:
@@ -94,7 +94,7 @@ def _echoes(data: bytes, question: bytes) -> bool:
 
 
 class Server:
-    """A server within one run. Raises NotReachable and NoAnswer from `exchange`."""
+    """A server within one run. Raises NotReachableError and NoAnswerError from `exchange`."""
 
     def __init__(self, address: Address, rate: float = 0) -> None:
         self.address = address
@@ -117,9 +117,9 @@ class Server:
             async with asyncio.timeout(seconds), self._streams:
                 return await self._stream(question)
         except TimeoutError:
-            raise NoAnswer from None
+            raise NoAnswerError from None
         except (OSError, EOFError) as error:
-            raise NotReachable(f"TCP: {error}") from None
+            raise NotReachableError(f"TCP: {error}") from None
 
     def close(self) -> None:
         if self._transport is not None:
@@ -140,7 +140,7 @@ class Server:
         assert self._transport is not None
         if self._transport.is_closing():
             # A look that ended early, before it was told to all.
-            raise NotReachable("closed")
+            raise NotReachableError("closed")
         loop = asyncio.get_running_loop()
         number = protocol.number()
         future: asyncio.Future[bytes] = loop.create_future()
@@ -165,7 +165,7 @@ class Server:
                         _Datagrams, remote_addr=where
                     )
                 except OSError as error:
-                    raise NotReachable(str(error)) from None
+                    raise NotReachableError(str(error)) from None
             return self._protocol
 
     async def _stream(self, asked: Asked) -> bytes:
@@ -179,13 +179,13 @@ class Server:
         finally:
             writer.close()
         if data[:2] != message[:2] or not _echoes(data, asked.echo):
-            raise NoAnswer
+            raise NoAnswerError
         if wire.is_truncated(data):
             # By TCP everything fits.
-            raise NoAnswer
+            raise NoAnswerError
         return data
 
 
 def _give_up(future: asyncio.Future[bytes]) -> None:
     if not future.done():
-        future.set_exception(NoAnswer())
+        future.set_exception(NoAnswerError())

@@ -50,11 +50,11 @@ _MAX_POINTERS = 64
 _ESCAPES = re.compile(r"([^\\]|\\([01]\d\d|2[0-4]\d|25[0-5]))*", re.DOTALL)
 
 
-class BadName(ValueError):
+class InvalidNameError(ValueError):
     """What cannot be asked for: an empty or too long label, or more than 255 bytes in all."""
 
 
-class Malformed(ValueError):
+class MalformedMessageError(ValueError):
     """Not a DNS message, or one that contradicts itself."""
 
 
@@ -84,14 +84,14 @@ class Message:
 
 
 def encode_name(name: str) -> bytes:
-    """Wire form of a name; `\\DDD` stands for any byte (RFC 1035 section 5.1). Raises BadName."""
+    """Wire form of a name; `\\DDD` is any byte (RFC 1035 section 5.1). Raises InvalidNameError."""
     raws = [_raw_label(label) for label in name.split(".")] if name else []
     for raw in raws:
         if not 0 < len(raw) < 64:
-            raise BadName(f"{name}: a label has {len(raw)} bytes, 1 to 63 are allowed")
+            raise InvalidNameError(f"{name}: a label has {len(raw)} bytes, 1 to 63 are allowed")
     wire = b"".join([_LENGTHS[len(raw)] + raw for raw in raws])
     if len(wire) > 254:
-        raise BadName(f"{name[:40]}...: longer than 255 bytes")
+        raise InvalidNameError(f"{name[:40]}...: longer than 255 bytes")
     return wire + b"\0"
 
 
@@ -99,7 +99,7 @@ def _raw_label(label: str) -> bytes:
     if "\\" not in label:
         return label.encode()
     if not _ESCAPES.fullmatch(label):
-        raise BadName(f"{label}: a backslash needs three digits, at most 255, after it")
+        raise InvalidNameError(f"{label}: a backslash needs three digits, at most 255, after it")
     start, *escaped = label.split("\\")
     return start.encode() + b"".join(
         int(part[:3]).to_bytes() + part[3:].encode() for part in escaped
@@ -118,17 +118,17 @@ def is_truncated(data: bytes) -> bool:
 
 
 def parse(data: bytes) -> Message:
-    """Read an answer. Raises Malformed, whatever the bytes."""
+    """Read an answer. Raises MalformedMessageError, whatever the bytes."""
     try:
         return _parse(data)
     except (error, IndexError, UnicodeDecodeError) as problem:
-        raise Malformed(f"ends too early: {problem}") from None
+        raise MalformedMessageError(f"ends too early: {problem}") from None
 
 
 def _parse(data: bytes) -> Message:
     number, flags, questions, answers, authority, _ = _HEADER.unpack_from(data)
     if not flags & _QR or questions != 1:
-        raise Malformed("not the answer to one question")
+        raise MalformedMessageError("not the answer to one question")
     names: _Names = {}
     asked, at = _name(data, 12, names)
     kind, _ = _TWO.unpack_from(data, at)
@@ -146,7 +146,7 @@ def _section(data: bytes, at: int, count: int, names: _Names, found: list[Resour
         kind, klass, ttl, length = _FIXED.unpack_from(data, at)
         start, at = at + 10, at + 10 + length
         if at > len(data):
-            raise Malformed("a record goes beyond the end")
+            raise MalformedMessageError("a record goes beyond the end")
         if klass == 1 and kind in _TYPE_NAMES:
             value = _value(data, start, at, kind, names)
             # RFC 2181 section 8: the top bit makes it zero.
@@ -157,11 +157,11 @@ def _section(data: bytes, at: int, count: int, names: _Names, found: list[Resour
 def _value(data: bytes, start: int, end: int, kind: int, names: _Names) -> str:
     if kind == 1:
         if end - start != 4:
-            raise Malformed("an A record without 4 bytes")
+            raise MalformedMessageError("an A record without 4 bytes")
         return ".".join(map(str, data[start:end]))
     if kind == 28:
         if end - start != 16:
-            raise Malformed("an AAAA record without 16 bytes")
+            raise MalformedMessageError("an AAAA record without 16 bytes")
         return str(IPv6Address(data[start:end]))
     if kind == 16:
         return _text(data, start, end)
@@ -181,7 +181,7 @@ def _value(data: bytes, start: int, end: int, kind: int, names: _Names) -> str:
     else:
         value, at = _name(data, start, names)
     if at != end:
-        raise Malformed("record data of the wrong length")
+        raise MalformedMessageError("record data of the wrong length")
     return value
 
 
@@ -193,7 +193,7 @@ def _fields(raw: bytes, kind: int) -> str:
         return f"{raw[0]} {raw[1]} {raw[2]} {raw[3:].hex()}"
     end = 2 + raw[1]
     if len(raw) < end:
-        raise Malformed("a CAA tag goes beyond its record")
+        raise MalformedMessageError("a CAA tag goes beyond its record")
     return f"{raw[0]} {quoted(raw[2:end], '')} {quoted(raw[end:])}"
 
 
@@ -202,7 +202,7 @@ def _text(data: bytes, start: int, end: int) -> str:
     while start < end:
         stop = start + 1 + data[start]
         if stop > end:
-            raise Malformed("a character string goes beyond its record")
+            raise MalformedMessageError("a character string goes beyond its record")
         parts.append(data[start + 1 : stop])
         start = stop
     return b"".join(parts).decode("latin-1")
@@ -220,7 +220,7 @@ def _name(data: bytes, at: int, names: _Names) -> tuple[str, int]:
             pointers += 1
             # Only ever backwards, so that no loop is possible.
             if pointer >= lowest or pointers > _MAX_POINTERS:
-                raise Malformed("a compressed name points forward, or too often")
+                raise MalformedMessageError("a compressed name points forward, or too often")
             if pointer in names:
                 known, known_size = names[pointer]
                 labels.append(known)
@@ -229,16 +229,16 @@ def _name(data: bytes, at: int, names: _Names) -> tuple[str, int]:
             at = lowest = pointer
         elif length < 64:
             if at + length >= len(data):
-                raise Malformed("a label goes beyond the end")
+                raise MalformedMessageError("a label goes beyond the end")
             labels.append(_label(data[at + 1 : at + 1 + length]))
             size += length + 1
             at += 1 + length
         else:
-            raise Malformed("an unknown kind of label")
+            raise MalformedMessageError("an unknown kind of label")
         if size > 254:
             break
     if size > 254:
-        raise Malformed("a name longer than 255 bytes")
+        raise MalformedMessageError("a name longer than 255 bytes")
     name = ".".join(label for label in labels if label)
     names[start] = name, size
     return name, after or at + 1

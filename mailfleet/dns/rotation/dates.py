@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 _DATES = TypeAdapter(dict[str, AwareDatetime])
 
 
-class UnreadableDates(Exception):
+class UnreadableDatesError(Exception):
     """Not a file that `save` wrote."""
 
 
@@ -29,13 +29,13 @@ class Dates:
 
     @classmethod
     def load(cls, file: Path) -> "Dates":
-        """Raises OSError and UnreadableDates; a file that is not there has no dates."""
+        """Raises OSError and UnreadableDatesError; a file that is not there has no dates."""
         if not file.exists():
             return cls()
         try:
             return cls(_DATES.validate_json(file.read_bytes()))
         except ValidationError:
-            raise UnreadableDates(
+            raise UnreadableDatesError(
                 f"{file}: not a file of dates; take it from version control, or remove it: waiting "
                 "then begins again"
             ) from None

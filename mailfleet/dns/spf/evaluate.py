@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from mailfleet.dns.resolve.answer import Answer, Lookups, Status, ask, ask_all
-from mailfleet.dns.spf.macro import TEXT_LETTERS, BadMacro, Template, shortened
-from mailfleet.dns.spf.policy import BadPolicy, Mechanism, Policy, Verdict, parse, policies
+from mailfleet.dns.spf.macro import TEXT_LETTERS, InvalidMacroError, Template, shortened
+from mailfleet.dns.spf.policy import InvalidPolicyError, Mechanism, Policy, Verdict, parse, policies
 
 Address = IPv4Address | IPv6Address
 
@@ -17,7 +17,7 @@ MAX_NAMES = 10
 """MX or PTR names of one mechanism (section 4.6.4)."""
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     """The evaluation ends with an error."""
 
     def __init__(self, verdict: Verdict, reason: str) -> None:
@@ -53,7 +53,7 @@ def evaluate(
         result.verdict, policy, where = yield from check.host(domain, domain)
         if result.verdict is Verdict.FAIL and policy is not None:
             result.explanation = yield from check.explain(policy, where)
-    except _Stop as stop:
+    except _StopError as stop:
         result.verdict, result.reason = stop.verdict, str(stop)
     return result
 
@@ -91,17 +91,19 @@ class _Check:
             return Verdict.NONE, None, domain
         answer = yield from ask(domain, "TXT")
         if answer.failed:
-            raise _Stop(Verdict.TEMPERROR, f"{domain} TXT: {answer.status}")
+            raise _StopError(Verdict.TEMPERROR, f"{domain} TXT: {answer.status}")
         texts = policies(answer.values)
         if not texts:
             self.result.reason = f"{domain}: no SPF record"
             return Verdict.NONE, None, domain
         if len(texts) > 1:
-            raise _Stop(Verdict.PERMERROR, f"{domain}: {len(texts)} SPF records, one is allowed")
+            raise _StopError(
+                Verdict.PERMERROR, f"{domain}: {len(texts)} SPF records, one is allowed"
+            )
         try:
             policy = parse(texts[0])
-        except BadPolicy as error:
-            raise _Stop(Verdict.PERMERROR, f"{domain}: {error}") from None
+        except InvalidPolicyError as error:
+            raise _StopError(Verdict.PERMERROR, f"{domain}: {error}") from None
         self.result.read[domain.lower()] = policy
         self._open.append(domain.lower())
         found = yield from self._policy(policy, domain)
@@ -124,7 +126,7 @@ class _Check:
         self._refuse_loop("redirect", target)
         verdict, theirs, where = yield from self.host(target, target)
         if verdict is Verdict.NONE:
-            raise _Stop(Verdict.PERMERROR, f"redirect={target}: {self.result.reason}")
+            raise _StopError(Verdict.PERMERROR, f"redirect={target}: {self.result.reason}")
         return verdict, theirs, where
 
     def _matches(self, mechanism: Mechanism, domain: str) -> Lookups[bool]:
@@ -160,14 +162,14 @@ class _Check:
         verdict, _, _ = yield from self.host(target, target)
         if verdict is Verdict.NONE:
             # Section 5.2.
-            raise _Stop(Verdict.PERMERROR, f"include:{target}: {self.result.reason}")
+            raise _StopError(Verdict.PERMERROR, f"include:{target}: {self.result.reason}")
         return verdict is Verdict.PASS
 
     def _exchangers(self, target: str) -> Lookups[list[str]]:
         answer = yield from ask(target, "MX")
         self._settled(answer)
         if len(answer.values) > MAX_NAMES:
-            raise _Stop(Verdict.PERMERROR, f"{target} has more than {MAX_NAMES} MX records")
+            raise _StopError(Verdict.PERMERROR, f"{target} has more than {MAX_NAMES} MX records")
         names = [value.split(" ", 1)[1] for value in answer.values]
         return [name for name in names if name != "."]
 
@@ -215,7 +217,7 @@ class _Check:
             return ""
         try:
             template = Template.parse(answer.values[0], TEXT_LETTERS, spaces=True)
-        except BadMacro:
+        except InvalidMacroError:
             return ""
         values = yield from self._for(template, domain)
         return template.expand(values)
@@ -227,13 +229,13 @@ class _Check:
     def _count(self, term: str) -> None:
         self.result.lookups += 1
         if self.result.lookups > MAX_LOOKUPS:
-            raise _Stop(
+            raise _StopError(
                 Verdict.PERMERROR, f"{term}: needs more than {MAX_LOOKUPS} lookups (RFC 7208 4.6.4)"
             )
 
     def _settled(self, answer: Answer) -> None:
         if answer.failed:
-            raise _Stop(
+            raise _StopError(
                 Verdict.TEMPERROR,
                 f"{answer.question.name} {answer.question.type}: {answer.status}",
             )
@@ -241,12 +243,14 @@ class _Check:
             self.result.voids += 1
             if self.result.voids > MAX_VOID:
                 name = answer.question.name
-                raise _Stop(Verdict.PERMERROR, f"{name}: more than {MAX_VOID} lookups find nothing")
+                raise _StopError(
+                    Verdict.PERMERROR, f"{name}: more than {MAX_VOID} lookups find nothing"
+                )
 
     def _refuse_loop(self, kind: str, target: str) -> None:
         """The bound on lookups ends a loop anyway, with the same verdict; this names it."""
         if target.lower() in self._open:
-            raise _Stop(Verdict.PERMERROR, f"{kind} of {target}, which leads back to itself")
+            raise _StopError(Verdict.PERMERROR, f"{kind} of {target}, which leads back to itself")
 
 
 def _is_domain(name: str) -> bool:

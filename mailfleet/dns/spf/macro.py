@@ -21,7 +21,7 @@ TEXT_LETTERS = LETTERS | frozenset("crt")
 _TOP_LABEL = re.compile(r"(?=[^.]*[a-z-])[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.IGNORECASE)
 
 
-class BadMacro(ValueError):
+class InvalidMacroError(ValueError):
     """Text that breaks the grammar of macros."""
 
 
@@ -35,19 +35,19 @@ class Template:
     def parse(
         cls, text: str, letters: frozenset[str] = LETTERS, spaces: bool = False
     ) -> "Template":
-        """Raises BadMacro."""
+        """Raises InvalidMacroError."""
         tokens = []
         at = 0
         pattern = _TEXT_TOKEN if spaces else _TOKEN
         while at < len(text):
             token = pattern.match(text, at)
             if token is None:
-                raise BadMacro(f"{text}: not allowed: {text[at : at + 4]}")
+                raise InvalidMacroError(f"{text}: not allowed: {text[at : at + 4]}")
             letter = (token["letter"] or "").lower()
             if letter and letter not in letters:
-                raise BadMacro(f"{text}: unknown macro letter in {token[0]}")
+                raise InvalidMacroError(f"{text}: unknown macro letter in {token[0]}")
             if token["digits"] and not int(token["digits"]):
-                raise BadMacro(f"{text}: zero labels asked for in {token[0]}")
+                raise InvalidMacroError(f"{text}: zero labels asked for in {token[0]}")
             tokens.append(token)
             at = token.end()
         return cls(tuple(tokens))
@@ -55,13 +55,13 @@ class Template:
     @classmethod
     def domain(cls, text: str) -> "Template":
         """A domain-spec (section 7.1): it ends in a macro, or in a dot and a top label. Raises
-        BadMacro."""
+        InvalidMacroError."""
         template = cls.parse(text)
         end = template.tokens[-1]["literal"] if template.tokens else ""
         if end is not None:
             _, dot, top = end.removesuffix(".").rpartition(".")
             if not dot or not _TOP_LABEL.fullmatch(top):
-                raise BadMacro(f"{text or 'empty'}: not a domain name")
+                raise InvalidMacroError(f"{text or 'empty'}: not a domain name")
         return template
 
     @property

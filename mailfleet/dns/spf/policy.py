@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from mailfleet.dns.spf.macro import TEXT_LETTERS, BadMacro, Template
+from mailfleet.dns.spf.macro import TEXT_LETTERS, InvalidMacroError, Template
 
 
 class Verdict(StrEnum):
@@ -39,7 +39,7 @@ _IP4 = re.compile(r"[0-9.]+(/(0|[1-9]\d?))?\Z")
 _IP6 = re.compile(r"[0-9a-f:.]+(/(0|[1-9]\d{0,2}))?\Z", re.IGNORECASE)
 
 
-class BadPolicy(ValueError):
+class InvalidPolicyError(ValueError):
     """A policy that breaks the grammar: receivers answer permerror."""
 
 
@@ -77,9 +77,9 @@ def is_policy(text: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def parse(text: str) -> Policy:
-    """Read a policy. Raises BadPolicy, at the first mistake anywhere in it (section 4.6)."""
+    """Parse a policy. Raises InvalidPolicyError at the first mistake in it (section 4.6)."""
     if not text.isascii():
-        raise BadPolicy("holds characters other than US-ASCII")
+        raise InvalidPolicyError("holds characters other than US-ASCII")
     mechanisms = []
     modifiers: dict[str, Template] = {}
     for term in (term for term in text[6:].split(" ") if term):
@@ -88,8 +88,8 @@ def parse(text: str) -> Policy:
                 _modifier(modifier[1].lower(), modifier[2], modifiers)
             else:
                 mechanisms.append(_mechanism(term))
-        except BadMacro as error:
-            raise BadPolicy(f"{term}: {error}") from None
+        except InvalidMacroError as error:
+            raise InvalidPolicyError(f"{term}: {error}") from None
     return Policy(tuple(mechanisms), modifiers.get("redirect"), modifiers.get("exp"))
 
 
@@ -98,18 +98,18 @@ def _modifier(name: str, value: str, known: dict[str, Template]) -> None:
         Template.parse(value, TEXT_LETTERS)
         return
     if name in known:
-        raise BadPolicy(f"{name}= stands there twice")
+        raise InvalidPolicyError(f"{name}= stands there twice")
     known[name] = Template.domain(value)
 
 
 def _mechanism(term: str) -> Mechanism:
     found = _MECHANISM.fullmatch(term)
     if found is None:
-        raise BadPolicy(f"{term}: no such mechanism")
+        raise InvalidPolicyError(f"{term}: no such mechanism")
     verdict, kind, rest = QUALIFIERS[found[1]], found[2].lower(), found[3] or ""
     if kind == "all":
         if rest:
-            raise BadPolicy(f"{term}: all takes no value")
+            raise InvalidPolicyError(f"{term}: all takes no value")
         return Mechanism(term, verdict, kind)
     if kind in ("ip4", "ip6"):
         return Mechanism(term, verdict, kind, network=_network(term, kind, rest))
@@ -119,7 +119,7 @@ def _mechanism(term: str) -> Mechanism:
         rest = rest[: cidr.start()]
         prefix4, prefix6 = int(cidr[1] or 32), int(cidr[2] or 128)
         if prefix4 > 32 or prefix6 > 128:
-            raise BadPolicy(f"{term}: a prefix that long does not exist")
+            raise InvalidPolicyError(f"{term}: a prefix that long does not exist")
         return Mechanism(term, verdict, kind, _domain(term, rest, False), None, prefix4, prefix6)
     return Mechanism(term, verdict, kind, _domain(term, rest, kind != "ptr"))
 
@@ -128,7 +128,7 @@ def _domain(term: str, rest: str, required: bool) -> Template | None:
     if not rest and not required:
         return None
     if not rest.startswith(":"):
-        raise BadPolicy(f"{term}: a domain name is missing")
+        raise InvalidPolicyError(f"{term}: a domain name is missing")
     return Template.domain(rest[1:])
 
 
@@ -143,7 +143,7 @@ def _network(term: str, kind: str, rest: str) -> IPv4Network | IPv6Network:
         else:
             if isinstance(network, version):
                 return network
-    raise BadPolicy(f"{term}: not an address or network")
+    raise InvalidPolicyError(f"{term}: not an address or network")
 
 
 def policies(texts: Iterable[str]) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from lab.state import Lab
 from tests.lab.console import Operator
-from tests.lab.hosts import Machine, NotInTime, until
+from tests.lab.hosts import Machine, NotInTimeError, until
 from tests.lab.mail import MailServer, arrived, provision, wait_for
 from tests.lab.store import secret_values
 from tests.lab.web import https, lab_context, plain_http, smtp_greeting
@@ -165,7 +165,7 @@ def test_a_renewed_certificate_reaches_the_wire(
     # Caddy tries again after one minute, and then after two.
     try:
         until(lambda: postal1.ask(f"ls {held}/*.crt").code == 0, "Caddy has a certificate", 400)
-    except NotInTime:
+    except NotInTimeError:
         pytest.fail(postal1.run("docker logs --tail 40 caddy 2>&1"))
     assert postal1.run("/opt/postal/bin/smtp-certificate status") == "stale"
     assert deployed.dry().ok().planned == {"postal1": {"postal | SMTP certificate and port"}}

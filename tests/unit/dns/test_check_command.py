@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from mailfleet.cli import main
 from mailfleet.deploying.records import desired_records
 from mailfleet.dns.checks.report import table
-from mailfleet.dns.checks.run import Live, NothingAnswers, check_live, check_recorded
+from mailfleet.dns.checks.run import Live, NoServerAnswersError, check_live, check_recorded
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
 from mailfleet.dns.resolve.answer import Answer, Question, Status
@@ -162,7 +162,7 @@ def test_a_domain_with_other_letters_is_checked_in_its_form_in_dns(
 
 
 def test_nothing_answers(wanted: list[Record]) -> None:
-    with pytest.raises(NothingAnswers, match=r"127\.0\.0\.1:9"):
+    with pytest.raises(NoServerAnswersError, match=r"127\.0\.0\.1:9"):
         asyncio.run(check_live(wanted, [Address("127.0.0.1", 9)], Limits(seconds=1)))
 
 

@@ -8,11 +8,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfleet.dns.desired.keys import UnusableKey, public_key
-from mailfleet.dns.dkim import BadKeyRecord, Revoked, parse_key
+from mailfleet.dns.desired.keys import UnusableKeyError, public_key
+from mailfleet.dns.dkim import InvalidKeyRecordError, RevokedKeyError, parse_key
 from mailfleet.dns.dmarc import (
-    BadPolicyRecord,
     Discovery,
+    InvalidPolicyRecordError,
     aligned,
     discover,
     parse_policy,
@@ -60,21 +60,21 @@ def test_two_spellings_of_a_key_are_one_key() -> None:
     ],
 )
 def test_what_is_no_key_is_told(text: str, words: str) -> None:
-    with pytest.raises(BadKeyRecord, match=words):
+    with pytest.raises(InvalidKeyRecordError, match=words):
         parse_key(text)
 
 
 def test_an_ed25519_key_in_der_is_not_taken_for_rsa() -> None:
     key = Ed25519PrivateKey.generate().public_key()
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    with pytest.raises(BadKeyRecord, match="not an RSA key"):
+    with pytest.raises(InvalidKeyRecordError, match="not an RSA key"):
         parse_key(f"p={base64.b64encode(der).decode()}")
-    with pytest.raises(Revoked):
+    with pytest.raises(RevokedKeyError):
         parse_key("p=")
 
 
 def test_a_private_key_that_cannot_sign_is_told_without_showing_it() -> None:
-    with pytest.raises(UnusableKey) as caught:
+    with pytest.raises(UnusableKeyError) as caught:
         public_key("canary")
     assert "canary" not in str(caught.value)
 
@@ -84,7 +84,7 @@ def test_any_text_is_a_key_or_not(text: str) -> None:
     for candidate in (text, f"v=DKIM1; {text}", f"p={text}"):
         try:
             parse_key(candidate)
-        except BadKeyRecord as error:
+        except InvalidKeyRecordError as error:
             assert str(error)
 
 
@@ -93,7 +93,7 @@ def test_any_text_is_a_policy_or_not(text: str) -> None:
     for candidate in (text, f"v=DMARC1; {text}", f"v=DMARC1; p=none; rua={text}"):
         try:
             parse_policy(candidate)
-        except BadPolicyRecord as error:
+        except InvalidPolicyRecordError as error:
             assert str(error)
 
 
@@ -112,12 +112,12 @@ def test_a_policy_is_read_as_receivers_do() -> None:
     assert policy.odd == ("not a tag: 'junk'",)
     assert parse_policy("v=DMARC1").policy == "none"
     assert parse_policy("v=DMARC1; p=strict; rua=mailto:a@b.example").policy == "none"
-    with pytest.raises(BadPolicyRecord, match="no such value"):
+    with pytest.raises(InvalidPolicyRecordError, match="no such value"):
         parse_policy("v=DMARC1; p=strict")
     # RFC 9989 section 4.8: tags have no case, the version has.
     assert parse_policy("V=DMARC1; P=reject").policy == "reject"
     for text in ("p=none; v=DMARC1", " v=DMARC1; p=none", "v=dmarc1; p=none", "v=DMARC1, p=none"):
-        with pytest.raises(BadPolicyRecord, match="begin"):
+        with pytest.raises(InvalidPolicyRecordError, match="begin"):
             parse_policy(text)
 
 

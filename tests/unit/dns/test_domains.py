@@ -22,7 +22,7 @@ from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
 from mailfleet.dns.resolve.answer import Answer, Question, Status, run
 from mailfleet.dns.resolve.resolver import Limits, Resolver
-from mailfleet.dns.sts import BadPolicy, StsPolicy, parse_policy, url_of
+from mailfleet.dns.sts import InvalidPolicyError, StsPolicy, parse_policy, url_of
 from mailfleet.fleet.errors import SettingsError
 from mailfleet.fleet.fleet import Fleet
 from tests.unit.dns.servers import Zone, serving, zone_handler
@@ -100,7 +100,7 @@ def test_a_policy_is_written_as_it_is_read() -> None:
     assert policy.id != StsPolicy("testing", 604800, policy.mx).id
     assert [policy.covers(f"{name}.example.net") for name in ("a", "a.b")] == [True, False]
     for text in ("", "version: STSv1", "version: STSv2\nmode: none\nmax_age: 1", "x" * 99):
-        with pytest.raises(BadPolicy):
+        with pytest.raises(InvalidPolicyError):
             parse_policy(text)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from mailfleet.deploying.records import desired_records
-from mailfleet.dns.record import ConflictingRecords, Record, Severity, merge, presentation
+from mailfleet.dns.record import ConflictingRecordsError, Record, Severity, merge, presentation
 from mailfleet.fleet.errors import SettingsError
 from mailfleet.fleet.fleet import Fleet
 
@@ -111,9 +111,9 @@ def test_one_spf_policy_per_name() -> None:
 
 
 def test_what_one_name_cannot_have_is_refused() -> None:
-    with pytest.raises(ConflictingRecords, match="both as a CNAME and with TXT"):
+    with pytest.raises(ConflictingRecordsError, match="both as a CNAME and with TXT"):
         merge([record("CNAME", "b.example"), record("TXT", "x")])
-    with pytest.raises(ConflictingRecords, match=r"b\.example and of c\.example"):
+    with pytest.raises(ConflictingRecordsError, match=r"b\.example and of c\.example"):
         merge([record("CNAME", "b.example"), record("CNAME", "c.example")])
 
 

@@ -12,8 +12,8 @@ import dns.rrset
 import pytest
 
 from mailfleet.dns.resolve.answer import Answer, Question, Status, ask, ask_all, run, together
-from mailfleet.dns.resolve.recording import Recording, UnreadableRecording, save_answers
-from mailfleet.dns.resolve.resolver import Limits, Resolver, side_by_side, system_servers
+from mailfleet.dns.resolve.recording import Recording, UnreadableRecordingError, save_answers
+from mailfleet.dns.resolve.resolver import Limits, Resolver, run_parallel, system_servers
 from mailfleet.dns.resolve.server import Address
 from tests.unit.dns.servers import Handler, Zone, serving, zone_handler
 
@@ -339,7 +339,7 @@ def test_one_look_that_waits_holds_up_no_other_of_thousands() -> None:
         return number
 
     taken: list[int] = []
-    asyncio.run(asyncio.wait_for(side_by_side(look, range(10_000), 100, taken.append), 60))
+    asyncio.run(asyncio.wait_for(run_parallel(look, range(10_000), 100, taken.append), 60))
     assert taken == list(range(10_000))
 
 
@@ -354,7 +354,7 @@ def test_a_recording_says_the_same_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{}", '{"version": 2, "answers": []}', "[1", "\x00"])
 def test_what_is_no_recording_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(UnreadableRecording, match="not a recording"):
+    with pytest.raises(UnreadableRecordingError, match="not a recording"):
         Recording.load(tmp_path / "run.json")
 
 

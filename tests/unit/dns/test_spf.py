@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailfleet.dns.resolve.answer import Answer, Question, Status, run
-from mailfleet.dns.spf import BadPolicy, Evaluation, Verdict, evaluate, parse
+from mailfleet.dns.spf import Evaluation, InvalidPolicyError, Verdict, evaluate, parse
 
 Zone = dict[tuple[str, str], tuple[str, ...]]
 SENDER = ip_address("192.0.2.10")
@@ -80,7 +80,7 @@ TERMS = st.one_of(
 def test_any_text_is_a_policy_or_not(terms: list[str]) -> None:
     try:
         parse("v=spf1 " + " ".join(terms))
-    except BadPolicy as error:
+    except InvalidPolicyError as error:
         assert str(error)
 
 

@@ -57,11 +57,11 @@ _NO_ROOM = """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
 from mailfleet.dns.checks.parts import elsewhere
-from mailfleet.dns.checks.spool import NoRoom, Spool
+from mailfleet.dns.checks.spool import NoRoomError, Spool
 many = list(map(str, range(1_000_000)))
 try:
     {write}
-except NoRoom as error:
+except NoRoomError as error:
     print(error.filename, error.strerror, sep=": ")
 """
 

@@ -7,7 +7,7 @@ import pytest
 
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Severity
-from mailfleet.dns.rotation.dates import Dates, UnreadableDates
+from mailfleet.dns.rotation.dates import Dates, UnreadableDatesError
 from mailfleet.dns.rotation.steps import Situation, State, Step, steps
 from mailfleet.dns.settings import DkimKey, Sender
 from mailfleet.secrets import secret
@@ -105,7 +105,7 @@ def test_a_file_of_dates_that_is_none_is_told(tmp_path: Path) -> None:
     assert not Dates.load(file).events
     for text in ("", "[]", '{"a": "yesterday"}', '{"a": "2026-01-01T00:00:00"}'):
         file.write_text(text)
-        with pytest.raises(UnreadableDates, match="version control"):
+        with pytest.raises(UnreadableDatesError, match="version control"):
             Dates.load(file)
 
 
