@@ -13,7 +13,6 @@ from mailfleet.components.base import probes as base_probes
 from mailfleet.components.base import records as base_records
 from mailfleet.components.base.settings import BaseSettings
 from mailfleet.components.caddy import bundle as caddy_bundle
-from mailfleet.components.caddy import deploy as caddy_deploy
 from mailfleet.components.caddy import drift as caddy_drift
 from mailfleet.components.caddy import ports as caddy_ports
 from mailfleet.components.caddy import probes as caddy_probes
@@ -69,6 +68,7 @@ from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSetting
 from mailfleet.components.preflight import bundle as preflight_bundle
 from mailfleet.components.preflight import deploy as preflight_deploy
 from mailfleet.components.preflight.settings import PreflightSettings
+from mailfleet.converge.deploy import deploy_of
 from mailfleet.dns.settings import DnsSettings
 from mailfleet.fleet.definition import CORE, Schema
 
@@ -159,7 +159,7 @@ CADDY = Component(
     ports=caddy_ports.ports,
     sites=caddy_sites.sites,
     bundle=caddy_bundle.bundle,
-    deploy=caddy_deploy.deploy,
+    deploy=deploy_of("caddy"),
     probes=caddy_probes.probes,
     drift=caddy_drift.drift,
     records=caddy_records.records,
