@@ -40,6 +40,7 @@ def show(found: Sequence[Result]) -> None:
     "roles",
     multiple=True,
     type=click.Choice(sorted(SCHEMA.roles)),
+    metavar="ROLE",
     help="Ask only hosts with this role; may be repeated.",
 )
 @click.option(

@@ -1,6 +1,7 @@
 """The deploy of a component that has no steps of its own."""
 
 from collections.abc import Callable
+from typing import Any
 
 from pyinfra.api.deploy import deploy as pyinfra_deploy
 
@@ -10,7 +11,7 @@ from mailfleet.converge.plan import bundle_here
 from mailfleet.converge.services import services
 
 
-def deploy_of(component: str) -> Callable[[], None]:
+def deploy_of(component: str) -> Callable[..., Any]:
     """A pyinfra deploy that installs a component's packages, then converges files and services."""
 
     @pyinfra_deploy(component)

@@ -14,34 +14,30 @@ from mailfleet.fleet.model import ComponentSettings
 
 def reference(schema: Schema) -> dict[str, str]:
     """File name -> Markdown, one page per component and an index."""
-    pages = {_page_name(model): _page(model) for model in schema.models}
-    links = [
-        f"- [`{model.prefix}*`]({_page_name(model)}): {_summary(model)}" for model in schema.models
-    ]
-    index = "\n".join(
-        [
-            "# Settings",
-            "",
-            "Every setting is a flat key in `group_data/` or beside a host in the inventory. "
-            "A key that is not listed here is an error.",
-            "",
-            *links,
-            "",
-        ]
-    )
+    pages = {page_name(model): _page(model) for model in schema.models}
+    index = """\
+# Settings
+
+Every setting is a flat key in `group_data/` or beside a host in the inventory. A key that is not
+listed here is an error. The prefix of a key names its page: `postal_version` is in `postal.md`.
+
+<!-- table: settings -->
+"""
     return {"index.md": index, **pages}
 
 
-def _page_name(model: type[ComponentSettings]) -> str:
+def page_name(model: type[ComponentSettings]) -> str:
+    """File name of the page of a settings model."""
     return f"{model.prefix.rstrip('_')}.md"
 
 
-def _summary(model: type[ComponentSettings]) -> str:
+def summary(model: type[ComponentSettings]) -> str:
+    """The first paragraph of a settings model's documentation, in one line."""
     return " ".join(inspect.cleandoc(model.__doc__ or "").split())
 
 
 def _page(model: type[ComponentSettings]) -> str:
-    lines = [f"# {model.prefix}*", "", _summary(model), ""]
+    lines = [f"# {model.prefix}*", "", summary(model), ""]
     for key, name in model.fields_by_key().items():
         field = model.model_fields[name]
         lines += [f"## {key}", "", field.description or "", ""]
