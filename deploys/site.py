@@ -9,6 +9,7 @@ from mailfleet.components.registry import (
     EMAIL_API,
     MAILSERVER,
     MARIADB,
+    NODE_EXPORTER,
     POSTAL,
     PREFLIGHT,
 )
@@ -21,6 +22,7 @@ PREFLIGHT.deploy()
 BASE.deploy()
 ACCESS.deploy()
 DOCKER.deploy()
+NODE_EXPORTER.deploy()
 MARIADB.deploy()
 CADDY.deploy()
 POSTAL.deploy()

@@ -55,6 +55,10 @@ from mailfleet.components.mariadb import ports as mariadb_ports
 from mailfleet.components.mariadb import probes as mariadb_probes
 from mailfleet.components.mariadb import rules as mariadb_rules
 from mailfleet.components.mariadb.settings import MariadbSettings
+from mailfleet.components.node_exporter import bundle as node_exporter_bundle
+from mailfleet.components.node_exporter import ports as node_exporter_ports
+from mailfleet.components.node_exporter import probes as node_exporter_probes
+from mailfleet.components.node_exporter.settings import NodeExporterSettings
 from mailfleet.components.postal import bundle as postal_bundle
 from mailfleet.components.postal import deploy as postal_deploy
 from mailfleet.components.postal import drift as postal_drift
@@ -233,6 +237,18 @@ MAILSERVER = Component(
     records=mailserver_records.records,
 )
 
+NODE_EXPORTER = Component(
+    name="node_exporter",
+    title="metrics of a host for Prometheus",
+    introduces={"metrics": "Prometheus's node exporter"},
+    roles=frozenset({"metrics"}),
+    settings=NodeExporterSettings,
+    ports=node_exporter_ports.ports,
+    bundle=node_exporter_bundle.bundle,
+    deploy=deploy_of("node_exporter"),
+    probes=node_exporter_probes.probes,
+)
+
 COMPONENTS: tuple[Component, ...] = (
     HEALTH,
     DNS,
@@ -241,6 +257,7 @@ COMPONENTS: tuple[Component, ...] = (
     # The firewall before Docker, so that nothing is ever published past it.
     ACCESS,
     DOCKER,
+    NODE_EXPORTER,
     MARIADB,
     # Before Postal and the mailserver: both start with the certificate that Caddy obtains.
     CADDY,
