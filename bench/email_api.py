@@ -19,7 +19,7 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "files/email-api"))
 
-from tests.servers import ADMIN_TOKEN, PSK, Api, MariaDB, Redis, answers, free_port, until
+from tests.servers import ADMIN_TOKEN, PSK, Api, MariaDB, Redis, free_port, listens, until
 
 MESSAGE = b"From: a@sender.test\r\nSubject: bench\r\n\r\n" + b"x" * 78 + b"\r\n"
 BODY = MESSAGE + (b"y" * 78 + b"\r\n") * 49
@@ -67,8 +67,8 @@ def running() -> Iterator[Api]:
         mariadb, redis = MariaDB(directory), Redis(directory)
         api = Api(directory, mariadb, redis, port)
         try:
-            until(lambda: answers(port), "the sink starts")
-            mariadb.initialise()
+            until(lambda: listens(port), "the sink starts")
+            mariadb.create()
             redis.start()
             api.start()
             headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}

@@ -1,4 +1,4 @@
-"""The real programs that the API talks to, each started as a process in a directory of its own."""
+"""The API and the servers it uses, as processes with files in a temporary directory."""
 
 import os
 import random
@@ -18,29 +18,29 @@ _START_SECONDS = 60
 
 
 def free_port() -> int:
-    """Outside the range that outgoing connections take theirs from: it is still free when a server
-    is started a second time."""
+    """Returns a port outside the range of outgoing connections, so that it is still free when its
+    server restarts."""
     while True:
         port = random.randrange(20000, 32000)
-        with socket.socket() as taken, suppress(OSError):
-            taken.bind(("127.0.0.1", port))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
             return port
 
 
 def until(
-    look: Callable[[], object],
-    what: str,
-    seconds: float = _START_SECONDS,
+    condition: Callable[[], object],
+    description: str,
+    timeout_seconds: float = _START_SECONDS,
     pause_seconds: float = 0.05,
 ) -> None:
-    """The deadline only ends a wait that would never end."""
-    deadline = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+    """Wait for a condition. Fails after the time limit, which no passing test comes near."""
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{description}: not within {timeout_seconds} s"
         time.sleep(pause_seconds)
 
 
-def answers(port: int) -> bool:
+def listens(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
     except OSError:
@@ -49,7 +49,7 @@ def answers(port: int) -> bool:
 
 
 class Process:
-    """A program that can be stopped, killed, frozen and started again."""
+    """A program that can be stopped, killed, frozen and restarted."""
 
     def __init__(self, name: str, command: list[str], log: Path, ready: Callable[[], bool]) -> None:
         self.name = name
@@ -69,16 +69,16 @@ class Process:
             self._running = subprocess.Popen(
                 self._command, stdout=log, stderr=log, env={**os.environ, **self.environment}
             )
-        until(self._is_up, f"{self.name} starts")
+        until(self._check_ready, f"{self.name} ready")
 
-    def _is_up(self) -> bool:
+    def _check_ready(self) -> bool:
         assert self._running
         assert self._running.poll() is None, f"{self.name} ended:\n{self.log.read_text()[-3000:]}"
         return self._ready()
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+    def stop(self, signal_number: signal.Signals = signal.SIGTERM) -> None:
         if self._running:
-            self._running.send_signal(how)
+            self._running.send_signal(signal_number)
             self._running.wait(_START_SECONDS)
             self._running = None
 
@@ -95,8 +95,8 @@ class Process:
 
 def _program(*names: str) -> str:
     for name in names:
-        if found := shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin"):
-            return found
+        if path := shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin"):
+            return path
     pytest.fail(f"{names[0]} is not installed: run `make test`", pytrace=False)
 
 
@@ -104,8 +104,8 @@ class MariaDB(Process):
     def __init__(self, directory: Path, *options: str) -> None:
         self.port = free_port()
         self._data = directory / "mariadb"
-        self._options = [f"--datadir={self._data}", "--no-defaults"]
-        self._options.reverse()
+        # --no-defaults must be the first option.
+        self._options = ["--no-defaults", f"--datadir={self._data}"]
         if os.getuid() == 0:
             self._options.append("--user=root")
         socket_file = directory / "mariadb.sock"
@@ -113,17 +113,17 @@ class MariaDB(Process):
         command += ["--bind-address=127.0.0.1", f"--socket={socket_file}", "--skip-name-resolve"]
         command += [f"--pid-file={directory}/mariadb.pid", "--log-bin=binlog", "--skip-log-error"]
         command += options
-        super().__init__("MariaDB", command, directory / "mariadb.log", lambda: answers(self.port))
+        super().__init__("MariaDB", command, directory / "mariadb.log", lambda: listens(self.port))
 
     @property
     def url(self) -> str:
         return f"mysql+asyncmy://api:api@127.0.0.1:{self.port}/api"
 
-    def initialise(self) -> None:
+    def create(self) -> None:
         install = [_program("mariadb-install-db"), *self._options]
         install += ["--auth-root-authentication-method=normal", "--skip-test-db"]
-        done = subprocess.run(install, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        result = subprocess.run(install, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
         self.start()
         self.query(
             "CREATE DATABASE api; CREATE USER api@'%' IDENTIFIED BY 'api'; "
@@ -133,8 +133,8 @@ class MariaDB(Process):
     def query(self, sql: str) -> str:
         client = [_program("mariadb"), "--no-defaults", "--user=root", "-N", "-B"]
         client += ["--host=127.0.0.1", f"--port={self.port}"]
-        done = subprocess.run(client, input=sql, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
+        result = subprocess.run(client, input=sql, capture_output=True, text=True, check=True)
+        return result.stdout.strip()
 
 
 class Redis(Process):
@@ -142,13 +142,13 @@ class Redis(Process):
         self.port = free_port()
         command = [_program("valkey-server", "redis-server"), "--port", str(self.port)]
         command += ["--bind", "127.0.0.1", "--save", "", "--dir", str(directory)]
-        super().__init__("Redis", command, directory / "redis.log", lambda: answers(self.port))
+        super().__init__("Redis", command, directory / "redis.log", lambda: listens(self.port))
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def lose_everything(self) -> None:
+    def flush(self) -> None:
         with socket.create_connection(("127.0.0.1", self.port)) as connection:
             connection.sendall(b"FLUSHALL\r\n")
             assert connection.recv(100).startswith(b"+OK")
@@ -161,7 +161,7 @@ PSK, OTHER_PSK, ADMIN_TOKEN = "first-psk-0123456789", "second-psk-0123456789", "
 
 
 class Api(Process):
-    """The service itself, as its container runs it but without TLS."""
+    """The service as in its container, but without TLS."""
 
     def __init__(self, directory: Path, mariadb: MariaDB, redis: Redis, relay_port: int) -> None:
         self.port, self.lmtp_port = free_port(), free_port()
@@ -170,7 +170,7 @@ class Api(Process):
             "API",
             [sys.executable, "-m", "email_api"],
             directory / "api.log",
-            lambda: answers(self.port) and answers(self.lmtp_port),
+            lambda: listens(self.port) and listens(self.lmtp_port),
         )
         self.environment = {
             "PSK_FILE": self._file("psk", f"{PSK}\n{OTHER_PSK}\n"),
@@ -190,8 +190,8 @@ class Api(Process):
             "LMTP_PORT": str(self.lmtp_port),
         }
 
-    def seal_with(self, key: str) -> None:
-        """Turn ARC on, from the next start."""
+    def enable_arc(self, key: str) -> None:
+        """Sign with this key from the next start on."""
         self.environment |= {
             "ARC_KEY_FILE": self._file("arc", key),
             "ARC_DOMAIN": "fwd.example.com",
@@ -205,7 +205,7 @@ class Api(Process):
         return str(file)
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """One of the commands that an operator runs in the container."""
+        """Run a command of the service, as an operator does in the container."""
         environment: Mapping[str, str] = {**os.environ, **self.environment}
         return subprocess.run(
             [sys.executable, "-m", "email_api", *arguments],

@@ -1,6 +1,6 @@
-"""Whatever comes in: no error of ours, and what is accepted is at the relay, byte for byte.
+"""Any input: no internal error, and every accepted message reaches the relay byte for byte.
 
-EMAIL_API_FUZZ=N sets how many cases each fuzz test tries (default 100).
+EMAIL_API_FUZZ=N sets the number of cases per fuzz test (default 100).
 """
 
 import os
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from tests.conftest import World
+from tests.conftest import Stack
 from tests.servers import ADMIN_TOKEN, PSK
 
 _CASES = int(os.environ.get("EMAIL_API_FUZZ", "100"))
@@ -70,52 +70,54 @@ _MESSAGE = st.one_of(
 
 
 def encoded(address: str) -> str:
-    """As the pipe does it; also what is no valid UTF-8."""
+    """Percent-encoded, as the pipe handoff sends addresses, including invalid UTF-8."""
     return "".join(f"%{byte:02X}" for byte in address.encode("utf-8", "surrogatepass"))
 
 
 def as_sent(message: bytes) -> bytes:
-    """How SMTP carries it."""
+    """The message with line ends as SMTP requires them."""
     sent = re.sub(rb"\r\n|\n|\r", b"\r\n", message)
     return sent if sent.endswith(b"\r\n") else sent + b"\r\n"
 
 
-def check(world: World, answer: httpx.Response, message: bytes) -> None:
-    assert answer.status_code in (202, 400, 404, 410, 508), answer.text
-    if answer.status_code == 202:
-        assert world.sink.received
-        without_line = re.sub(rb"\AFrom [^\n]*\n", b"", message)
+def check(stack: Stack, response: httpx.Response, message: bytes) -> None:
+    assert response.status_code in (202, 400, 404, 410, 508), response.text
+    if response.status_code == 202:
+        assert stack.relay.received
+        without_mbox_line = re.sub(rb"\AFrom [^\n]*\n", b"", message)
         if b"return-path" not in message.lower():
-            assert all(one.message.endswith(as_sent(without_line)) for one in world.sink.received)
+            expected = as_sent(without_mbox_line)
+            assert all(mail.message.endswith(expected) for mail in stack.relay.received)
     else:
-        assert not world.sink.received
+        assert not stack.relay.received
 
 
 @_settings
 @given(message=_MESSAGE, number=st.integers(0, 10**9))
-def test_any_message(world: World, message: bytes, number: int) -> None:
-    world.sink.received.clear()
-    answer = world.post(message, "info@example.com", "a@b.test", f"Q{number}x{os.urandom(4).hex()}")
-    check(world, answer, message)
+def test_any_message_to_a_known_alias(stack: Stack, message: bytes, number: int) -> None:
+    stack.relay.received.clear()
+    queue_id = f"Q{number}x{os.urandom(4).hex()}"
+    response = stack.post(message, "info@example.com", "a@b.test", queue_id)
+    check(stack, response, message)
 
 
 @_settings
 @given(message=_MESSAGE)
-def test_any_header_where_the_alias_is_looked_for(world: World, message: bytes) -> None:
-    world.sink.received.clear()
-    check(world, world.post(message, None, None, f"Q{os.urandom(8).hex()}"), message)
+def test_any_header_without_envelope_recipient(stack: Stack, message: bytes) -> None:
+    stack.relay.received.clear()
+    check(stack, stack.post(message, None, None, f"Q{os.urandom(8).hex()}"), message)
 
 
 @_settings
 @given(recipient=_ADDRESS, sender=_ADDRESS)
-def test_any_envelope(world: World, recipient: str, sender: str) -> None:
-    world.sink.received.clear()
+def test_any_envelope(stack: Stack, recipient: str, sender: str) -> None:
+    stack.relay.received.clear()
     queue_id = f"Q{os.urandom(8).hex()}"
-    answer = world.post(b"Subject: x\n\nx\n", encoded(recipient), encoded(sender), queue_id)
-    check(world, answer, b"Subject: x\n\nx\n")
-    for one in world.sink.received:
-        assert one.sender.isascii() and not re.search(r"[\s<>\x00]", one.sender)
-        assert b"\nBcc:" not in one.message.partition(b"Subject")[0]
+    response = stack.post(b"Subject: x\n\nx\n", encoded(recipient), encoded(sender), queue_id)
+    check(stack, response, b"Subject: x\n\nx\n")
+    for mail in stack.relay.received:
+        assert mail.sender.isascii() and not re.search(r"[\s<>\x00]", mail.sender)
+        assert b"\nBcc:" not in mail.message.partition(b"Subject")[0]
 
 
 @pytest.mark.parametrize(
@@ -138,24 +140,24 @@ def test_any_envelope(world: World, recipient: str, sender: str) -> None:
     ids=lambda message: f"{message[:12]!r} {len(message)}",
 )
 @pytest.mark.parametrize("recipient", ["info@example.com", None])
-def test_monsters(world: World, message: bytes, recipient: str | None) -> None:
-    check(world, world.post(message, recipient), message)
+def test_huge_and_degenerate_messages(stack: Stack, message: bytes, recipient: str | None) -> None:
+    check(stack, stack.post(message, recipient), message)
 
 
-def test_ten_thousand_recipients_and_one_of_ours(world: World) -> None:
+def test_one_alias_among_ten_thousand_recipients(stack: Stack) -> None:
     others = b", ".join(b"user%d@elsewhere.test" % number for number in range(10_000))
     message = b"To: " + others + b", info@example.com\n\nbody\n"
-    assert world.post(message, recipient=None).status_code == 202
-    assert [one.recipient for one in world.sink.received] == ["a@mailbox.test"]
+    assert stack.post(message, recipient=None).status_code == 202
+    assert [mail.recipient for mail in stack.relay.received] == ["a@mailbox.test"]
 
 
-def test_the_document_is_true(world: World) -> None:
-    """Generated requests, valid and not: each answer is one that the document has."""
-    schema = schemathesis.openapi.from_url(f"{world.http.base_url}/openapi.json")
+def test_every_response_matches_the_openapi_document(stack: Stack) -> None:
+    """Requests generated from the document, valid and invalid."""
+    schema = schemathesis.openapi.from_url(f"{stack.client.base_url}/openapi.json")
     operations = [result.ok() for result in schema.get_all_operations()]
     assert {operation.path for operation in operations} >= {"/v1/email", "/v1/admin/aliases"}
     for operation in operations:
-        _holds_for(operation)
+        _check_operation(operation)
 
 
 @schemathesis.serializer("message/rfc822")
@@ -163,16 +165,16 @@ def _as_bytes(context: Any, value: Any) -> bytes:
     return value.encode() if isinstance(value, str) else bytes(value)
 
 
-def _holds_for(operation: Any) -> None:
+def _check_operation(operation: Any) -> None:
     token = ADMIN_TOKEN if "admin" in operation.path else PSK
 
     @settings(_settings, max_examples=_CASES // 5, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy())
-    def try_it(case: schemathesis.Case) -> None:
+    def check_case(case: schemathesis.Case) -> None:
         case.call_and_validate(
             headers={"Authorization": f"Bearer {token}"},
-            # Not every message that is well formed has a recipient that exists.
+            # A valid request may name an alias that does not exist.
             excluded_checks=[positive_data_acceptance],
         )
 
-    try_it()
+    check_case()

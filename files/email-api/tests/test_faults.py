@@ -1,4 +1,4 @@
-"""Everything around the API fails in turn: no message is lost, none is sent twice."""
+"""Faults of the API and of everything it uses: no message is lost or sent twice."""
 
 import signal
 import threading
@@ -8,35 +8,36 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.conftest import World
+from tests.conftest import Stack
+from tests.relay import ReceivedMessage
 from tests.servers import PSK, until
-from tests.sink import Received
 from tests.test_forwarding import MESSAGE
 
 MESSAGES = 100
 _SENDERS = 16
+"""Messages in progress when a fault occurs."""
 
 
 @pytest.fixture
-def whole(world: World) -> Iterator[World]:
-    """Whatever a test has stopped runs again afterwards."""
-    yield world
-    world.sink.reset()
-    until(lambda: ready(world), "everything is up again")
+def breakable(stack: Stack) -> Iterator[Stack]:
+    """A stack that a test may break; waits for its recovery after the test."""
+    yield stack
+    stack.relay.reset()
+    until(lambda: ready(stack), "the stack is ready again")
 
 
-def ready(world: World) -> bool:
+def ready(stack: Stack) -> bool:
     try:
-        return world.http.get("/health/ready").status_code == 200
+        return stack.client.get("/health/ready").status_code == 200
     except httpx.HTTPError:
         return False
 
 
 class Load:
-    """Numbered messages, each offered again until it is accepted, as Postfix does."""
+    """Numbered messages, each retried until it is accepted, as Postfix does."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
         self.accepted = 0
         self.refusals: set[str] = set()
         self._lock = threading.Lock()
@@ -52,224 +53,229 @@ class Load:
 
         def accepted() -> bool:
             try:
-                answer = self._world.http.post("/v1/email", content=message, headers=headers)
+                response = self._stack.client.post("/v1/email", content=message, headers=headers)
             except httpx.HTTPError as error:
                 self.refusals.add(type(error).__name__)
                 return False
-            if answer.status_code != 202:
-                self.refusals.add(answer.json()["reason"])
-            return answer.status_code == 202
+            if response.status_code != 202:
+                self.refusals.add(response.json()["reason"])
+            return response.status_code == 202
 
         until(accepted, f"message {number} is accepted", 120, 0.1)
         with self._lock:
             self.accepted += 1
 
     def run(self, meanwhile: Callable[[], None]) -> None:
-        """Offer all of them; when a third is through, do something to the world."""
+        """Deliver all messages; call `meanwhile` when a third of them is accepted."""
         with ThreadPoolExecutor(_SENDERS) as pool:
             pending = [pool.submit(self._deliver, number) for number in range(MESSAGES)]
-            until(lambda: self.accepted >= MESSAGES // 3, "a third is through", 120)
+            until(lambda: self.accepted >= MESSAGES // 3, "a third is accepted", 120)
             meanwhile()
-            for one in pending:
-                one.result()
+            for future in pending:
+                future.result()
 
     def lost(self) -> int:
-        return 2 * MESSAGES - len(self._world.sink.copies())
+        return 2 * MESSAGES - len(self._stack.relay.copies())
 
     def duplicated(self) -> int:
-        return sum(count - 1 for count in self._world.sink.copies().values())
+        return sum(count - 1 for count in self._stack.relay.copies().values())
 
 
-def through(world: World, count: int) -> None:
-    """Wait until the relay has got some more."""
-    goal = world.sink.offered + count
-    until(lambda: world.sink.offered >= goal, f"{count} more")
+def wait_for_copies(stack: Stack, count: int) -> None:
+    """Wait until the relay has been offered this many more copies."""
+    goal = stack.relay.offered + count
+    until(lambda: stack.relay.offered >= goal, f"{count} more copies")
 
 
-def test_api_killed(whole: World) -> None:
-    load = Load(whole)
+def test_api_killed_duplicates_at_most_the_messages_in_progress(breakable: Stack) -> None:
+    load = Load(breakable)
     idle: list[int] = []
 
     def kill() -> None:
-        whole.api.stop(signal.SIGKILL)
-        idle.append(whole.sink.offered)
-        whole.api.start()
+        breakable.api.stop(signal.SIGKILL)
+        idle.append(breakable.relay.offered)
+        breakable.api.start()
 
     load.run(kill)
     assert load.lost() == 0
-    # What the relay had taken without the API having read its answer: at most one copy for each
-    # message under way.
+    # The API was killed before it read the relay's reply: at most one duplicate for each message
+    # in progress.
     assert load.duplicated() <= _SENDERS
 
 
-def test_api_restarted(whole: World) -> None:
-    load = Load(whole)
-    load.run(whole.api.restart)
+def test_api_restarted(breakable: Stack) -> None:
+    load = Load(breakable)
+    load.run(breakable.api.restart)
     assert (load.lost(), load.duplicated()) == (0, 0)
 
 
-def test_database_killed(whole: World) -> None:
-    load = Load(whole)
+def test_database_killed(breakable: Stack) -> None:
+    load = Load(breakable)
 
     def kill() -> None:
-        whole.mariadb.stop(signal.SIGKILL)
-        until(lambda: "database" in load.refusals, "the API says so")
-        whole.mariadb.start()
+        breakable.mariadb.stop(signal.SIGKILL)
+        until(lambda: "database" in load.refusals, "the API reports it")
+        breakable.mariadb.start()
 
     load.run(kill)
     assert (load.lost(), load.duplicated()) == (0, 0)
 
 
-def test_redis_loses_all_data(whole: World) -> None:
-    load = Load(whole)
+def test_redis_loses_all_data(breakable: Stack) -> None:
+    load = Load(breakable)
 
-    def lose() -> None:
+    def flush() -> None:
         for _ in range(5):
-            whole.redis.lose_everything()
-            through(whole, 10)
+            breakable.redis.flush()
+            wait_for_copies(breakable, 10)
 
-    load.run(lose)
+    load.run(flush)
     assert (load.lost(), load.duplicated()) == (0, 0)
 
 
-def test_redis_killed(whole: World) -> None:
-    load = Load(whole)
+def test_redis_killed(breakable: Stack) -> None:
+    load = Load(breakable)
 
     def kill() -> None:
-        whole.redis.stop(signal.SIGKILL)
-        until(lambda: "redis" in load.refusals, "the API says so")
-        whole.redis.start()
+        breakable.redis.stop(signal.SIGKILL)
+        until(lambda: "redis" in load.refusals, "the API reports it")
+        breakable.redis.start()
 
     load.run(kill)
     assert (load.lost(), load.duplicated()) == (0, 0)
 
 
-@pytest.mark.parametrize("answer", ["451 4.3.0 later", "554 5.7.1 no", "421 4.3.2 closing", "cut"])
-def test_relay_does_not_take_it(whole: World, answer: str) -> None:
-    load = Load(whole)
+@pytest.mark.parametrize(
+    "behaviour", ["451 4.3.0 later", "554 5.7.1 no", "421 4.3.2 closing", "disconnect"]
+)
+def test_relay_refuses_messages(breakable: Stack, behaviour: str) -> None:
+    load = Load(breakable)
 
     def refuse() -> None:
-        whole.sink.behave = lambda _: answer
-        through(whole, 50)
-        whole.sink.behave = lambda _: "take"
+        breakable.relay.behave = lambda _: behaviour
+        wait_for_copies(breakable, 50)
+        breakable.relay.behave = lambda _: "accept"
 
     load.run(refuse)
     assert load.refusals & {"relay", "relay_refused"}
     assert (load.lost(), load.duplicated()) == (0, 0)
 
 
-def test_relay_down(whole: World) -> None:
-    load = Load(whole)
+def test_relay_down(breakable: Stack) -> None:
+    load = Load(breakable)
 
-    def down() -> None:
-        whole.sink.behave = lambda _: "451 4.3.2 going down"
-        until(lambda: "relay" in load.refusals, "the API says so")
-        whole.sink.close()
-        whole.sink.behave = lambda _: "take"
-        whole.sink.open()
+    def shut_down() -> None:
+        breakable.relay.behave = lambda _: "451 4.3.2 shutting down"
+        until(lambda: "relay" in load.refusals, "the API reports it")
+        breakable.relay.close()
+        breakable.relay.behave = lambda _: "accept"
+        breakable.relay.open()
 
-    load.run(down)
+    load.run(shut_down)
     assert (load.lost(), load.duplicated()) == (0, 0)
 
 
-def test_relay_cuts_the_connection_after_taking_it(whole: World) -> None:
-    """The one case of duplicates: nobody can tell that the relay has taken the message."""
-    load = Load(whole)
-    cut: list[Received] = []
+def test_relay_disconnects_after_accepting_causes_one_duplicate_per_copy(breakable: Stack) -> None:
+    """The only duplicates: SMTP gives no way to learn that the relay accepted the message."""
+    load = Load(breakable)
+    disconnected: list[ReceivedMessage] = []
 
-    def first_ten(one: Received) -> str:
-        if len(cut) >= 10:
-            return "take"
-        cut.append(one)
-        return "take and cut"
+    def disconnect_ten_times(message: ReceivedMessage) -> str:
+        if len(disconnected) >= 10:
+            return "accept"
+        disconnected.append(message)
+        return "accept and disconnect"
 
-    def cutting() -> None:
-        whole.sink.behave = first_ten
-        until(lambda: len(cut) >= 10, "ten cuts")
+    def disconnect() -> None:
+        breakable.relay.behave = disconnect_ten_times
+        until(lambda: len(disconnected) >= 10, "ten disconnects")
 
-    load.run(cutting)
+    load.run(disconnect)
     assert load.lost() == 0
     assert load.duplicated() == 10
 
 
-def test_a_client_that_hangs_up_does_not_stop_the_relay_s_answer(whole: World) -> None:
+def test_client_disconnect_does_not_interrupt_the_relay_transaction(breakable: Stack) -> None:
     release = threading.Event()
 
-    def slowly(_: Received) -> str:
-        return "take" if release.wait(30) else "cut"
+    def accept_late(_: ReceivedMessage) -> str:
+        return "accept" if release.wait(30) else "disconnect"
 
-    whole.sink.behave = slowly
+    breakable.relay.behave = accept_late
     with pytest.raises(httpx.ReadTimeout):
         headers = {"Authorization": f"Bearer {PSK}", "X-Envelope-Recipient": "info@example.com"}
-        url = f"{whole.http.base_url}/v1/email"
+        url = f"{breakable.client.base_url}/v1/email"
         httpx.post(url, content=MESSAGE, headers=headers, timeout=1)
     release.set()
-    until(lambda: whole.mariadb.query("SELECT COUNT(*) FROM api.relayed") == "1", "it is recorded")
-    assert whole.post(MESSAGE, queue_id=None).status_code == 202
-    assert len(whole.sink.received) == 1
+    until(
+        lambda: breakable.mariadb.query("SELECT COUNT(*) FROM api.relayed") == "1",
+        "the copy is recorded",
+    )
+    assert breakable.post(MESSAGE, queue_id=None).status_code == 202
+    assert len(breakable.relay.received) == 1
 
 
 @pytest.mark.parametrize("part", ["mariadb", "redis"])
-def test_readiness_names_what_is_missing(whole: World, part: str) -> None:
-    process = getattr(whole, part)
+def test_readiness_names_the_unavailable_server(breakable: Stack, part: str) -> None:
+    process = getattr(breakable, part)
     process.stop()
-    answer = whole.http.get("/health/ready")
-    assert answer.status_code == 503
+    response = breakable.client.get("/health/ready")
+    assert response.status_code == 503
     name = {"mariadb": "database"}.get(part, part)
-    assert {key for key, value in answer.json().items() if value != "ok"} == {name}
-    answer = whole.post(MESSAGE)
-    assert (answer.status_code, answer.json()["reason"]) == (503, name)
-    assert int(answer.headers["Retry-After"]) > 0
-    assert whole.http.get("/health/live").status_code == 200
+    assert {key for key, value in response.json().items() if value != "ok"} == {name}
+    response = breakable.post(MESSAGE)
+    assert (response.status_code, response.json()["reason"]) == (503, name)
+    assert int(response.headers["Retry-After"]) > 0
+    assert breakable.client.get("/health/live").status_code == 200
     process.start()
-    until(lambda: ready(whole), "ready again")
+    until(lambda: ready(breakable), "ready again")
 
 
 class TestShortTimeouts:
-    """The API gives up on a server that does not answer after seconds, not minutes."""
+    """Tests that wait for the API's own time limits, here a few seconds."""
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
-    def _short_timeouts(cls, _world: World) -> Iterator[None]:
-        previous = _world.api.environment
+    def _short_timeouts(cls, _session_stack: Stack) -> Iterator[None]:
+        previous = _session_stack.api.environment
         seconds = {"DATABASE_ANSWER_SECONDS": "3", "SMTP_CLIENT_ANSWER_SECONDS": "5"}
-        _world.api.environment = previous | seconds
-        _world.api.restart()
+        _session_stack.api.environment = previous | seconds
+        _session_stack.api.restart()
         yield
-        _world.api.environment = previous
-        _world.api.restart()
+        _session_stack.api.environment = previous
+        _session_stack.api.restart()
 
-    def test_relay_hangs(self, whole: World) -> None:
-        load = Load(whole)
+    def test_relay_hangs(self, breakable: Stack) -> None:
+        load = Load(breakable)
 
         def hang() -> None:
-            whole.sink.behave = lambda _: "hang"
-            through(whole, 10)
-            whole.sink.behave = lambda _: "take"
+            breakable.relay.behave = lambda _: "hang"
+            wait_for_copies(breakable, 10)
+            breakable.relay.behave = lambda _: "accept"
 
         load.run(hang)
         assert (load.lost(), load.duplicated()) == (0, 0)
 
-    def test_database_lost_between_the_relay_s_answer_and_the_record(self, whole: World) -> None:
-        """The journal in Redis remembers, also when the process is killed on top of it."""
+    def test_database_hangs_between_relay_reply_and_record(self, breakable: Stack) -> None:
+        """The journal in Redis prevents a duplicate, even if the API is killed as well."""
 
-        def take_and_freeze(_: Received) -> str:
-            whole.mariadb.freeze()
-            return "take"
+        def freeze_and_accept(_: ReceivedMessage) -> str:
+            breakable.mariadb.freeze()
+            return "accept"
 
-        whole.sink.behave = take_and_freeze
-        answers: list[httpx.Response] = []
-        posting = threading.Thread(target=lambda: answers.append(whole.post(MESSAGE)))
+        breakable.relay.behave = freeze_and_accept
+        responses: list[httpx.Response] = []
+        posting = threading.Thread(target=lambda: responses.append(breakable.post(MESSAGE)))
         posting.start()
-        until(lambda: whole.sink.received, "the relay has it")
+        until(lambda: breakable.relay.received, "the relay accepts the message")
         posting.join()
-        whole.sink.behave = lambda _: "take"
-        assert answers[0].json() == {"reason": "database"}
-        whole.api.stop(signal.SIGKILL)
-        whole.mariadb.thaw()
-        whole.api.start()
-        assert whole.post(MESSAGE).status_code == 202
-        assert len(whole.sink.received) == 1
-        whole.redis.lose_everything()
-        assert whole.post(MESSAGE).status_code == 202
-        assert len(whole.sink.received) == 1
+        breakable.relay.behave = lambda _: "accept"
+        assert responses[0].json() == {"reason": "database"}
+        breakable.api.stop(signal.SIGKILL)
+        breakable.mariadb.thaw()
+        breakable.api.start()
+        assert breakable.post(MESSAGE).status_code == 202
+        assert len(breakable.relay.received) == 1
+        breakable.redis.flush()
+        assert breakable.post(MESSAGE).status_code == 202
+        assert len(breakable.relay.received) == 1

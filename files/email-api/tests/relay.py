@@ -1,4 +1,4 @@
-"""A real SMTP server in place of the relay, which can be told to misbehave."""
+"""An SMTP server in place of the relay, which can be made to misbehave."""
 
 import asyncio
 import threading
@@ -10,22 +10,22 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 
 @dataclass(frozen=True)
-class Received:
+class ReceivedMessage:
     sender: str
     recipient: str
     message: bytes
 
 
-class Sink:
-    """`behave` gets each message and says what becomes of it: `take`, an SMTP answer such as
-    `451 4.3.0 later`, `hang` without an answer, `cut` the connection before taking it or
-    `take and cut` after."""
+class FakeRelay:
+    """`behave` is called with each message and returns how to treat it: `accept`, `hang` without a
+    reply, `disconnect` before accepting it, `accept and disconnect` before the reply, or a reply
+    that refuses it, such as `451 4.3.0 later`."""
 
     def __init__(self) -> None:
-        self.received: list[Received] = []
+        self.received: list[ReceivedMessage] = []
         self.offered = 0
-        self.recipient_answers: dict[str, str] = {}
-        self.behave: Callable[[Received], str] = lambda _: "take"
+        self.recipient_replies: dict[str, str] = {}
+        self.behave: Callable[[ReceivedMessage], str] = lambda _: "accept"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -36,14 +36,14 @@ class Sink:
 
     def reset(self) -> None:
         self.received.clear()
-        self.recipient_answers.clear()
+        self.recipient_replies.clear()
         self.offered = 0
-        self.behave = lambda _: "take"
+        self.behave = lambda _: "accept"
 
     def copies(self) -> Counter[tuple[str, bytes]]:
-        """How often each mailbox has got each message, told by its body."""
+        """Number of copies of each message body per mailbox."""
         return Counter(
-            (one.recipient, one.message.partition(b"\r\n\r\n")[2]) for one in self.received
+            (mail.recipient, mail.message.partition(b"\r\n\r\n")[2]) for mail in self.received
         )
 
     def open(self) -> None:
@@ -54,7 +54,7 @@ class Sink:
         self.port = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:
-        """Nobody listens any more, and who was connected is not."""
+        """Stop listening and close all connections."""
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
 
     async def _close(self) -> None:
@@ -65,43 +65,44 @@ class Sink:
         self._transports.clear()
 
     def _session(self) -> SMTP:
-        return _Session(self, data_size_limit=None, enable_SMTPUTF8=True, loop=self._loop)
+        return _Connection(self, data_size_limit=None, enable_SMTPUTF8=True, loop=self._loop)
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        answer = self.recipient_answers.get(address)
-        if answer:
-            return answer
+        reply = self.recipient_replies.get(address)
+        if reply:
+            return reply
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        # aiosmtpd's word for the null sender.
+        # aiosmtpd represents the null sender as `<>`.
         sender = (envelope.mail_from or "").removeprefix("<>")
-        one = Received(sender, envelope.rcpt_tos[0], envelope.original_content or b"")
+        content = envelope.original_content or b""
+        message = ReceivedMessage(sender, envelope.rcpt_tos[0], content)
         self.offered += 1
-        behaviour = self.behave(one)
-        if behaviour.startswith("take"):
-            self.received.append(one)
-        if behaviour == "take":
+        behaviour = self.behave(message)
+        if behaviour.startswith("accept"):
+            self.received.append(message)
+        if behaviour == "accept":
             return "250 OK"
         if behaviour == "hang":
             await asyncio.sleep(3600)
-        if behaviour.endswith("cut"):
+        if behaviour.endswith("disconnect"):
             assert server.transport
             server.transport.abort()  # type: ignore[attr-defined]
             return ""
         return behaviour
 
 
-class _Session(SMTP):
+class _Connection(SMTP):
     line_length_limit = 2**26
 
-    def __init__(self, sink: Sink, **options: object) -> None:
-        super().__init__(sink, **options)  # type: ignore[arg-type]
-        self._sink = sink
+    def __init__(self, relay: FakeRelay, **options: object) -> None:
+        super().__init__(relay, **options)  # type: ignore[arg-type]
+        self._relay = relay
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._sink._transports.append(transport)
+        self._relay._transports.append(transport)
         super().connection_made(transport)

@@ -1,11 +1,11 @@
-"""ARC: what our mailserver found is sealed; what a sender claims is not."""
+"""ARC seals cover the results of our mailserver, never those that a sender claims."""
 
 import base64
 import subprocess
 
 import dkim
 
-from tests.conftest import World
+from tests.conftest import Stack
 from tests.servers import RSA_KEY
 
 OURS = b"Authentication-Results: mx1.example.com; spf=pass smtp.mailfrom=a@sender.test\r\n"
@@ -14,20 +14,20 @@ MESSAGE = b"From: a@sender.test\r\nSubject: hello\r\n\r\nbody\r\n"
 
 
 def _record(name: bytes, timeout: float = 5) -> bytes:
-    """As DNS has it."""
+    """The TXT record of the public key, in place of DNS."""
     assert name == b"arc._domainkey.fwd.example.com."
     public = ["openssl", "rsa", "-pubout", "-outform", "DER"]
     der = subprocess.run(public, input=RSA_KEY.encode(), capture_output=True, check=True).stdout
     return b"v=DKIM1; k=rsa; p=" + base64.b64encode(der)
 
 
-def _forwarded(world: World, message: bytes) -> bytes:
-    assert world.post(message).status_code == 202
-    return world.sink.received[-1].message
+def _forwarded(stack: Stack, message: bytes) -> bytes:
+    assert stack.post(message).status_code == 202
+    return stack.relay.received[-1].message
 
 
-def test_what_the_mailserver_found_is_sealed(world: World) -> None:
-    sent = _forwarded(world, OURS + FORGED + MESSAGE)
+def test_results_of_the_mailserver_are_sealed(stack: Stack) -> None:
+    sent = _forwarded(stack, OURS + FORGED + MESSAGE)
     verdict, _, reason = dkim.arc_verify(sent, dnsfunc=_record)
     assert verdict == dkim.CV_Pass, reason
     (results,) = [line for line in sent.split(b"ARC-") if line.startswith(b"Authentication-")]
@@ -36,16 +36,16 @@ def test_what_the_mailserver_found_is_sealed(world: World) -> None:
     assert sent.endswith(OURS + FORGED + MESSAGE)
 
 
-def test_line_ends_that_the_relay_does_not_get_do_not_break_the_seal(world: World) -> None:
-    sent = _forwarded(world, (OURS + MESSAGE).replace(b"\r\n", b"\n") + b"a\rb\n")
+def test_seal_is_valid_after_line_ends_are_converted(stack: Stack) -> None:
+    sent = _forwarded(stack, (OURS + MESSAGE).replace(b"\r\n", b"\n") + b"a\rb\n")
     assert dkim.arc_verify(sent, dnsfunc=_record)[0] == dkim.CV_Pass
 
 
-def test_nothing_is_sealed_that_was_not_checked(world: World) -> None:
-    assert b"ARC-" not in _forwarded(world, FORGED + MESSAGE)
+def test_message_without_results_of_the_mailserver_is_not_sealed(stack: Stack) -> None:
+    assert b"ARC-" not in _forwarded(stack, FORGED + MESSAGE)
 
 
-def test_a_chain_that_was_not_checked_is_not_continued(world: World) -> None:
-    sent = _forwarded(world, OURS + MESSAGE)
-    again = OURS + sent.replace(b"X-Loop:", b"X-Looped:")
-    assert _forwarded(world, again).count(b"ARC-Seal:") == 1
+def test_unchecked_chain_is_not_continued(stack: Stack) -> None:
+    sent = _forwarded(stack, OURS + MESSAGE)
+    second_pass = OURS + sent.replace(b"X-Loop:", b"X-Looped:")
+    assert _forwarded(stack, second_pass).count(b"ARC-Seal:") == 1
