@@ -3,7 +3,7 @@
     mailfleet lab up
     .venv/bin/python bench/pipeline_faults.py [--handoff lmtp] [--fault "disk full"] [--seconds 60]
 
-The faults are those of tests/lab/others/test_6_pipeline_faults.py; see docs/explanation/handoff.md.
+The faults are those of tests/lab/mx1/test_6_pipeline_faults.py; see docs/explanation/handoff.md.
 """
 
 import argparse

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ ROOT = Path(__file__).resolve().parents[2]
 _BIN = Path(sys.executable).parent
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
-# Runs the lab's inventory, then what a test changes of it.
+# Runs an inventory, by default the lab's, then what a test changes of it.
 _VARIANT = """import runpy
 
 _lab = runpy.run_path({inventory!r})
 settings = dict(_lab["_settings"])
-postal1, mx1, postal2 = (dict(_lab[f"_{{name}}"][1]) for name in ("postal1", "mx1", "postal2"))
+hosts = {{name: dict(_lab[f"_{{name}}"][1]) for name in ("postal1", "mx1", "postal2")}}
+postal1, mx1, postal2 = hosts.values()
 groups = {{
     "postal": ["postal1"],
     "database": ["postal1"],
@@ -33,12 +34,12 @@ groups = {{
 
 _all = {{
     name: (name, data)
-    for name, data in (("postal1", postal1), ("mx1", mx1), ("postal2", postal2))
+    for name, data in hosts.items()
     if any(name in members for members in groups.values())
 }}
 globals().update({{name: [_all[one] for one in members] for name, members in groups.items()}})
 lab = (list(_all.values()), settings)
-del settings, groups, postal1, mx1, postal2
+del settings, groups, hosts, postal1, mx1, postal2
 """
 
 
@@ -111,6 +112,8 @@ class Operator:
     inventory: str = "inventories/lab.py"
     changes: str = ""
     """What a variant's inventory changes."""
+    source: Path = ROOT / "inventories/lab.py"
+    """The inventory that variants start from."""
 
     def command(self, *arguments: str | Path) -> tuple[list[str], dict[str, str]]:
         program, *rest = (str(argument) for argument in arguments)
@@ -175,14 +178,19 @@ class Operator:
         return self.run_json("pyinfra", "--json", *options, self.inventory, deploy)
 
     def variant(self, directory: Path, changes: str, **environment: str) -> "Operator":
-        """The same operator with other settings: `changes` is Python on `settings`, `groups` and
-        the data of each host. The file is named lab.py, so the group of that name stays."""
+        """The same operator with other settings: `changes` is Python on `settings`, `groups`,
+        `hosts` and the data of each host. The file is named lab.py, so that group stays."""
         file = directory / "lab.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         changes = f"{self.changes}\n{changes}"
-        whole = _VARIANT.format(inventory=str(ROOT / "inventories/lab.py"), changes=changes)
+        whole = _VARIANT.format(inventory=str(self.source), changes=changes)
         file.write_text(whole)
-        return Operator(self.directory, {**self.environment, **environment}, str(file), changes)
+        return replace(
+            self,
+            environment={**self.environment, **environment},
+            inventory=str(file),
+            changes=changes,
+        )
 
 
 def nothing_pending(outcome: Outcome) -> bool:

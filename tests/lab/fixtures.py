@@ -1,4 +1,4 @@
-"""Fixtures shared by tests/lab and tests/accept: the running lab, and Postal deployed on it."""
+"""Fixtures of the lab tests: the running lab, and Postal deployed on it."""
 
 import shutil
 from collections.abc import Iterator

@@ -18,7 +18,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("name", ["postal1", "mx1", "postal2"])
+@pytest.mark.parametrize("name", ["postal1", "mx1", "postal2", "postal3"])
 def test_the_journal_holds_no_error_of_ours(deployed: Operator, lab: Lab, name: str) -> None:
     lines = Machine(lab, name).run("journalctl --no-pager -q -p err -o short -b").splitlines()
     ours = [line for line in lines if not any(re.search(pattern, line) for pattern in EXPECTED)]

@@ -47,15 +47,16 @@ def https(
     method: str = "GET",
     body: str | None = None,
     headers: Mapping[str, str] | None = None,
+    host: str = "postal1",
 ) -> Page:
-    """A request to postal1, whose certificate must be right for the name."""
-    connection = _Https(name, lab.hosts["postal1"].address, lab_context(lab))
+    """A request to a host whose certificate must be right for the name."""
+    connection = _Https(name, lab.hosts[host].address, lab_context(lab))
     return _ask(connection, method, path, body, headers or {})
 
 
-def plain_http(lab: Lab, name: str, path: str = "/") -> Page:
-    """A request to postal1 on port 80."""
-    address = lab.hosts["postal1"].address
+def plain_http(lab: Lab, name: str, path: str = "/", host: str = "postal1") -> Page:
+    """A request to a host's port 80."""
+    address = lab.hosts[host].address
     connection = http.client.HTTPConnection(address, 80, timeout=_SECONDS)
     return _ask(connection, "GET", path, None, {"Host": name})
 
@@ -86,7 +87,7 @@ class Watch:
 
 
 @contextmanager
-def visitors(lab: Lab) -> Iterator[Watch]:
+def visitors(lab: Lab, name: str, host: str) -> Iterator[Watch]:
     """Somebody who loads the login page and greets the SMTP server over and over."""
     watch, leave = Watch(), threading.Event()
 
@@ -94,10 +95,10 @@ def visitors(lab: Lab) -> Iterator[Watch]:
         while not leave.wait(0.1):
             watch.visits += 1
             try:
-                page = https(lab, "postal.lab.test", "/login")
+                page = https(lab, name, "/login", host=host)
                 if page.status != 200:
                     watch.failures.append(f"HTTP {page.status}")
-                greeting = smtp_greeting(lab)
+                greeting = smtp_greeting(lab, host)
                 if not greeting.startswith("220 "):
                     watch.failures.append(f"SMTP {greeting!r}")
             except (OSError, http.client.HTTPException) as error:
@@ -112,9 +113,9 @@ def visitors(lab: Lab) -> Iterator[Watch]:
         thread.join()
 
 
-def smtp_greeting(lab: Lab, port: int = 25) -> str:
-    """First line of postal1's SMTP server."""
-    address = (lab.hosts["postal1"].address, port)
+def smtp_greeting(lab: Lab, host: str = "postal1") -> str:
+    """First line of a host's SMTP server."""
+    address = (lab.hosts[host].address, 25)
     with socket.create_connection(address, timeout=_SECONDS) as connection:
         line = connection.makefile("r", encoding="utf-8").readline()
         connection.sendall(b"QUIT\r\n")

@@ -1,1 +1,1 @@
-"""Tests that look at the whole fleet or change several hosts: nothing else may run beside them."""
+"""Tests that change several hosts or the lab's DNS: they run alone, after all others."""

@@ -9,6 +9,7 @@ import pytest
 from lab.state import Lab
 from tests.lab.console import Operator
 from tests.lab.hosts import Machine
+from tests.lab.postal3 import HOST, SITE
 from tests.lab.web import https, plain_http, visitors
 
 
@@ -73,19 +74,19 @@ REJECTED = {
 
 @pytest.mark.parametrize("rejected", REJECTED.values(), ids=REJECTED.keys())
 def test_what_its_consumer_rejects_never_takes_effect(
-    deployed: Operator, copied_tree: Operator, postal1: Machine, lab: Lab, rejected: Rejected
+    deployed: Operator, copied_tree: Operator, postal3: Machine, lab: Lab, rejected: Rejected
 ) -> None:
     rejected.break_it(copied_tree)
-    containers = postal1.run("docker ps --no-trunc -q | sort")
-    with visitors(lab) as watch:
-        outcome = copied_tree.deploy("--limit", "postal1")
+    containers = postal3.run("docker ps --no-trunc -q | sort")
+    with visitors(lab, SITE, HOST) as watch:
+        outcome = copied_tree.deploy("--limit", "postal3")
     assert outcome.code == 1, str(outcome)
     assert all(word in outcome.screen for word in rejected.words), str(outcome)
     assert watch.visits and not watch.failures, str(watch)
-    assert postal1.run("docker ps --no-trunc -q | sort") == containers
+    assert postal3.run("docker ps --no-trunc -q | sort") == containers
     # The former files are in place, and no others were left beside them.
     assert deployed.dry().ok().planned == {}
-    assert postal1.run("find /opt /etc -name '.*.mailfleet'; ls /var/lib/mailfleet/stage") == ""
+    assert postal3.run("find /opt /etc -name '.*.mailfleet'; ls /var/lib/mailfleet/stage") == ""
 
 
 FAILING = {
@@ -105,41 +106,41 @@ FAILING = {
 @pytest.mark.parametrize(("changes", "words"), FAILING.values(), ids=FAILING.keys())
 def test_a_change_that_fails_its_gate_is_taken_back(
     deployed: Operator,
-    postal1: Machine,
+    postal3: Machine,
     lab: Lab,
     tmp_path: Path,
     changes: str,
     words: tuple[str, ...],
 ) -> None:
-    former = postal1.run("sha256sum /opt/postal/compose.yaml /opt/postal/config/postal.yml")
+    former = postal3.run("sha256sum /opt/postal/compose.yaml /opt/postal/config/postal.yml")
     outcome = deployed.variant(tmp_path, changes).deploy()
     assert outcome.code == 1, str(outcome)
     assert all(word in outcome.screen for word in words), str(outcome)
     assert "the former files of postal are back in place and in service" in outcome.screen, str(
         outcome
     )
-    assert https(lab, "postal.lab.test", "/login").status == 200
-    after = postal1.run("sha256sum /opt/postal/compose.yaml /opt/postal/config/postal.yml")
+    assert https(lab, SITE, "/login", host=HOST).status == 200
+    after = postal3.run("sha256sum /opt/postal/compose.yaml /opt/postal/config/postal.yml")
     assert after == former
-    assert postal1.run("systemctl is-active postal-certificate.timer") == "active"
+    assert postal3.run("systemctl is-active postal-certificate.timer") == "active"
 
     deployed.deploy().ok()
     assert deployed.dry().ok().planned == {}
 
 
 def test_what_only_a_quick_probe_notices_is_taken_back(
-    deployed: Operator, copied_tree: Operator, postal1: Machine, lab: Lab
+    deployed: Operator, copied_tree: Operator, postal3: Machine, lab: Lab
 ) -> None:
     """Caddy accepts the file and runs with it, but answers in clear text what must be encrypted."""
-    in_clear = 'http://postal.lab.test {\n\trespond "in clear text"\n}'
+    in_clear = f'http://{SITE} {{\n\trespond "in clear text"\n}}'
     _append("templates/caddy/Caddyfile.j2", in_clear)(copied_tree)
-    former = postal1.run("sha256sum /opt/caddy/etc/Caddyfile")
-    outcome = copied_tree.deploy("--limit", "postal1")
+    former = postal3.run("sha256sum /opt/caddy/etc/Caddyfile")
+    outcome = copied_tree.deploy("--limit", "postal3")
     outcome.refused("the gate failed: caddy: redirect: answers 200")
     outcome.refused("what to do about it: deploy again: plain HTTP must lead to HTTPS")
     outcome.refused("the former files of caddy are back in place and in service")
-    assert postal1.run("sha256sum /opt/caddy/etc/Caddyfile") == former
-    assert plain_http(lab, "postal.lab.test").status in (301, 308)
+    assert postal3.run("sha256sum /opt/caddy/etc/Caddyfile") == former
+    assert plain_http(lab, SITE, host=HOST).status in (301, 308)
 
     deployed.deploy().ok()
     assert deployed.dry().ok().planned == {}
@@ -149,38 +150,38 @@ _FULL = "mount -t tmpfs -o size=12k none {0} && dd if=/dev/zero of={0}/fill bs=4
 
 
 def test_a_full_disk_under_the_staging_directory_changes_nothing(
-    deployed: Operator, postal1: Machine, lab: Lab, tmp_path: Path
+    deployed: Operator, postal3: Machine, lab: Lab, tmp_path: Path
 ) -> None:
     stage = "/var/lib/mailfleet/stage"
     renamed = deployed.variant(tmp_path, 'settings["postal_from_name"] = "Another name"')
-    postal1.run(f"mkdir -p {stage}; {_FULL.format(stage)}")
+    postal3.run(f"mkdir -p {stage}; {_FULL.format(stage)}")
     try:
         renamed.deploy().refused("could not write", "disk full?", "nothing was changed")
     finally:
-        postal1.run(f"umount {stage}")
-    assert https(lab, "postal.lab.test", "/login").status == 200
+        postal3.run(f"umount {stage}")
+    assert https(lab, SITE, "/login", host=HOST).status == 200
     assert deployed.dry().ok().planned == {}
 
 
 def test_a_full_disk_under_the_destination_changes_nothing(
-    deployed: Operator, postal1: Machine, lab: Lab, tmp_path: Path
+    deployed: Operator, postal3: Machine, lab: Lab, tmp_path: Path
 ) -> None:
     config = "/opt/postal/config"
     renamed = deployed.variant(tmp_path, 'settings["postal_from_name"] = "Another name"')
-    before = postal1.run(f"cd {config}; sha256sum postal.yml signing.key tls/*")
+    before = postal3.run(f"cd {config}; sha256sum postal.yml signing.key tls/*")
     # The directory again, on a file system that has room for nothing more.
-    postal1.run(
+    postal3.run(
         f"set -e; cp -a {config} /root/config-copy; mount -t tmpfs -o size=64k none {config}; "
         f"chmod 750 {config}; chgrp 999 {config}; cp -a /root/config-copy/. {config}/; "
         f"dd if=/dev/zero of={config}/fill bs=4k 2>/dev/null || true"
     )
     try:
         renamed.deploy().refused("could not write", "nothing was changed")
-        inside = postal1.run(f"cd {config}; sha256sum postal.yml signing.key tls/*; ls -A")
+        inside = postal3.run(f"cd {config}; sha256sum postal.yml signing.key tls/*; ls -A")
         assert inside.startswith(before)
         assert ".mailfleet" not in inside
     finally:
-        postal1.run(f"umount {config}; rm -r /root/config-copy")
-    assert https(lab, "postal.lab.test", "/login").status == 200
+        postal3.run(f"umount {config}; rm -r /root/config-copy")
+    assert https(lab, SITE, "/login", host=HOST).status == 200
     deployed.deploy().ok()
     assert deployed.dry().ok().planned == {}

@@ -18,6 +18,7 @@ groups["server"] = []
 settings["postal_helo_hostname"] = "postal2.lab.test"
 """
 
+_ALONE = ("--limit", "postal2")
 _STATE = (
     "dpkg-query -W; find /etc /opt /usr/local -xdev -type f -printf '%p %T@\\n' | sort; "
     "ls -d /var/lib/mailfleet /var/log/mailfleet.log 2>&1; true"
@@ -43,7 +44,7 @@ def test_a_port_that_another_program_holds(
     moved: Operator, postal2: Machine, other_program: None
 ) -> None:
     before = postal2.run(_STATE)
-    for outcome in (moved.dry(), moved.deploy()):
+    for outcome in (moved.dry(*_ALONE), moved.deploy(*_ALONE)):
         outcome.refused("preflight fail [ports]", "python3 listens on port 80", "caddy needs")
         outcome.refused("preflight fails on ports", "nothing was changed", "preflight_accept")
     assert postal2.run(_STATE) == before
@@ -61,37 +62,36 @@ def outbound_blocked(postal2: Machine, lab: Lab) -> Iterator[None]:
 def test_outbound_mail_that_is_blocked(
     operator: Operator, moved: Operator, tmp_path: Path, outbound_blocked: None
 ) -> None:
-    moved.dry().refused("preflight fail [outbound-25]", "cannot be reached", "Hetzner")
+    moved.dry(*_ALONE).refused("preflight fail [outbound-25]", "cannot be reached", "Hetzner")
     accepted = operator.variant(
         tmp_path / "accepted", f'{_MOVED}settings["preflight_accept"] = ["outbound-25"]'
     )
-    outcome = accepted.dry().ok()
+    outcome = accepted.dry(*_ALONE).ok()
     assert "postal | services" in outcome.planned["postal2"]
     # What sends through a relay needs no port 25 to the world.
     relayed = operator.variant(
         tmp_path / "relayed",
         f'{_MOVED}settings["postal_relays"] = ["smtp://relay.internet.test:587?ssl_mode=Auto"]',
     )
-    outcome = relayed.dry().ok()
+    outcome = relayed.dry(*_ALONE).ok()
     assert "preflight warn [outbound-25]" in outcome.screen, str(outcome)
 
 
 def test_a_host_that_is_too_small(operator: Operator, tmp_path: Path) -> None:
     changes = f'{_MOVED}settings["preflight_memory_mb"] = 10**9'
-    operator.variant(tmp_path / "small", changes).dry().refused(
+    operator.variant(tmp_path / "small", changes).dry(*_ALONE).refused(
         "preflight fail [memory]", "larger server", "preflight_memory_mb"
     )
 
 
 def test_a_name_that_leads_elsewhere(operator: Operator, tmp_path: Path) -> None:
     changes = f'{_MOVED}postal2["host_fqdn"] = "mx.internet.test"'
-    operator.variant(tmp_path / "elsewhere", changes).dry().refused(
+    operator.variant(tmp_path / "elsewhere", changes).dry(*_ALONE).refused(
         "preflight fail [host-name]", "not this host", "A record"
     )
 
 
-def test_preflight_alone_tells_everything(deployed: Operator) -> None:
-    outcome = deployed.deploy(deploy="deploys/preflight.py").ok()
-    # Docker is asked for its version only until mailfleet has installed it.
+def test_preflight_alone_tells_everything(moved: Operator) -> None:
+    outcome = moved.deploy("--limit", "postal2", deploy="deploys/preflight.py").ok()
     for finding in ("os", "architecture", "memory", "cores", "disk", "ports", "host-name"):
         assert f"preflight ok [{finding}]" in outcome.screen, str(outcome)

@@ -10,6 +10,7 @@ import pytest
 from lab.state import Lab
 from tests.lab.console import Operator
 from tests.lab.hosts import Machine
+from tests.lab.postal3 import HOST, SITE
 from tests.lab.web import https
 
 # The lock on the host says what is being done there.
@@ -68,15 +69,15 @@ def _wait_for(step: str, machine: Machine) -> bool:
 
 @pytest.mark.parametrize(("step", "cut"), CUTS.values(), ids=CUTS.keys())
 def test_an_interrupted_run_is_finished_by_the_next(
-    restored: Operator, postal1: Machine, lab: Lab, tmp_path: Path, step: str, cut: Cut
+    restored: Operator, postal3: Machine, lab: Lab, tmp_path: Path, step: str, cut: Cut
 ) -> None:
     name = f"during {step} by {cut.__name__.strip('_').replace('_', ' ')}"
     renamed = restored.variant(tmp_path, f'settings["postal_from_name"] = "Cut off {name}"')
-    postal1.run(f": >{_LOCK}")
+    postal3.run(f": >{_LOCK}")
     process = renamed.start("pyinfra", "-y", renamed.inventory, "deploys/postal.py")
-    begun = _wait_for(step, postal1)
+    begun = _wait_for(step, postal3)
     if begun:
-        cut(postal1, process.pid)
+        cut(postal3, process.pid)
     output, _ = process.communicate()
     assert begun, output
     assert process.returncode != 0 and "Traceback" not in output, output
@@ -84,31 +85,31 @@ def test_an_interrupted_run_is_finished_by_the_next(
     renamed.deploy().ok()
     outcome = renamed.deploy().ok()
     assert outcome.changed == {}, str(outcome)
-    assert https(lab, "postal.lab.test", "/login").status == 200
-    running = postal1.run(
+    assert https(lab, SITE, "/login", host=HOST).status == 200
+    running = postal3.run(
         "cd /opt/postal && docker compose exec -T smtp cat /config/postal.yml </dev/null"
     )
     assert f"Cut off {name}" in running
-    assert postal1.run("find /var/lib/mailfleet/pending -name postal") == ""
+    assert postal3.run("find /var/lib/mailfleet/pending -name postal") == ""
 
 
 def test_the_next_run_looks_when_a_cut_off_one_has_put_the_former_files_back(
-    restored: Operator, postal1: Machine, tmp_path: Path
+    restored: Operator, postal3: Machine, tmp_path: Path
 ) -> None:
     """Nobody hears of what goes wrong on a host whose connection was cut."""
     renamed = restored.variant(tmp_path, 'settings["postal_from_name"] = "Put back unheard"')
-    postal1.run(f": >{_LOCK}")
+    postal3.run(f": >{_LOCK}")
     process = renamed.start("pyinfra", "-y", renamed.inventory, "deploys/postal.py")
-    assert _wait_for("services of postal", postal1)
-    _kill_session(postal1, process.pid)
+    assert _wait_for("services of postal", postal3)
+    _kill_session(postal3, process.pid)
     process.communicate()
     # The script itself goes on; what it waits for ends only when the next run has begun.
     waited_for = f"$({_HOLDERS} | sort -n | tail -n +2)"
-    stopped = postal1.run(f"all={waited_for}; kill -STOP $all; echo $all")
+    stopped = postal3.run(f"all={waited_for}; kill -STOP $all; echo $all")
     following = renamed.start("pyinfra", "-y", renamed.inventory, "deploys/postal.py")
     waits = "pgrep -f '^flock .*--timeout'"
-    postal1.run(f'timeout 60 sh -c "until {waits}; do sleep 0.1; done"')
-    postal1.run(f"kill -9 {stopped}")
+    postal3.run(f'timeout 60 sh -c "until {waits}; do sleep 0.1; done"')
+    postal3.run(f"kill -9 {stopped}")
     output, _ = following.communicate()
     assert following.returncode == 0, output
     outcome = renamed.deploy().ok()
@@ -116,7 +117,7 @@ def test_the_next_run_looks_when_a_cut_off_one_has_put_the_former_files_back(
 
 
 def test_a_second_operator_waits_for_the_first(
-    deployed: Operator, postal1: Machine, tmp_path: Path
+    deployed: Operator, postal3: Machine, tmp_path: Path
 ) -> None:
     """Two runs at once: one after the other on the host, and both converge."""
     renamed = deployed.variant(tmp_path, 'settings["base_journal_max_mb"] = 321')

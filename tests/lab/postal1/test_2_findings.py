@@ -10,8 +10,8 @@ import pytest
 
 from mailfleet.drift.finding import REPORT
 from tests.lab.console import Operator, Outcome
-from tests.lab.fleet.test_2_drift import _SNAPSHOT
 from tests.lab.hosts import LOOK_AT_ITSELF, RULES_IN_FORCE, Machine
+from tests.lab.postal1.test_2_drift import _SNAPSHOT
 from tests.lab.store import secret_values
 
 DEPLOY = "deploys/postal.py"

@@ -1,0 +1,1 @@
+"""Tests that change mx1 only."""

@@ -1,1 +1,0 @@
-"""Tests that change other hosts than postal1."""
