@@ -19,7 +19,7 @@ MANIFESTS = "etc/mailfleet/described/"
 _RENDER = """
 import subprocess, sys
 from pathlib import Path
-from tests.accept.test_rendered_files import VARIANTS
+from tests.lab.postal2.test_2_rendered_files import VARIANTS
 from tests.lab.console import Operator
 
 target = Path(sys.argv[1])

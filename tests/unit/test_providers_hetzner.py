@@ -203,7 +203,7 @@ def test_another_error_of_the_api(api):
 
 def test_an_answer_that_is_no_json(api, monkeypatch):
     api.answer = (404, {})
-    assert_fails("the Hetzner API answers: Not Deviation")
+    assert_fails("the Hetzner API answers: Not Found")
 
 
 def test_the_network_is_down(api, monkeypatch):

@@ -246,7 +246,7 @@ def test_a_host_that_hangs_is_waited_for_until_it_has_told_so(
         waits.append(asking.answer_seconds)
         return {name: Unreachable("off", "see that it is up") for name in asking.hosts}
 
-    monkeypatch.setattr(HostQuery, "answers", answers)
+    monkeypatch.setattr(HostQuery, "run", answers)
     fleet_from(inventory='server = [("one", {"host_fqdn": "one.example.com"})]')
     assert ask("inventories/test.py", [Address.parse("192.0.2.1")]).hosts[0].error.startswith("off")
     assert waits[0] > sum(limits)

@@ -8,7 +8,7 @@ from mailfleet.fleet.fleet import Fleet, Host
 NAME = "preflight"
 
 
-# HostQuery Docker takes longer than all the rest; what mailfleet installed was looked at before.
+# Querying Docker takes longer than all the rest; what mailfleet installed was looked at before.
 _NOT_YET_OURS = "[ -e /var/lib/mailfleet/applied/docker/docker.service ] ||"
 
 _RESOLVER_SECONDS = 10

@@ -63,8 +63,8 @@ class Answer:
         return self.status is not Status.OK and self.status not in VOID
 
 
-Deviation = TypeVar("Deviation")
-Lookups = Generator[tuple[Question, ...], tuple[Answer, ...], Deviation]
+FindingType = TypeVar("FindingType")
+Lookups = Generator[tuple[Question, ...], tuple[Answer, ...], FindingType]
 """A check that needs lookups: it yields questions to be asked at once, and is sent their answers in
 the same order."""
 
@@ -93,9 +93,9 @@ def ask_all(*questions: tuple[str, str]) -> Lookups[tuple[Answer, ...]]:
     return answers
 
 
-def together(*parts: Lookups[Deviation]) -> Lookups[list[Deviation]]:
+def together(*parts: Lookups[FindingType]) -> Lookups[list[FindingType]]:
     """Several checks side by side: each round asks what all of them want to know."""
-    found: dict[int, Deviation] = {}
+    found: dict[int, FindingType] = {}
     waiting: dict[int, tuple[Question, ...]] = {}
 
     def step(number: int, answers: tuple[Answer, ...] | None) -> None:
@@ -119,12 +119,12 @@ def together(*parts: Lookups[Deviation]) -> Lookups[list[Deviation]]:
     return [found[number] for number in range(len(parts))]
 
 
-def run(check: Lookups[Deviation], lookup: Callable[[Question], Answer]) -> Deviation:
+def run(check: Lookups[FindingType], lookup: Callable[[Question], Answer]) -> FindingType:
     """Run a check on answers that are at hand."""
     try:
         questions = next(check)
         while True:
             questions = check.send(tuple(map(lookup, questions)))
     except StopIteration as end:
-        found: Deviation = end.value
+        found: FindingType = end.value
         return found

@@ -54,7 +54,7 @@ def test_a_file_is_fetched(tls: Certified) -> None:
             Status.REJECTED,
             "HTTP 301",
         ),
-        (b"HTTP/1.1 404 Not Deviation\r\n\r\n", Status.REJECTED, "HTTP 404"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", Status.REJECTED, "HTTP 404"),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 70_000, Status.REJECTED, "longer than 65536 bytes"),
         (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 7_000_000, Status.REJECTED, "longer than 65536"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", Status.REJECTED, "IncompleteRead"),
