@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mailfleet.dns.resolve import wire
-from mailfleet.dns.resolve.answer import Answer, Deviation, Lookups, Question, Status
+from mailfleet.dns.resolve.answer import Answer, FindingType, Lookups, Question, Status
 from mailfleet.dns.resolve.probe import PROBES, Probes
 from mailfleet.dns.resolve.server import Address, Asked, NoAnswerError, NotReachableError, Server
 
@@ -56,14 +56,14 @@ def system_servers(file: Path = Path("/etc/resolv.conf")) -> list[Address]:
 
 
 async def run_parallel(
-    look: Callable[[Item], Awaitable[Deviation]],
+    look: Callable[[Item], Awaitable[FindingType]],
     items: Iterable[Item],
     at_once: int,
-    take: Callable[[Deviation], object],
+    take: Callable[[FindingType], object],
 ) -> None:
     """Look at items, so many at once, and hand what is found to `take`, in their order: what has
     not begun costs nothing, nor does what has been taken."""
-    found: dict[int, Deviation] = {}
+    found: dict[int, FindingType] = {}
     room = asyncio.Semaphore(_AHEAD)
     waiting = iter(enumerate(items))
     taken = 0
@@ -102,7 +102,7 @@ class Resolver:
         self._plain: set[Server] = set()
         """Servers that know nothing of EDNS."""
 
-    async def run(self, check: Lookups[Deviation]) -> Deviation:
+    async def run(self, check: Lookups[FindingType]) -> FindingType:
         """Run a check, asking what it asks."""
         try:
             questions = next(check)
@@ -110,11 +110,11 @@ class Resolver:
                 tasks = [self._ask(question) for question in questions]
                 questions = check.send(tuple([await task for task in tasks]))
         except StopIteration as end:
-            found: Deviation = end.value
+            found: FindingType = end.value
             return found
 
     async def run_all(
-        self, checks: Iterable[Lookups[Deviation]], take: Callable[[Deviation], object]
+        self, checks: Iterable[Lookups[FindingType]], take: Callable[[FindingType], object]
     ) -> None:
         """Run checks side by side, no more at once than there are questions in flight, and hand
         what each found to `take`, in their order."""
