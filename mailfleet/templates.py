@@ -12,8 +12,9 @@ import jinja2
 
 from mailfleet.secrets import Secret
 
-ROOT = Path(__file__).resolve().parent.parent
-"""Top of the repository: `templates/` and `files/` are there."""
+ROOT = Path(__file__).resolve().parent / "shipped"
+"""`templates/` and `files/`: in the repository links to those at its top, in an installed package
+copies."""
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,21 @@ from typing import Any
 
 import click
 
-from lab.topology import MAX_EXTRA
+try:
+    from lab.topology import MAX_EXTRA
+except ModuleNotFoundError as error:
+    if error.name not in ("lab", "lab.topology"):
+        raise
+    # An installed package: _LabGroup reports it.
+    MAX_EXTRA = 0
 
 
 class _LabGroup(click.Group):
-    """Says what is wrong in the lab without a traceback."""
+    """Reports errors of the lab without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        if not MAX_EXTRA:
+            raise click.ClickException("the lab needs a checkout of the mailfleet repository")
         from lab.errors import LabError
 
         try:

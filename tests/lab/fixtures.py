@@ -83,6 +83,6 @@ def restored(deployed: Operator) -> Iterator[Operator]:
 def copied_tree(tmp_path: Path) -> Operator:
     """An operator in a copy of the work tree, free to break it."""
     for name in ("mailfleet", "templates", "files", "deploys", "group_data"):
-        shutil.copytree(ROOT / name, tmp_path / name)
+        shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
     shutil.copy(ROOT / "config.py", tmp_path)
     return Operator(tmp_path, {"PYTHONPATH": str(tmp_path)}).variant(tmp_path / "inventories", "")
