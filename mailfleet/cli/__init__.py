@@ -23,6 +23,7 @@ _MODULES = {
     "drift": "drift",
     "exporter": "exporter",
     "health": "health",
+    "init": "init",
     "lab": "lab",
     "postal": "postal",
     "queue": "queue",
