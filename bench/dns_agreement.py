@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.dns_check import HERE, PEER, install_peer
 from bench.dns_corpus import ASPECTS, Domain, corpus, zones
-from mailfleet.dns.checks import checks_of
+from mailfleet.dns.checks import check_record
+from mailfleet.dns.checks.wanted import Wanted
 from mailfleet.dns.dmarc import discover
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, RecordType, Severity
@@ -62,8 +63,7 @@ async def _ours(domains: Sequence[Domain], server: Address) -> dict[str, Seen]:
 
 async def _look(domain: Domain, resolver: Resolver) -> Seen:
     records = wanted(domain)
-    # The first one of each record is its own; others are of the whole domain.
-    checks = [next(checks_of(records, own=[record])) for record in records]
+    checks = [check_record(record, Wanted(records)) for record in records]
     parts = await asyncio.gather(*(resolver.run(check) for check in checks))
     found = dict(zip(ASPECTS, map(_verdict, parts), strict=True))
     sender = f"postmaster@{domain.name}"

@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,8 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from mailfleet.dns.checks.parts import available_cores
-from mailfleet.dns.checks.run import Live, check_live, look_at, run_loop
+from mailfleet.dns.checks.check_run import CheckRun, check_records, run_checks, run_loop
 from mailfleet.dns.finding import Verdict
 from mailfleet.dns.record import Record, RecordType, Severity
 from mailfleet.dns.resolve.answer import ask_all
@@ -86,14 +84,14 @@ def zones(domains: Sequence[str]) -> dict[str, str]:
     return {**found, ".": delegations}
 
 
-def ours(domains: Sequence[str], server: Address) -> tuple[float, Live]:
+def ours(domains: Sequence[str], server: Address) -> tuple[float, CheckRun]:
     """Seconds, as `mailfleet dns check` looks, and what it found. Ends the script unless all is
     well."""
     wanted = [record for domain in domains for record in records(domain)]
     sender = "10.2.0.192.in-addr.arpa"
     wanted.append(Record(sender, "PTR", (HOST,), "", "", Severity.REQUIRED, ""))
     start = time.perf_counter()
-    live = look_at(wanted, [server], Limits(seconds=600, rate=0))
+    live = run_checks(wanted, [server], Limits(seconds=600, rate=0))
     seconds = time.perf_counter() - start
     bad = [finding for finding in live.findings if finding.verdict is not Verdict.OK]
     if bad:
@@ -106,33 +104,28 @@ class Run:
     """One look in a process of its own."""
 
     seconds: float
-    """Without the start of that process, with that of those it starts itself."""
+    """Without the start of that process."""
     queries: int
     memory: int
-    """MiB at most, all processes together."""
+    """Peak, in MiB."""
 
 
-def fresh(domains: Sequence[str], port: int, cores: int | None = None) -> Run:
-    """A run in a new process, on some of the cores."""
+def fresh(domains: Sequence[str], port: int) -> Run:
+    """A run in a new process."""
     with tempfile.NamedTemporaryFile("w") as file:
         file.write("\n".join(domains))
         file.flush()
         command = [sys.executable, __file__, "--port", str(port), "--list", file.name]
-        if cores:
-            command += ["--cores", str(cores)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     return Run(**json.loads(done.stdout))
 
 
-def in_this_process(file: Path, port: int, cores: int | None) -> Run:
-    if cores:
-        os.sched_setaffinity(0, range(cores))
+def in_this_process(file: Path, port: int) -> Run:
     seconds, live = ours(file.read_text().split(), Address("127.0.0.1", port))
     # What getrusage says of this process begins with the size of the one that started it.
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert peak is not None
-    others = (available_cores() - 1) * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return Run(seconds, live.queries, (int(peak[1]) + others) // 1024)
+    return Run(seconds, live.queries, int(peak[1]) // 1024)
 
 
 def wait_for_zones(names: Sequence[str], server: Address) -> None:
@@ -150,7 +143,7 @@ def wait_for_zones(names: Sequence[str], server: Address) -> None:
         time.sleep(0.5)
 
 
-def limit_of_server(live: Live, server: Address) -> float:
+def limit_of_server(live: CheckRun, server: Address) -> float:
     """Queries a second that dnsperf gets answered, of the same questions."""
     with tempfile.NamedTemporaryFile("w") as file:
         file.writelines(
@@ -194,7 +187,7 @@ def one_domain_far_away(domain: str, server: Address, round_trip: float) -> floa
         back.pass_on = lambda data: near.sendto(data, there.sender)
         far = Address(*near.get_extra_info("sockname"))
         start = time.perf_counter()
-        await check_live(list(records(domain)), [far], Limits(rate=0))
+        await check_records(list(records(domain)), [far], Limits(rate=0))
         seconds = time.perf_counter() - start
         near.close()
         away.close()
@@ -246,8 +239,7 @@ def against_peer(domains: Sequence[str], address: Address, threads: Sequence[int
         rows.append((f"checkdmarc, {name}", took))
         runs.append(fresh(domains, address.port))
     seconds = statistics.median(run.seconds for run in runs)
-    single = statistics.median(fresh(domains, address.port, 1).seconds for _ in range(3))
-    rows[:0] = [("mailfleet, as the command runs", seconds), ("mailfleet, one process", single)]
+    rows.insert(0, ("mailfleet", seconds))
     for name, took in rows:
         rate = len(domains) / took
         print(f"| {name} | {took:.2f} | {rate:.0f} | {took / seconds:.1f} |")
@@ -283,11 +275,10 @@ def main() -> None:
         "--threads", type=int, nargs="*", default=[1, 16, 0], help="of checkdmarc; 0: 2 processes"
     )
     arguments.add_argument("--port", type=int, help=argparse.SUPPRESS)
-    arguments.add_argument("--cores", type=int, help=argparse.SUPPRESS)
     arguments.add_argument("--list", type=Path, help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.list:
-        print(json.dumps(asdict(in_this_process(given.list, given.port, given.cores))))
+        print(json.dumps(asdict(in_this_process(given.list, given.port))))
         return
     domains = [f"d{number:05}.test" for number in range(given.domains)]
     served = zones(domains)

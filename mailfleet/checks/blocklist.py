@@ -1,8 +1,14 @@
-"""Whether a host's sending addresses are on the DNS blocklists of `dns_blocklists`."""
+"""Whether a host's sending addresses are on one of `dns_blocklists`.
 
-import pickle
+A DNS blocklist (RFC 5782) is a zone that lists addresses known for spam: 192.0.2.1 is listed on
+bl.example when 1.2.0.192.bl.example has an A record in 127.0.0.0/8. Receivers query such lists
+while a client connects and reject mail from listed addresses. How answers are evaluated is in
+dns/checks/blocklist.py."""
+
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
+
+import gevent
 
 from mailfleet.checks.probe import Answer, ExternalProbe, Status
 from mailfleet.dns.settings import DnsSettings
@@ -10,17 +16,17 @@ from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.settings import HostSettings
 
 _SENDING = ("postal_worker", "mailserver")
+_SECONDS = 10.0
 
 
 def blocklist_probes(fleet: Fleet, host: Host) -> Iterator[ExternalProbe]:
-    """One question for all addresses of a host that sends, where lists are set. Of a host that no
-    public address is known of there is nothing to ask."""
+    """One probe for all public addresses of a host that sends mail, if blocklists are set."""
     if fleet[DnsSettings].blocklists and host.has(*_SENDING) and _addresses(host):
         yield ExternalProbe(
             "blocklists from here",
-            lambda: _ask(fleet, host),
-            "end what got the address listed, then ask the list for removal; a list that cannot be "
-            "asked wants a resolver of your own in dns_resolvers",
+            lambda: _look_up(fleet, host),
+            "stop what got the address listed, then request removal from the list; a list that "
+            "cannot be queried needs a resolver of your own in dns_resolvers",
         )
 
 
@@ -28,33 +34,29 @@ def _addresses(host: Host) -> list[IPv4Address | IPv6Address]:
     return [it for it in (host[HostSettings].public_ipv4, host[HostSettings].public_ipv6) if it]
 
 
-def _ask(fleet: Fleet, host: Host) -> Answer:
-    # Late: who does not ask DNS does not load what asks it.
-    from mailfleet.dns.checks.listed import Lists
-    from mailfleet.dns.checks.parts import elsewhere
-    from mailfleet.dns.checks.run import servers_of
-    from mailfleet.dns.checks.wanted import Sender
+def _look_up(fleet: Fleet, host: Host) -> Answer:
+    # Imported late: only this probe needs the resolver.
+    from mailfleet.dns.checks.check_run import blocklist_findings, servers_of
     from mailfleet.dns.finding import Verdict
+    from mailfleet.dns.resolve.resolver import Limits
 
-    addresses = _addresses(host)
-    senders = tuple(Sender(address, host.fqdn) for address in addresses)
-    lists = Lists(
-        senders,
-        tuple(fleet[DnsSettings].blocklists),
-        tuple(servers_of(fleet[DnsSettings].resolvers)),
+    addresses, settings = _addresses(host), fleet[DnsSettings]
+    # In a thread: the probes of all hosts run at once, and a thread has one event loop only.
+    findings = gevent.get_hub().threadpool.apply(
+        blocklist_findings,
+        (
+            addresses,
+            settings.blocklists,
+            servers_of(settings.resolvers),
+            Limits(seconds=_SECONDS),
+        ),
     )
-    # In a process of its own: this one may ask for several hosts at once, and has one event loop.
-    try:
-        with elsewhere("mailfleet.dns.checks.listed", [lists]) as asked:
-            (found,) = map(pickle.load, asked.outputs())
-    except OSError as error:
-        # The fault is this machine's, and says nothing about the addresses.
-        return Answer(Status.UNKNOWN, f"cannot be asked from here: {error}")
-    listed = [f"{zone}: {one.seen}" for zone, one in found if one.verdict is Verdict.FAIL]
+    listed = [f"{zone}: {one.seen}" for zone, one in findings if one.verdict is Verdict.FAIL]
     if listed:
         return Answer(Status.FAIL, "; ".join(listed))
-    if untold := {zone: one.seen for zone, one in found if one.verdict is not Verdict.OK}:
-        told = "; ".join(f"{zone}: {seen}" for zone, seen in untold.items())
-        return Answer(Status.WARN, f"cannot be asked: {told}")
+    unknown = {zone: one.seen for zone, one in findings if one.verdict is not Verdict.OK}
+    if unknown:
+        reasons = "; ".join(f"{zone}: {seen}" for zone, seen in unknown.items())
+        return Answer(Status.WARN, f"cannot be queried: {reasons}")
     names = ", ".join(str(address) for address in addresses)
-    return Answer(Status.OK, f"{names} not on {', '.join(fleet[DnsSettings].blocklists)}")
+    return Answer(Status.OK, f"{names} not on {', '.join(settings.blocklists)}")

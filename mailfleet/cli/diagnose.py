@@ -15,7 +15,7 @@ from mailfleet.cli.refuse import refuse
 from mailfleet.cli.settings import fleet_or_exit
 from mailfleet.diagnose.diagnosis import Diagnosis
 from mailfleet.diagnose.run import dns_of, why
-from mailfleet.dns.checks.run import NoServerAnswersError
+from mailfleet.dns.checks.check_run import NoServerAnswersError
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import ConflictingRecordsError
 from mailfleet.dns.resolve.server import Address

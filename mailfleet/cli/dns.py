@@ -19,8 +19,14 @@ from mailfleet.cli.dns_steps import show_steps
 from mailfleet.cli.refuse import refuse
 from mailfleet.cli.results import OutputFile, write
 from mailfleet.dns.checks.bulk import bulk_findings
+from mailfleet.dns.checks.check_run import (
+    CheckRun,
+    NoServerAnswersError,
+    check_recorded,
+    run_checks,
+    servers_of,
+)
 from mailfleet.dns.checks.report import coloured
-from mailfleet.dns.checks.run import Live, NoServerAnswersError, check_recorded, look_at, servers_of
 from mailfleet.dns.checks.spool import Spool
 from mailfleet.dns.desired.domains import sts_policy
 from mailfleet.dns.finding import Finding, Verdict
@@ -228,7 +234,7 @@ def check(
             findings = Spool(check_recorded(wanted, Recording.load(replay), blocklists))
         else:
             limits = Limits(seconds=seconds, rate=rate)
-            look = partial(look_at, wanted, asked, limits, blocklists, authoritative, compared)
+            look = partial(run_checks, wanted, asked, limits, blocklists, authoritative, compared)
             live = _wait(look, minutes or 0, strict)
             findings = live.findings
             if save:
@@ -266,7 +272,7 @@ dns.add_command(publish)
 dns.add_command(show_steps)
 
 
-def _save(live: Live, file: Path) -> None:
+def _save(live: CheckRun, file: Path) -> None:
     try:
         save_answers(live.answers, file)
     except OSError as error:
@@ -277,7 +283,7 @@ _PAUSE = 5, 30
 """Seconds between two looks, at least and at most."""
 
 
-def _wait(look: Callable[[], Live], minutes: float, strict: bool) -> Live:
+def _wait(look: Callable[[], CheckRun], minutes: float, strict: bool) -> CheckRun:
     """Look until nothing blocks, or the time is over."""
     ends = time.monotonic() + minutes * 60
     while True:
@@ -290,7 +296,7 @@ def _wait(look: Callable[[], Live], minutes: float, strict: bool) -> Live:
         left = ends - time.monotonic()
         if not waiting or left <= 0:
             return live
-        remembered = live.remembered(waiting)
+        remembered = live.cached_for(waiting)
         pause = min(left, _PAUSE[1], max(_PAUSE[0], remembered))
         names = ", ".join(f"{name} {kind}" for name, kind in islice(waiting, 3))
         more = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""

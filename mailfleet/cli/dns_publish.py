@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import click
 
 from mailfleet.cli.dns_records import fleet_and_records_or_exit
-from mailfleet.dns.checks.run import absence_remembered, servers_of
+from mailfleet.dns.checks.check_run import negative_ttls, servers_of
 from mailfleet.dns.publish.apply import (
     PlanChangedError,
     Publication,
@@ -183,7 +183,7 @@ def _warn_of_absence(fleet: Fleet, publications: Sequence[Publication]) -> None:
     ]
     if not first:
         return
-    for zone, seconds in absence_remembered(
+    for zone, seconds in negative_ttls(
         first, servers_of(fleet[DnsSettings].resolvers)
     ).items():
         click.echo(

@@ -10,7 +10,7 @@ from mailfleet.cli.dns_records import fleet_and_records_or_exit
 from mailfleet.cli.refuse import refuse
 from mailfleet.components.mailserver.settings import MailserverSettings
 from mailfleet.deploying.records import signing_selectors
-from mailfleet.dns.checks.run import NoServerAnswersError, look_at, servers_of
+from mailfleet.dns.checks.check_run import NoServerAnswersError, run_checks, servers_of
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import Record
 from mailfleet.dns.resolve.resolver import Limits
@@ -43,7 +43,7 @@ def show_steps(inventory: str) -> None:
         if domains:
             servers = servers_of(fleet[DnsSettings].resolvers)
             concerned = [one for one in records if _concerns(one, domains)]
-            findings = list(look_at(concerned, servers, Limits(), authoritative=True).findings)
+            findings = list(run_checks(concerned, servers, Limits(), authoritative=True).findings)
         found = list(
             steps(
                 keys,

@@ -28,13 +28,13 @@ def findings_of(fleet: Fleet, seconds: float = 60) -> Spool[Finding]:
     """What DNS says of every record that the fleet needs. Raises RunAbortedError."""
     # Late: a deploy that does not look at DNS does not load what asks it.
     from mailfleet.deploying.records import desired_records
-    from mailfleet.dns.checks.run import NoServerAnswersError, look_at, servers_of
+    from mailfleet.dns.checks.check_run import NoServerAnswersError, run_checks, servers_of
     from mailfleet.dns.resolve.resolver import Limits
 
     try:
         records = desired_records(fleet)
         servers = servers_of(fleet[DnsSettings].resolvers)
-        live = look_at(records, servers, Limits(seconds=seconds), fleet[DnsSettings].blocklists)
+        live = run_checks(records, servers, Limits(seconds=seconds), fleet[DnsSettings].blocklists)
     except (SettingsError, SecretsError, ConflictingRecordsError, NoServerAnswersError) as error:
         raise RunAbortedError(str(error)) from None
     return live.findings

@@ -21,7 +21,7 @@ from mailfleet.diagnose.diagnosis import Diagnosis
 from mailfleet.diagnose.evidence import Evidence, Way, of_host, of_log
 from mailfleet.diagnose.judge import diagnose
 from mailfleet.diagnose.questions import HOURS, postal_names, questions
-from mailfleet.dns.checks.run import look_at, servers_of
+from mailfleet.dns.checks.check_run import run_checks, servers_of
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.resolve.resolver import Limits
 from mailfleet.dns.resolve.server import Address
@@ -139,7 +139,7 @@ def _way(host: Host, port: int) -> Way:
 def dns_of(fleet: Fleet, family: str, servers: Sequence[Address] = ()) -> list[Finding]:
     """What DNS says of the rule behind a refusal: findings of one family of checks that do not
     hold. Raises NoServerAnswersError, SecretsError and ConflictingRecordsError."""
-    live = look_at(
+    live = run_checks(
         desired_records(fleet, ()),
         servers or servers_of(fleet[DnsSettings].resolvers),
         Limits(seconds=_DNS_SECONDS),

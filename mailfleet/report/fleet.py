@@ -16,7 +16,7 @@ from mailfleet.checks.sections import Section, Sections
 from mailfleet.components.registry import COMPONENTS, SCHEMA
 from mailfleet.converge import observe
 from mailfleet.deploying.records import desired_records
-from mailfleet.dns.checks.run import NoServerAnswersError, look_at, servers_of
+from mailfleet.dns.checks.check_run import NoServerAnswersError, run_checks, servers_of
 from mailfleet.dns.finding import Finding as DnsFinding
 from mailfleet.dns.finding import Verdict
 from mailfleet.dns.resolve.resolver import Limits
@@ -133,7 +133,7 @@ def ask(inventory: str, servers: Sequence[Address] = (), sudo: bool = False) -> 
     health = checkup.results(_part(told, lambda it: it.health), outside.get())
     hosts = tuple(_status(fleet, *answer) for answer in _part(told, lambda it: it.story).items())
     try:
-        live = look_at(
+        live = run_checks(
             records,
             servers or servers_of(fleet[DnsSettings].resolvers),
             # Blocklists are part of health.

@@ -1,12 +1,11 @@
-"""Health asks a real DNS server about the sending addresses of several hosts at once."""
+"""The blocklist probe queries a real DNS server for several hosts at once."""
 
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from mailfleet.checks.probe import ExternalProbe, Status
-from mailfleet.components.base import bundle as base
+from mailfleet.components.registry import COMPONENTS
 from mailfleet.health.fleet import HealthRun
 from tests.accept.knot import knot
 from tests.unit.conftest import POSTAL, Write, fleet_from
@@ -16,6 +15,7 @@ __all__ = ["fleet_from"]
 # RFC 5782 section 5: what a list answers about itself.
 _WORKS = '2.0.0.127 A 127.0.0.2\n2.0.0.127 TXT "a test"\n'
 _LISTED = '11.2.0.192 A 127.0.0.4\n11.2.0.192 TXT "sends spam"\n'
+_BASE = [component for component in COMPONENTS if component.name == "base"]
 _LISTS = {"clean.test": _WORKS, "strict.test": _WORKS + _LISTED, "gone.test": ""}
 _INVENTORY = """
 def _host(name, number):
@@ -37,13 +37,13 @@ server = [_other]
         (["clean.test"], Status.OK, "192.0.2.11 not on clean.test"),
     ],
 )
-def test_each_sending_host_hears_of_its_own_addresses(
+def test_each_sending_host_reports_its_own_addresses(
     fleet_from: Write, tmp_path: Path, lists: list[str], status: Status, finding: str
 ) -> None:
     with knot(tmp_path, _LISTS) as server:
         dns = f"dns_blocklists = {lists}\ndns_resolvers = ['127.0.0.1:{server.port}']\n"
         fleet = fleet_from("", _INVENTORY, all=POSTAL + dns)
-        found = {one.host: one for one in HealthRun.of([base], fleet).run_external_probe()}
+        found = {one.host: one for one in HealthRun.of(_BASE, fleet).run_external_probe()}
     assert found.keys() == {"postal1", "postal2"}
     assert found["postal2"].status is status
     assert finding in found["postal2"].finding
@@ -51,15 +51,14 @@ def test_each_sending_host_hears_of_its_own_addresses(
     assert found["postal1"].status is (Status.WARN if "gone.test" in lists else Status.OK)
 
 
-def test_without_lists_nobody_is_asked(fleet_from: Write) -> None:
-    assert HealthRun.of([base], fleet_from()).run_external_probe() == []
+def test_without_blocklists_there_is_no_probe(fleet_from: Write) -> None:
+    assert HealthRun.of(_BASE, fleet_from()).run_external_probe() == []
 
 
-def test_a_host_without_a_public_address_is_not_called_unlisted(fleet_from: Write) -> None:
-    """There is nothing to ask about it."""
+def test_host_without_public_address_has_no_probe(fleet_from: Write) -> None:
     hidden = _INVENTORY + 'del _two[1]["host_public_ipv4"]\n'
     lists = "dns_blocklists = ['clean.test']\n"
-    checkup = HealthRun.of([base], fleet_from("", hidden, all=POSTAL + lists))
+    checkup = HealthRun.of(_BASE, fleet_from("", hidden, all=POSTAL + lists))
     asked = {
         name
         for name, probes in checkup.probes.items()
@@ -68,12 +67,9 @@ def test_a_host_without_a_public_address_is_not_called_unlisted(fleet_from: Writ
     assert asked == {"postal1"}
 
 
-def test_a_fault_of_this_machine_is_no_listing(
-    fleet_from: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", "/does/not/exist")
-    dns = 'dns_blocklists = ["clean.test"]\n'
+def test_unreachable_resolver_is_no_listing(fleet_from: Write) -> None:
+    dns = 'dns_blocklists = ["clean.test"]\ndns_resolvers = ["127.0.0.1:9"]\n'
     fleet = fleet_from("", _INVENTORY, all=POSTAL + dns)
-    found = HealthRun.of([base], fleet).run_external_probe()
-    assert {one.status for one in found} == {Status.UNKNOWN}
-    assert all("No such file or directory" in one.finding for one in found)
+    results = HealthRun.of(_BASE, fleet).run_external_probe()
+    assert {one.status for one in results} == {Status.WARN}
+    assert all("server not reachable" in one.finding for one in results)

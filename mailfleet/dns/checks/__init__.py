@@ -1,7 +1,8 @@
 """Checks: what DNS says, held against what the fleet needs. Each is a generator of questions that
 returns findings; none touches the network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from itertools import chain
 
 from mailfleet.dns.checks.blocklist import check_blocklist
 from mailfleet.dns.checks.caa import check_caa
@@ -21,34 +22,46 @@ from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import Record
 from mailfleet.dns.resolve.answer import Lookups
 
-__all__ = ["checks_of", "mail_domains"]
+__all__ = ["check_record", "checks_of"]
 
 
 def checks_of(
-    records: Sequence[Record],
-    blocklists: Sequence[str] = (),
-    own: Sequence[Record] | None = None,
+    records: Sequence[Record], blocklists: Sequence[str] = ()
 ) -> Iterator[Lookups[list[Finding]]]:
     """One check for each desired record, and those of each mail domain and of each sending address
-    and blocklist, to be run side by side. With `own` only those of these records, held against all
-    of them. What asks the same comes close together."""
+    and blocklist. The checks of a domain follow each other, because they query the same names and
+    the resolver remembers recent answers only."""
     wanted = Wanted(records)
-    own = records if own is None else own
-    domains = mail_domains(own)
-    for record in own:
-        yield _check(record, wanted)
+    domains = _mail_domains(records)
+    for record in _by_domain(records, domains):
+        yield check_record(record, wanted)
         if record.type == "PTR":
-            yield from (check_blocklist(sender_of(record), zone) for zone in blocklists)
+            yield from (check_blocklist(sender_of(record).address, zone) for zone in blocklists)
         if domains.get(record.name) == record.type:
             yield check_dnssec(record.name, record.type)
         if record.type == "MX" and record.values != ("0 .",):
             yield check_policy_file(record)
             yield check_dane(record)
-    yield from (check_postmark(domain, wanted) for domain in _postmark_domains(own))
+    yield from (check_postmark(domain, wanted) for domain in _postmark_domains(records))
 
 
-def mail_domains(records: Sequence[Record]) -> dict[str, str]:
-    """Domains of addresses, each with the type of a record that is asked for anyway."""
+def _by_domain(records: Sequence[Record], domains: Container[str]) -> Iterator[Record]:
+    """The records, those of a domain together."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(_domain_of(record.name, domains), []).append(record)
+    return chain.from_iterable(groups.values())
+
+
+def _domain_of(name: str, domains: Container[str]) -> str:
+    """The closest mail domain at or above a name, else the name's last two labels."""
+    labels = name.split(".")
+    parents = (".".join(labels[start:]) for start in range(len(labels)))
+    return next((parent for parent in parents if parent in domains), ".".join(labels[-2:]))
+
+
+def _mail_domains(records: Sequence[Record]) -> dict[str, str]:
+    """Domain of mail addresses -> the type of one of its records, which is queried anyway."""
     policies = [one for one in records if one.type == "TXT" and one.values[0].startswith("v=spf1")]
     return {
         one.name: one.type for one in (*(one for one in records if one.type == "MX"), *policies)
@@ -69,7 +82,8 @@ def _postmark_domains(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys((*includes, *paths)))
 
 
-def _check(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
+def check_record(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
+    """The check of one record's values."""
     match record.type:
         case "A" | "AAAA":
             return check_addresses(record, wanted)

@@ -1,8 +1,12 @@
-"""Sending addresses on DNS blocklists (RFC 5782)."""
+"""DNS blocklists (RFC 5782).
 
-from ipaddress import IPv4Address, ip_address, ip_network
+A blocklist is a DNS zone that lists addresses known for spam. 192.0.2.1 is listed on bl.example
+when the name 1.2.0.192.bl.example has an A record in 127.0.0.0/8; a TXT record beside it may give
+the reason. Receivers query the lists they trust while a client connects and reject listed
+addresses. A working list contains the test address 127.0.0.2 and never 127.0.0.1."""
 
-from mailfleet.dns.checks.wanted import Sender
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Severity
 from mailfleet.dns.resolve.answer import Answer, Lookups, ask, ask_all
@@ -16,24 +20,24 @@ _REFUSALS = {
 """Spamhaus, "DNSBL return codes". They are no listings, though they look like some."""
 
 
-def check_blocklist(sender: Sender, zone: str) -> Lookups[list[Finding]]:
+def check_blocklist(address: IPv4Address | IPv6Address, zone: str) -> Lookups[list[Finding]]:
     """Whether an address is listed; believed only when the list answers as RFC 5782 section 5 asks:
     127.0.0.2 is on it, 127.0.0.1 is not."""
-    name = f"{_reversed(sender)}.{zone}"
+    name = f"{_reversed(address)}.{zone}"
     listed, unlisted = yield from ask_all((f"2.0.0.127.{zone}", "A"), (f"1.0.0.127.{zone}", "A"))
     if reason := _unusable(listed, unlisted):
         effect = "Nobody can say. Mail is not affected by this."
-        return [_finding(sender, zone, name, Verdict.INFO, reason, effect)]
+        return [_finding(address, zone, name, Verdict.INFO, reason, effect)]
     answer = yield from ask(name, "A")
     if reason := _refusal(answer):
         effect = "Nobody can say. Mail is not affected by this."
-        return [_finding(sender, zone, name, Verdict.INFO, reason, effect)]
+        return [_finding(address, zone, name, Verdict.INFO, reason, effect)]
     if not answer.values:
-        return [_finding(sender, zone, name, Verdict.OK, f"{sender.address} is not listed")]
+        return [_finding(address, zone, name, Verdict.OK, f"{address} is not listed")]
     why = yield from ask(name, "TXT")
-    shown = f"{sender.address} is listed: {', '.join((*answer.values, *why.values))}"
+    shown = f"{address} is listed: {', '.join((*answer.values, *why.values))}"
     effect = f"Receivers that use {zone} refuse mail from this address. Ask it for removal."
-    return [_finding(sender, zone, name, Verdict.FAIL, shown, effect)]
+    return [_finding(address, zone, name, Verdict.FAIL, shown, effect)]
 
 
 def _unusable(listed: Answer, unlisted: Answer) -> str:
@@ -58,14 +62,19 @@ def _refusal(answer: Answer) -> str:
     return ""
 
 
-def _reversed(sender: Sender) -> str:
-    pointer = sender.address.reverse_pointer
-    suffix = ".in-addr.arpa" if isinstance(sender.address, IPv4Address) else ".ip6.arpa"
+def _reversed(address: IPv4Address | IPv6Address) -> str:
+    pointer = address.reverse_pointer
+    suffix = ".in-addr.arpa" if isinstance(address, IPv4Address) else ".ip6.arpa"
     return pointer.removesuffix(suffix)
 
 
 def _finding(
-    sender: Sender, zone: str, name: str, verdict: Verdict, shown: str, effect: str = ""
+    address: IPv4Address | IPv6Address,
+    zone: str,
+    name: str,
+    verdict: Verdict,
+    shown: str,
+    effect: str = "",
 ) -> Finding:
     return Finding(
         "blocklist",
@@ -75,7 +84,7 @@ def _finding(
         # No record of ours mends it, so no gate closes on it unless asked to.
         Severity.RECOMMENDED,
         shown,
-        f"{sender.address} is not on {zone}",
+        f"{address} is not on {zone}",
         "RFC 5782",
         effect,
     )

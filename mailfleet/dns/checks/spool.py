@@ -1,4 +1,4 @@
-"""What a look at many domains finds, kept in files: memory holds only the last of it."""
+"""Results of a check of many domains, kept in temporary files so that memory stays bounded."""
 
 import os
 import pickle
@@ -6,45 +6,45 @@ import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from shutil import copyfileobj
 from typing import IO, Generic, TypeVar
 
 Item = TypeVar("Item")
 
-_AT_ONCE = 256
-"""Items written and read together, which share what they have in common."""
+_BATCH = 256
+"""Items pickled together: they share equal parts."""
 _IN_MEMORY = 1 << 20
-"""Bytes, up to which there is no file: most fleets never need one."""
+"""Bytes kept in memory before a file is created: most fleets never need one."""
 
 
 class NoRoomError(OSError):
-    """No temporary file can be written; `filename` is the directory that they are in."""
+    """No temporary file can be written. `filename` is the directory for temporary files."""
 
 
 @contextmanager
-def named() -> Iterator[None]:
-    """Around what writes temporary files, which have no name to tell. Raises NoRoomError."""
+def _temporary_files() -> Iterator[None]:
+    """Around writes to temporary files, whose errors name no file. Raises NoRoomError."""
     try:
         yield
     except OSError as error:
-        # Unset as long as no directory would do, which the message then tells.
+        # tempdir stays unset while no directory is usable; the message lists those tried.
         raise NoRoomError(error.errno, error.strerror, tempfile.tempdir or "TMPDIR") from None
 
 
 class Spool(Generic[Item]):
-    """Items in order of arrival, to be read as often as wanted. Raises NoRoomError."""
+    """Items in order of arrival. Can be read any number of times, also while items are added.
+    Raises NoRoomError."""
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
-        # A spool outlives the look that fills it.
-        weakref.finalize(self, discard, self._file)
+        # No context manager: a spool outlives the run that fills it.
+        weakref.finalize(self, _close, self._file)
         self._size = 0
         self._last: list[Item] = []
         self.extend(items)
 
     def append(self, item: Item) -> None:
         self._last.append(item)
-        if len(self._last) == _AT_ONCE:
+        if len(self._last) == _BATCH:
             self._write()
 
     def extend(self, items: Iterable[Item]) -> None:
@@ -52,45 +52,25 @@ class Spool(Generic[Item]):
             self.append(item)
 
     def __iter__(self) -> Iterator[Item]:
-        at = 0
-        while at < self._size:
-            # Another reader may have been here in between.
-            self._file.seek(at)
+        position = 0
+        while position < self._size:
+            # Another reader may have moved the file's position.
+            self._file.seek(position)
             items: list[Item] = pickle.load(self._file)
-            at = self._file.tell()
+            position = self._file.tell()
             yield from items
         yield from self._last
 
-    def send(self, to: IO[bytes]) -> None:
-        """Write all items, for `receive` elsewhere."""
-        self._write()
-        with named():
-            pickle.dump(self._size, to)
-            self._file.seek(0)
-            copyfileobj(self._file, to)
-            to.flush()
-
-    def receive(self, sent: IO[bytes]) -> None:
-        """Append the items that another spool sent."""
-        self._write()
-        end = self._size + pickle.load(sent)
-        with named():
-            while block := sent.read(min(end - self._size, _IN_MEMORY)):
-                self._size += self._file.write(block)
-            self._file.flush()
-
     def _write(self) -> None:
-        """Put the last items into the file, and stay at its end."""
-        with named():
+        with _temporary_files():
             self._file.seek(0, os.SEEK_END)
-            if self._last:
-                pickle.dump(self._last, self._file, pickle.HIGHEST_PROTOCOL)
-                # That there is no room is told here, and not to whoever reads.
-                self._file.flush()
-                self._size, self._last = self._file.tell(), []
+            pickle.dump(self._last, self._file, pickle.HIGHEST_PROTOCOL)
+            # Reports a full disk here, and not to a reader.
+            self._file.flush()
+            self._size, self._last = self._file.tell(), []
 
 
-def discard(file: IO[bytes]) -> None:
-    """Close a file that nobody reads any more, whether or not there was room for it."""
+def _close(file: IO[bytes]) -> None:
+    """Close the file; after a full disk closing fails again."""
     with suppress(OSError):
         file.close()

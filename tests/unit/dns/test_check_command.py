@@ -10,8 +10,13 @@ from click.testing import CliRunner, Result
 
 from mailfleet.cli import main
 from mailfleet.deploying.records import desired_records
+from mailfleet.dns.checks.check_run import (
+    CheckRun,
+    NoServerAnswersError,
+    check_recorded,
+    check_records,
+)
 from mailfleet.dns.checks.report import table
-from mailfleet.dns.checks.run import Live, NoServerAnswersError, check_live, check_recorded
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
 from mailfleet.dns.resolve.answer import Answer, Question, Status
@@ -33,10 +38,10 @@ def zone_of(records: list[Record]) -> Zone:
     return {(record.name, record.type): record.lines for record in records}
 
 
-def live(records: list[Record], zone: Zone) -> Live:
-    async def inside() -> Live:
+def live(records: list[Record], zone: Zone) -> CheckRun:
+    async def inside() -> CheckRun:
         async with serving(zone_handler(zone)) as address:
-            return await check_live(records, [address], Limits(seconds=10, rate=0))
+            return await check_records(records, [address], Limits(seconds=10, rate=0))
 
     return asyncio.run(inside())
 
@@ -163,7 +168,7 @@ def test_a_domain_with_other_letters_is_checked_in_its_form_in_dns(
 
 def test_nothing_answers(wanted: list[Record]) -> None:
     with pytest.raises(NoServerAnswersError, match=r"127\.0\.0\.1:9"):
-        asyncio.run(check_live(wanted, [Address("127.0.0.1", 9)], Limits(seconds=1)))
+        asyncio.run(check_records(wanted, [Address("127.0.0.1", 9)], Limits(seconds=1)))
 
 
 def test_an_answer_that_is_not_in_the_recording_is_unknown(wanted: list[Record]) -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from mailfleet.dns.checks import checks_of
 from mailfleet.dns.checks.blocklist import check_blocklist
-from mailfleet.dns.checks.wanted import Sender
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
 from mailfleet.dns.resolve.answer import Answer, Question, Status, run
@@ -97,18 +96,17 @@ GOOD_LIST: World = {(f"2.0.0.127.{ZEN}", "A"): ["127.0.0.2", "127.0.0.10"]}
 def test_a_blocklist_is_believed_only_when_it_works(
     world: World, verdict: Verdict, seen: str
 ) -> None:
-    sender = Sender(ip_address("192.0.2.10"), "postal1.example.com")
-    check = check_blocklist(sender, ZEN)
+    check = check_blocklist(ip_address("192.0.2.10"), ZEN)
     (found,) = run(check, lambda question: lookup(world, question))
     assert found.verdict is verdict
     assert seen in found.seen
 
 
 def test_an_ipv6_address_is_looked_up_by_nibbles() -> None:
-    sender = Sender(ip_address("2001:db8::10"), "postal1.example.com")
+    address = ip_address("2001:db8::10")
     name = f"0.1{'.0' * 22}.8.b.d.0.1.0.0.2.{ZEN}"
     world: World = {**GOOD_LIST, (name, "A"): ["127.0.0.2"]}
-    (found,) = run(check_blocklist(sender, ZEN), lambda question: lookup(world, question))
+    (found,) = run(check_blocklist(address, ZEN), lambda question: lookup(world, question))
     assert found.verdict is Verdict.FAIL
 
 
