@@ -183,9 +183,7 @@ def _warn_of_absence(fleet: Fleet, publications: Sequence[Publication]) -> None:
     ]
     if not first:
         return
-    for zone, seconds in negative_ttls(
-        first, servers_of(fleet[DnsSettings].resolvers)
-    ).items():
+    for zone, seconds in negative_ttls(first, servers_of(fleet[DnsSettings].resolvers)).items():
         click.echo(
             f"{zone}: whoever has looked for these names already, `mailfleet dns check` too, "
             f"remembers for up to {seconds} s that they are not there (RFC 2308). Let Postal and "
