@@ -84,13 +84,14 @@ down:
 
 # What the project needs from Debian: venv, the age tool that operators use, ssh for `lab ssh`, and
 # Ruby, whose reading of YAML is what Postal sees.
+# editable_mode=compat puts the checkout itself on the path: the lab is no part of the package.
 .venv/ready: requirements.lock pyproject.toml
 	@command -v age >/dev/null && command -v ssh >/dev/null && command -v ruby >/dev/null && $(PYTHON) -c 'import ensurepip' \
 		|| { [ "$$(id -u)" = 0 ] || { echo "install python3-venv, age, openssh-client and ruby, or run make as root" >&2; exit 1; }; \
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends python3-venv age openssh-client ruby ca-certificates; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
 	@touch $@
 
 # Programs that tests run on files and ports of their own, and a browser for the pages. Where
