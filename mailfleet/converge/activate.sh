@@ -22,7 +22,7 @@ receive() {
 # check CONSUMER COMMAND
 check() {
     if ! output=$(eval "$2" 2>&1 </dev/null); then
-        echo "mailfleet: $1 rejects the new files of $component; the old ones stay in place:" >&2
+        echo "mailfleet: $1 rejects the new files of $component; the current ones stay in place:" >&2
         printf '%s\n' "$output" | tail -n 20 >&2
         exit 1
     fi

@@ -32,8 +32,8 @@ gate() {
     done
     finding=$(printf '%s\n' "$output" | tail -n 1 | tr -d '[:cntrl:]')
     [ "$code" != 124 ] || finding="no answer within $2 s"
-    say "the gate failed: $component: $3: ${finding:-no output}"
-    say "what to do about it: $4"
+    say "health gate failed: $component: $3: ${finding:-no output}"
+    say "hint: $4"
     return 1
 }
 
@@ -52,7 +52,7 @@ up() {
     cd "$1"
     remove_half_made "$1"
     docker compose up ${3:-} --detach --quiet-pull --remove-orphans --wait --wait-timeout "$2" >"$state/up.log" 2>&1 && return 0
-    say "the containers do not come up:"
+    say "the containers do not start:"
     grep -v -E 'Creat|Start|Recreat|Running|Waiting|Pull|Healthy' "$state/up.log" | tail -n 5 >&2
     docker compose ps --all --format '{{.Service}}: {{.Status}}' >&2
     for service in $(docker compose ps --all --format '{{.Service}} {{.Status}}' | awk '!/\(healthy\)/ {print $1}'); do

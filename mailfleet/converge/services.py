@@ -94,8 +94,8 @@ def _script(bundle: Bundle, steps: list[str]) -> str:
             "if had_former_files; then",
             "  restore",
             "  (again) & wait $! && "
-            'say "the former files of $component are back in place and in service" ||'
-            ' say "the former files of $component are back, but its services need a look"',
+            'say "rolled back $component: previous files restored, services healthy" ||'
+            ' say "rolled back $component: previous files restored, but its services are not healthy"',
             "else",
             '  say "there is no former state of $component to go back to"',
             "fi",

@@ -54,7 +54,7 @@ def records_hold(required: bool = True) -> Generator[StringCommand, None, None]:
         wrong = sum(finding.blocks(strict=False) for finding in found)
         if wrong and required and not is_dry():
             raise RunAbortedError(
-                f"DNS: {wrong} required records do not hold; `mailfleet dns publish` writes them, "
+                f"DNS: {wrong} required records are missing or wrong; `mailfleet dns publish` writes them, "
                 "or paste what stands above"
             )
     yield from ()
@@ -75,13 +75,13 @@ def _told(fleet: Fleet) -> Iterator[str]:
     try:
         found = findings_of(fleet, _SECONDS)
     except RunAbortedError as error:
-        yield f"DNS was not looked at: {str(error).splitlines()[0]}"
+        yield f"DNS check skipped: {str(error).splitlines()[0]}"
         return
     wrong = [finding for finding in found if finding.blocks(strict=False)]
     if not wrong:
-        yield "DNS: all required records hold"
+        yield "DNS: all required records are published"
         return
-    yield f"DNS: {len(wrong)} required records do not hold; `mailfleet dns check` says what to do"
+    yield f"DNS: {len(wrong)} required records are missing or wrong; `mailfleet dns check` says what to do"
     for finding in wrong[:_SHOWN]:
         yield f"  {finding.verdict:8} {finding.name} {finding.type}  {printable(finding.seen)}"
     if wrong[_SHOWN:]:

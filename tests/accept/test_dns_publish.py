@@ -234,13 +234,13 @@ def test_a_deploy_fails_while_a_required_record_is_wrong(
     )
     bare = deploy_dns("-y")
     assert bare.exit_code != 0
-    assert "required records do not hold" in bare.output
+    assert "required records are missing or wrong" in bare.output
     assert "paste   rp.postal.example.com. IN MX 10 mx.postal.example.com." in bare.output
     reporting = Path("report.py")
     reporting.write_text(REPORT)
     told = deploy_dns("-y", file=reporting)
     assert told.exit_code == 0, told.output
-    assert "DNS: 15 required records do not hold" in told.output, told.output
+    assert "DNS: 15 required records are missing or wrong" in told.output, told.output
     assert "fail     postal1.example.com A  no such name" in told.output
     limited = deploy_dns("-y", "--limit", "@local", file=reporting)
     assert (limited.exit_code, "DNS: " in limited.output) == (0, False), limited.output
@@ -251,7 +251,7 @@ def test_a_deploy_fails_while_a_required_record_is_wrong(
     silent = deploy_dns("-y", file=reporting)
     assert silent.exit_code == 0, silent.output
     assert silent.output.count("DNS") == 2
-    assert "DNS was not looked at: DNS: 127.0.0.1:9: server not reachable" in silent.output
+    assert "DNS check skipped: DNS: 127.0.0.1:9: server not reachable" in silent.output
 
 
 def test_watch_waits_until_the_records_are_there_and_tells_what_became_well(

@@ -180,14 +180,14 @@ def test_a_gate_that_fails_tells_probe_finding_and_remedy(
     done = _ask(Probe("login page", command, "read `postal logs web`"), tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines() == [
-        f"mailfleet: the gate failed: demo: login page: {finding}",
-        "mailfleet: what to do about it: read `postal logs web`",
+        f"mailfleet: health gate failed: demo: login page: {finding}",
+        "mailfleet: hint: read `postal logs web`",
     ]
 
 
 def test_a_gate_that_hangs_fails(tmp_path: Path) -> None:
     done = _ask(Probe("page", "sleep 60", "see"), tmp_path, of_a_try=1)
-    assert "the gate failed: demo: page: no answer within 1 s" in done.stderr
+    assert "health gate failed: demo: page: no answer within 1 s" in done.stderr
 
 
 def test_a_service_has_time_to_come_up(tmp_path: Path) -> None:

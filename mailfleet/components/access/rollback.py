@@ -21,7 +21,7 @@ from mailfleet.converge.shell import script
 ROLLBACK_SECONDS = 60
 _TIMER = "mailfleet-access-rollback"
 
-_PUT_BACK = "the former SSH and firewall settings are put back"
+_PUT_BACK = "the previous SSH and firewall settings are restored"
 _FOLLOWS = (
     "the former SSH and firewall settings are not back yet: the host puts them back by itself "
     f"within {ROLLBACK_SECONDS} seconds"

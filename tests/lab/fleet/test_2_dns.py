@@ -97,7 +97,7 @@ def test_a_policy_of_mta_sts_is_published_and_served_over_https(
     _publish(asking).ok()
     assert _wrong(_check(asking, "--strict")) == {announced}
     deployed = asking.deploy().ok()
-    assert "DNS: all required records hold" in deployed.screen, deployed
+    assert "DNS: all required records are published" in deployed.screen, deployed
     # Caddy obtains the certificate after it was told of the name.
     until(lambda: not _wrong(_check(asking, "--strict")), "the policy over HTTPS")
     policy = asking.run("mailfleet", "dns", "sts", asking.inventory, "in.lab.test").ok().screen

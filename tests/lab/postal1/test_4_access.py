@@ -68,7 +68,7 @@ def test_a_firewall_that_would_lock_the_operator_out_is_taken_back(
     outcome = locked_out.deploy()
     assert outcome.code == 1, str(outcome)
     assert "a fresh login fails" in outcome.screen
-    assert "the former SSH and firewall settings are put back" in outcome.screen
+    assert "the previous SSH and firewall settings are restored" in outcome.screen
     assert postal1.ask("true", fresh=True).code == 0
     assert postal1.run(_FIREWALL) == before
     assert postal1.run("systemctl list-timers --all --plain | grep -c rollback || true") == "0"

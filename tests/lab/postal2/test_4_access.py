@@ -68,7 +68,7 @@ def test_a_firewall_that_was_off_is_off_again_after_a_failed_login(
     outcome = by_another_port.deploy("--limit", "postal2", deploy=_DEPLOY)
     assert outcome.code == 1, str(outcome)
     assert "a fresh login fails" in outcome.screen
-    assert "the former SSH and firewall settings are put back" in outcome.screen
+    assert "the previous SSH and firewall settings are restored" in outcome.screen
     assert "within" not in outcome.screen.partition("a fresh login fails")[2]
     assert "No such file" in postal2.run(RULES_IN_FORCE)
     assert postal2.ask("systemctl is-enabled mailfleet-firewall").output == enabled
@@ -119,7 +119,7 @@ def test_who_has_only_a_password_is_not_locked_out(by_password: Operator, postal
     outcome = by_password.deploy("--limit", "postal2", deploy=_DEPLOY)
     assert outcome.code == 1, str(outcome)
     assert "a fresh login fails" in outcome.screen
-    assert "the former SSH and firewall settings are put back" in outcome.screen
+    assert "the previous SSH and firewall settings are restored" in outcome.screen
     assert postal2.ask(f"test -e {_DROP_IN}").code == 1
     # The way in that there was is still one.
     assert by_password.dry("--limit", "postal2", deploy=_DEPLOY).ok().planned["postal2"] == {

@@ -93,12 +93,12 @@ FAILING = {
     "a release whose web process does not start": (
         # Without TLS, the timer that looks after its certificate goes too.
         'settings |= {"postal_version": "3.3.99", "postal_smtp_tls": "off"}',
-        ("the containers do not come up", "last lines of web"),
+        ("the containers do not start", "last lines of web"),
     ),
     "a database that is not there": (
         'settings["postal_config"] = {"main_db": {"host": "nowhere.lab.test"}}',
         # The container is healthy: it answers tracking requests without one.
-        ("the gate failed: postal: login page: ", "nowhere.lab.test"),
+        ("health gate failed: postal: login page: ", "nowhere.lab.test"),
     ),
 }
 
@@ -116,7 +116,7 @@ def test_a_change_that_fails_its_gate_is_taken_back(
     outcome = deployed.variant(tmp_path, changes).deploy()
     assert outcome.code == 1, str(outcome)
     assert all(word in outcome.screen for word in words), str(outcome)
-    assert "the former files of postal are back in place and in service" in outcome.screen, str(
+    assert "rolled back postal: previous files restored, services healthy" in outcome.screen, str(
         outcome
     )
     assert https(lab, SITE, "/login", host=HOST).status == 200
@@ -136,9 +136,9 @@ def test_what_only_a_quick_probe_notices_is_taken_back(
     _append("templates/caddy/Caddyfile.j2", in_clear)(copied_tree)
     former = postal3.run("sha256sum /opt/caddy/etc/Caddyfile")
     outcome = copied_tree.deploy("--limit", "postal3")
-    outcome.refused("the gate failed: caddy: redirect: answers 200")
-    outcome.refused("what to do about it: deploy again: plain HTTP must lead to HTTPS")
-    outcome.refused("the former files of caddy are back in place and in service")
+    outcome.refused("health gate failed: caddy: redirect: answers 200")
+    outcome.refused("hint: deploy again: plain HTTP must lead to HTTPS")
+    outcome.refused("rolled back caddy: previous files restored, services healthy")
     assert postal3.run("sha256sum /opt/caddy/etc/Caddyfile") == former
     assert plain_http(lab, SITE, host=HOST).status in (301, 308)
 

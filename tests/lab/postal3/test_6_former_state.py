@@ -18,7 +18,7 @@ def test_a_unit_that_came_with_a_failed_change_goes_with_it(
     broken = restored.variant(tmp_path / "broken", 'settings["postal_version"] = "3.3.99"')
     outcome = broken.deploy()
     assert outcome.code == 1, str(outcome)
-    assert "the former files of postal are back in place and in service" in outcome.screen, str(
+    assert "rolled back postal: previous files restored, services healthy" in outcome.screen, str(
         outcome
     )
     assert postal3.run(_HEALTHY) == "3"
