@@ -95,9 +95,10 @@ def _script(bundle: Bundle, steps: list[str]) -> str:
             "  restore",
             "  (again) & wait $! && "
             'say "rolled back $component: previous files restored, services healthy" ||'
-            ' say "rolled back $component: previous files restored, but its services are not healthy"',
+            ' say "rolled back $component: previous files restored, but its services are "'
+            '"not healthy"',
             "else",
-            '  say "there is no former state of $component to go back to"',
+            '  say "there is no previous state of $component to roll back to"',
             "fi",
             "exit 1",
         ],

@@ -54,8 +54,8 @@ def records_hold(required: bool = True) -> Generator[StringCommand, None, None]:
         wrong = sum(finding.blocks(strict=False) for finding in found)
         if wrong and required and not is_dry():
             raise RunAbortedError(
-                f"DNS: {wrong} required records are missing or wrong; `mailfleet dns publish` writes them, "
-                "or paste what stands above"
+                f"DNS: {wrong} required records are missing or wrong; run `mailfleet dns publish`, "
+                "or paste the lines above into your zone"
             )
     yield from ()
 
@@ -81,7 +81,7 @@ def _told(fleet: Fleet) -> Iterator[str]:
     if not wrong:
         yield "DNS: all required records are published"
         return
-    yield f"DNS: {len(wrong)} required records are missing or wrong; `mailfleet dns check` says what to do"
+    yield f"DNS: {len(wrong)} required records are missing or wrong; see `mailfleet dns check`"
     for finding in wrong[:_SHOWN]:
         yield f"  {finding.verdict:8} {finding.name} {finding.type}  {printable(finding.seen)}"
     if wrong[_SHOWN:]:
