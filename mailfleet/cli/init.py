@@ -5,7 +5,6 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TypeVar
@@ -121,15 +120,14 @@ def _check_empty(directory: Path) -> None:
 
 
 def _lab_files() -> dict[str, str]:
-    spec = find_spec("lab.state")
-    if spec is None or spec.origin is None:
-        refuse("--lab needs a checkout of the repository: run mailfleet from its .venv")
-    from lab.state import LabError, read_lab
-
     try:
-        read_lab()
-        return lab_repository(Path(spec.origin).parents[1])
-    except LabError as error:
+        from lab import state
+    except ModuleNotFoundError:
+        refuse("--lab needs a checkout of the mailfleet repository: run mailfleet from its .venv")
+    try:
+        state.read_lab()
+        return lab_repository(Path(state.__file__).parents[1])
+    except state.LabError as error:
         refuse(str(error))
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}")

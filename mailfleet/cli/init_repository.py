@@ -32,6 +32,10 @@ secrets/*.key
 identity.txt
 """
 
+_FROM_THE_WHEEL = """\
+# The wheel is attached to the release: pip install --find-links DIRECTORY -r requirements.txt
+"""
+
 _OFTEN_CHANGED = {
     "all": (
         "access_logins",
@@ -104,7 +108,7 @@ def repository(fleet: NewFleet) -> dict[str, str]:
         INVENTORY: _inventory(fleet),
         "group_data/all.py": _all_hosts(),
         "group_data/prod.py": _this_fleet(fleet),
-        **_common(INVENTORY, f"mailfleet=={version('mailfleet')}"),
+        **_common(INVENTORY, f"{_FROM_THE_WHEEL}mailfleet=={version('mailfleet')}"),
     }
 
 
@@ -158,9 +162,10 @@ their roles, `group_data/` holds the settings, `deploys/` what to deploy. Run ev
 directory.
 
 ```console
-python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt
 {steps}
 ```
+
+On another machine, install what requirements.txt names into a virtual environment first.
 """
 
 

@@ -154,4 +154,8 @@ def test_the_lab_needs_a_checkout(installed: Installed) -> None:
     done = installed.run("mailfleet", "lab", "up")
     assert done.returncode == 1
     assert done.stderr == "Error: the lab needs a checkout of the mailfleet repository\n"
+    done = installed.run("mailfleet", "init", "lab", "--lab")
+    assert done.returncode == 1
+    assert done.stderr.startswith("mailfleet: --lab needs a checkout of the mailfleet repository")
+    assert done.stderr.count("\n") == 1
     assert installed.run("mailfleet", "--help").returncode == 0
