@@ -2,6 +2,7 @@
 into knows it."""
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -87,3 +88,9 @@ def render(name: str, /, **context: Any) -> Rendered:
 def shipped(name: str) -> bytes:
     """Content of `files/<name>`, sent as it is."""
     return (ROOT / "files" / name).read_bytes()
+
+
+def render_script(name: str, /, **values: str | int) -> str:
+    """Shell of `files/<name>`, behind an assignment of each value to the variable of its name."""
+    assignments = "".join(f"{key}={shlex.quote(str(value))}\n" for key, value in values.items())
+    return assignments + shipped(name).decode()

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.checks.probe import Result, Status
+from mailfleet.checks.probe import Probe, Result, Status
 from mailfleet.components.mariadb import probes as mariadb
+from mailfleet.components.postal import probes as postal
 from tests.lab.hosts import until
 from tests.probes import asked
 from tests.unit.conftest import Write, fleet_from
@@ -86,7 +87,10 @@ class Database:
 
     def ask(self, name: str, write: Write, settings: str = "", later: int = 0) -> Result:
         fleet = write(settings)
-        (probe,) = (it for it in mariadb.probes(fleet, fleet.hosts["postal1"]) if it.name == name)
+        host = fleet.hosts["postal1"]
+        known = (*mariadb.probes(fleet, host), *postal.probes(fleet, host))
+        (probe,) = (probe for probe in known if probe.name == name)
+        assert isinstance(probe, Probe)
         return asked(probe, self.directory, "mariadb", "postal1", LATER=str(later))
 
 

@@ -82,18 +82,18 @@ def test_a_mariadb_that_does_not_run_has_no_start(fleet_from: Write, tmp_path: P
 @pytest.mark.parametrize(
     ("tag", "images", "status", "finding"),
     [
-        ("3.3.7", {"web": "3.3.7", "worker": "3.3.7"}, Status.OK, "3.3.7, as described"),
-        ("3.3.7@sha256:" + 64 * "0", {"web": "3.3.7"}, Status.OK, "3.3.7, as described"),
-        ("3.3.7", {"web": "3.3.6"}, Status.WARN, "runs 3.3.6, described is 3.3.7"),
+        ("3.3.7", {"web": "3.3.7", "worker": "3.3.7"}, Status.OK, "3.3.7, as configured"),
+        ("3.3.7@sha256:" + 64 * "0", {"web": "3.3.7"}, Status.OK, "3.3.7, as configured"),
+        ("3.3.7", {"web": "3.3.6"}, Status.WARN, "runs 3.3.6, configured is 3.3.7"),
         # A half-done upgrade.
         (
             "3.3.7",
             {"web": "3.3.7", "worker": "3.3.6"},
             Status.WARN,
-            "runs 3.3.6 3.3.7, described is 3.3.7",
+            "runs 3.3.6 3.3.7, configured is 3.3.7",
         ),
         ("stable", {"web": "3.3.6"}, Status.OK, "3.3.6"),
-        ("3.3.7", {}, Status.FAIL, "no process tells"),
+        ("3.3.7", {}, Status.FAIL, "no process reports a version"),
     ],
 )
 def test_postal_itself_says_which_version_runs(

@@ -9,46 +9,10 @@ from mailfleet.components.access.settings import AccessSettings
 from mailfleet.converge.bundle import Bundle
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.ports import ports_of
+from mailfleet.templates import render_script
 
-# Who asks two name servers or more from one socket, as Postal's processes do (Ruby's Resolv,
-# UnconnectedUDP), seems to listen on a random port for as long as it takes: what a second look does
-# not see any more was that.
-_LISTENING = """
-seen=$(ss -Hltnup) || exit 1
-if echo "$seen" | awk '
-    $1 == "udp" && $5 !~ /^(127\\.|\\[::1\\])/ && $5 ~ /:[0-9][0-9][0-9][0-9]+$/ { found = 1 }
-    END { exit !found }'
-then
-    sleep 3
-    again=$(ss -Hltnup) || exit 1
-    seen=$(printf '%s\\n' "$seen" "$again" | awk '$1 != "udp" || seen[$5]++ == 1')
-fi
-echo "$seen"
-"""
-
-# sshd(8), "AUTHORIZED_KEYS FILE FORMAT"
-_LOGINS = """
-while IFS=: read -r user _ _ _ _ home shell; do
-    case $shell in */nologin | */false | */sync) continue ;; esac
-    echo "user $user"
-    for file in "$home/.ssh/authorized_keys" "$home/.ssh/authorized_keys2"; do
-        [ ! -f "$file" ] ||
-            awk -v user="$user" '!/^[[:space:]]*(#|$)/ { print "key", user, $0 }' "$file"
-    done
-done </etc/passwd
-"""
-
-# The described rules are loaded in a network namespace of their own, which ends with the command:
-# nft then prints both in one form. A missing table is the firewall unit's finding.
-_COMPARE = """
-nft list chain inet mailfleet input >/dev/null 2>&1 || exit 0
-wanted=$(unshare --net sh -e -c 'nft -f -; nft -s -t list table inet mailfleet' <<'END_OF_RULES'
-{rules}
-END_OF_RULES
-) || exit 1
-nft -s -t list table inet mailfleet | sed 's/^/seen|/'
-echo "$wanted" | sed 's/^/wanted|/'
-"""
+_LISTENING = render_script("access/drift/ports.sh")
+_LOGINS = render_script("access/drift/logins.sh")
 
 
 def drift(fleet: Fleet, host: Host, bundles: Mapping[str, Bundle]) -> Iterator[DriftCheck]:
@@ -63,5 +27,5 @@ def drift(fleet: Fleet, host: Host, bundles: Mapping[str, Bundle]) -> Iterator[D
         if item.path == SSHD:
             yield DriftCheck(NAME, "sshd", ("sshd -T",), evaluate.sshd, text.splitlines())
         elif item.path == RULES:
-            command = _COMPARE.format(rules=text)
+            command = render_script("access/drift/firewall.sh", RULES=text)
             yield DriftCheck(NAME, "firewall", (command,), evaluate.firewall)

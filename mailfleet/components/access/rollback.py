@@ -17,6 +17,7 @@ from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.plan import forget, observe
 from mailfleet.converge.services import steps_of
 from mailfleet.converge.shell import script
+from mailfleet.templates import render_script
 
 ROLLBACK_SECONDS = 60
 _TIMER = "mailfleet-access-rollback"
@@ -27,63 +28,31 @@ _FOLLOWS = (
     f"within {ROLLBACK_SECONDS} seconds"
 )
 
-# What an unfinished change found is the former state; what a later one finds is that change.
-_GUARD = """
-before=$state/rollback-$component.units
-was() {{
-    systemctl is-active --quiet "$1" && {{ [ -z "$2" ] || [ "$(eval "$2")" = yes ]; }} ||
-        echo "stop $1"
-    systemctl is-enabled --quiet "$1" 2>/dev/null || echo "disable $1"
-}}
-[ -e "$state/rollback-$component" ] || {{
-{units}
-}} >"$before"
-cat >"$state/rollback-$component" <<'END'
-{rollback}
-END
-systemctl stop --quiet {timer}.timer {timer}.service 2>/dev/null || true
-# Timers are a minute late where nothing else is said.
-systemd-run --quiet --collect --on-active={seconds} --timer-property=AccuracySec=1s \\
-    --unit={timer} sh "$state/rollback-$component"
-"""
-
-
-def _rollback(bundle: Bundle) -> str:
-    """Stop and disable the units that were so, put the former files back, and let the units that
-    were active follow those. Run a second time, or after the change was kept, it does nothing."""
-    lines = [
-        '[ -e "$state/rollback-$component" ] || exit 0',
-        "before=$state/rollback-$component.units failed=",
-        "while read -r verb unit; do",
-        '  systemctl "$verb" --quiet "$unit" || failed=yes',
-        'done <"$before"',
-        "restore",
-    ]
-    lines += [
-        f'grep -qxF "stop {unit.name}" "$before" || '
-        f"systemctl {_VERBS[unit.on_change]} {unit.name} || failed=yes"
-        for unit in bundle.units
-    ]
-    lines += ['[ -z "$failed" ] || exit 1', 'rm -f "$state/rollback-$component" "$before"']
-    return script("follow", bundle.component, "rollback", lines)
-
 
 _VERBS = {"restart": "restart", "reload": "reload-or-restart"}
 
 
+def _rollback(bundle: Bundle) -> str:
+    follow = "\n".join(f"{_VERBS[unit.on_change]} {unit.name}" for unit in bundle.units)
+    lines = [render_script("access/rollback.sh", FOLLOW=follow)]
+    return script("follow", bundle.component, "rollback", lines)
+
+
 def _change(bundle: Bundle, steps: list[str]) -> str:
-    guard = _GUARD.format(
-        units="\n".join(shlex.join(["was", unit.name, unit.is_effective]) for unit in bundle.units),
-        rollback=_rollback(bundle),
-        timer=_TIMER,
-        seconds=ROLLBACK_SECONDS,
-    )
     return script(
         "follow",
         bundle.component,
         "services",
         [
-            guard,
+            render_script("access/guard.sh"),
+            # What an unfinished change found is the previous state; what a later one finds is that
+            # change.
+            '[ -e "$state/rollback-$component" ] || {',
+            *(shlex.join(["was", unit.name, unit.is_effective]) for unit in bundle.units),
+            '} >"$before"',
+            f"arm {_TIMER} {ROLLBACK_SECONDS} <<'END_OF_ROLLBACK'",
+            _rollback(bundle),
+            "END_OF_ROLLBACK",
             # A function called in a condition would ignore `set -e`; a subshell in the background
             # keeps it.
             "( set -e",

@@ -4,18 +4,7 @@ from mailfleet.checks.blocklist import blocklist_probes
 from mailfleet.checks.probe import AnyProbe, Level, Limit, Probe
 from mailfleet.components.preflight.settings import PreflightSettings
 from mailfleet.fleet.fleet import Fleet, Host
-
-# chronyc(1), "tracking": the clock is off by the offset, the root dispersion and half the root
-# delay at most; where nobody sets it, that is more than a second. The kernel's own word may be
-# another container's.
-_CLOCK = """
-tracking=$(chronyc -c tracking) || { echo "$tracking"; exit 1; }
-echo "$tracking" | awk -F, '{
-    offset = $5 < 0 ? -$5 : $5
-    printf "measured %.3f\\n%s, off by %.3f s at most\\n",
-        offset + $12 + $11 / 2, tolower($14), offset + $12 + $11 / 2
-}'
-"""
+from mailfleet.templates import render_script
 
 
 def _fullest(column: str) -> str:
@@ -79,7 +68,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
         ),
         Probe(
             "clock",
-            _CLOCK,
+            render_script("base/probes/clock.sh"),
             "read `systemctl status chrony` and `chronyc sources`; open UDP 123 outbound, or set "
             "base_ntp_servers to servers that answer",
             limit=Limit(1, 60, " s"),

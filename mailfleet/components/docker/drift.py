@@ -9,28 +9,9 @@ from mailfleet.components.docker.bundle import DAEMON, NAME
 from mailfleet.components.docker.settings import DockerSettings
 from mailfleet.converge.bundle import Bundle
 from mailfleet.fleet.fleet import Fleet, Host
+from mailfleet.templates import render_script
 
-_FIELDS = "|".join(
-    [
-        "container",
-        "{{.Name}}",
-        *(
-            f'{{{{index .Config.Labels "com.docker.compose.{name}"}}}}'
-            for name in ("project", "service", "oneoff")
-        ),
-        "{{.RestartCount}}",
-        "{{.State.StartedAt}}",
-        "{{.State.Running}}",
-        "{{.Image}}",
-        "{{.Config.Image}}",
-    ]
-)
-
-CONTAINERS = f"""
-echo "now|$(date +%s)"
-docker images --no-trunc --format 'image|{{{{.Repository}}}}:{{{{.Tag}}}}|{{{{.ID}}}}'
-docker ps -aq --no-trunc | xargs -r docker inspect --format '{_FIELDS}'
-"""
+CONTAINERS = render_script("docker/drift/containers.sh")
 
 # What `docker info` asks, which itself takes four times as long: it starts each of its plugins. The
 # socket would start Docker.

@@ -13,6 +13,7 @@ from mailfleet.components.mailserver.settings import MailserverSettings
 from mailfleet.components.preflight.settings import PreflightSettings
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.settings import HostSettings
+from mailfleet.templates import render_script
 
 _INSIDE = "docker exec mailserver"
 
@@ -45,13 +46,6 @@ def _remedy(settings: MailserverSettings) -> str:
     if settings.tls == "given":
         return "give another certificate in mailserver_certificate and deploy again"
     return "run `/opt/mailserver/bin/certificate install 60` and read what it says"
-
-
-def _certificate(port: int, starttls: str = "") -> str:
-    return (
-        f"openssl s_client -connect 127.0.0.1:{port}{starttls} </dev/null 2>/dev/null | "
-        "openssl x509 -noout -fingerprint -sha256"
-    )
 
 
 def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
@@ -91,7 +85,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
         _handoff(host),
         Probe(
             "queue",
-            _QUEUE,
+            render_script("mailserver/probes/queue.sh"),
             "`mailfleet queue INVENTORY` says of each message why it waits",
             limit=_QUEUE_AGE,
         ),
@@ -110,19 +104,6 @@ def _in_force(name: str, holds: str, otherwise: str) -> Probe:
 # here. Postfix itself gives up after 5 days (postconf(5), maximal_queue_lifetime): after one there
 # is time left to act. That the e-mail API takes nothing, its own probe tells at once.
 _QUEUE_AGE = Limit(14_400, 86_400, " s")
-
-# One message a line; each recipient that is tried again has a reason (postqueue(1)).
-_QUEUE = f"""
-queue=$({_INSIDE} postqueue -j) || exit 1
-of() {{ printf '%s' "$queue" | grep -o "\\"$1\\": *$2"; }}
-count=$(printf '%s' "$queue" | grep -c .)
-oldest=$(of arrival_time '[0-9]*' | grep -o '[0-9]*$' | sort -n | head -n 1)
-now=$(date +%s)
-age=$((now - ${{oldest:-$now}}))
-reason=$(of delay_reason '"[^"]*"' | cut -d'"' -f4 | sort | uniq -c | sort -rn | head -n 1)
-echo "measured $age"
-echo "$count in the queue, the oldest for $age s${{reason:+, mostly: }}$(echo $reason)"
-"""
 
 
 def _processes(settings: MailserverSettings) -> Probe:
@@ -167,17 +148,19 @@ def _outbound(host: Host) -> Iterator[Probe]:
         )
 
 
-_TLS_PORTS = {25: " -starttls smtp", 465: "", 587: " -starttls smtp"}
+_TLS_PORTS = {25: "smtp", 465: "", 587: "smtp"}
 
 
 def _serves(port: int, starttls: str) -> Probe:
     """A renewal is followed to the wire."""
     return Probe(
         f"certificate on port {port}",
-        f"served=$({_certificate(port, starttls)}) || {{ echo 'no certificate'; exit 1; }}; "
-        f'[ "$served" = "$({_OF_FILE} -fingerprint -sha256)" ] || '
-        f"{{ echo 'another certificate than {_FILE} is served'; exit 1; }}; "
-        f"echo 'serves {_FILE}'",
+        render_script(
+            "mailserver/probes/served-certificate.sh",
+            PORT=port,
+            STARTTLS=starttls,
+            CERTIFICATE=_FILE,
+        ),
         "read `docker logs mailserver`; deploy again",
     )
 

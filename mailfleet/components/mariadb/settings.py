@@ -33,8 +33,7 @@ def _with_major_version(version: str) -> str:
 DATABASE_NETWORK = "mailfleet-database"
 """Docker network on the database host: MariaDB and, beside it, its clients."""
 
-SQL = "mariadb --user=root --batch --skip-column-names"
-CLIENT = f"docker exec -i mariadb {SQL}"
+CLIENT = "docker exec -i mariadb mariadb --user=root --batch --skip-column-names"
 """The server's own client on the database host: takes `-e QUERY`, or queries on standard input."""
 
 

@@ -16,6 +16,7 @@ from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSetting
 from mailfleet.components.preflight.settings import PreflightSettings
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.settings import HostSettings
+from mailfleet.templates import render_script
 
 TLS = "/opt/postal/config/tls"
 """Holds certificate and key of the SMTP server."""
@@ -50,63 +51,18 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
 
 _VERSION = re.compile(r"\d+(\.\d+)+")
 
-# The same image says the same, so one process of each is asked.
-_SAID = """
-said=$(docker ps --filter label=com.docker.compose.project=postal \\
-        --filter label=com.docker.compose.oneoff=False --format '{{.Image}} {{.ID}}' |
-    sort -u -k 1,1 |
-    while read -r image id; do docker exec "$id" postal version </dev/null; done | sort -u | xargs)
-[ -n "$said" ] || { echo 'no process tells'; exit 1; }
-"""
-
 
 def _version(tag: str) -> Probe:
     """What Postal itself says it is; a tag that is no version (`stable`) is not held against it."""
-    described = tag.partition("@")[0]
-    judged = "echo $said"
-    if _VERSION.fullmatch(described):
-        judged = (
-            f'[ "$said" = {described} ] && echo "$said, as described" || '
-            f'{{ echo "runs $said, described is {described}"; exit 80; }}'
-        )
+    version = tag.partition("@")[0]
+    desired = version if _VERSION.fullmatch(version) else ""
     return Probe(
         "version",
-        f"{_SAID}{judged}",
+        render_script("postal/probes/version.sh", DESIRED=desired),
         "deploy again, or set postal_version to what is to run",
         # It starts Ruby.
         level=Level.FULL,
     )
-
-
-# The database may be another host's: any process of Postal here can ask it, as Postal's own gem
-# does. An address that Postal spells otherwise than the system is none to its workers either
-# (process_queued_messages_job.rb), which take messages by either address of a pair.
-_IP_POOLS = """
-process=$(docker ps -q --filter label=com.docker.compose.project=postal \\
-    --filter label=com.docker.compose.oneoff=False | head -n 1)
-[ -n "$process" ] || { echo 'no process of Postal runs'; exit 1; }
-pairs=$(docker exec -i $process bundle exec ruby -ryaml -rmysql2 - <<'END'
-main = YAML.load_file("/config/postal.yml")["main_db"]
-options = %w[host port username password database].to_h { |key| [key.to_sym, main[key]] }
-Mysql2::Client.new(connect_timeout: 5, **options).query("SELECT ipv4, ipv6 FROM ip_addresses")
-  .each { |row| puts ["pair", *row.values].join(" ") }
-END
-) || exit 1
-{ ip -o addr | awk '{ sub("/.*", "", $4); print "here", $4 }'; echo "$pairs"; } |
-awk -v alone=ALONE '
-    $1 == "here" { here[$2] = 1 }
-    $1 == "pair" {
-        all++; present = 0
-        for (i = 2; i <= NF; i++) present += here[tolower($i)]
-        for (i = 2; i <= NF; i++) if (!here[tolower($i)] && (alone || present)) lacks = lacks " " $i
-        ours += present > 0
-    }
-    END {
-        if (lacks) print "not on this host:" lacks
-        else print all ? ours " of " all " pool addresses are on this host" : "no pool addresses"
-        exit lacks ? 1 : 0
-    }'
-"""
 
 
 def _ip_pools(alone: bool) -> Probe:
@@ -114,7 +70,7 @@ def _ip_pools(alone: bool) -> Probe:
     have its own; what is on none of them waits, and `postal: oldest message` tells."""
     return Probe(
         "pool addresses",
-        _IP_POOLS.replace("ALONE", str(int(alone))),
+        render_script("postal/probes/pool-addresses.sh", ALONE=int(alone)),
         "give the host these addresses, or take them out of the IP pool in Postal's web interface: "
         "messages that got one are not sent",
         # It starts Ruby.
@@ -215,16 +171,14 @@ def _remedy(settings: PostalSettings) -> str:
 
 
 def _starttls(settings: PostalSettings) -> Probe:
-    """A certificate that Postal cannot use shows at STARTTLS only, and nothing is logged."""
-    fingerprint = "openssl x509 -noout -fingerprint -sha256"
     return Probe(
         "STARTTLS",
-        f"served=$(openssl s_client -connect 127.0.0.1:{settings.smtp_ports[0]} -starttls smtp "
-        f"-servername {settings.smtp_name} </dev/null 2>/dev/null | {fingerprint} 2>/dev/null) || "
-        "{ echo 'STARTTLS fails'; exit 1; }; "
-        f'[ "$served" = "$({fingerprint} -in {_CERTIFICATE})" ] || '
-        f"{{ echo 'another certificate than {_CERTIFICATE} is served'; exit 1; }}; "
-        f"echo 'serves {_CERTIFICATE}'",
+        render_script(
+            "postal/probes/starttls.sh",
+            PORT=settings.smtp_ports[0],
+            NAME=settings.smtp_name,
+            CERTIFICATE=_CERTIFICATE,
+        ),
         _remedy(settings),
     )
 

@@ -7,49 +7,12 @@ from mailfleet.checks.probe import Level, Limit, Probe
 from mailfleet.components.health.settings import HealthSettings
 from mailfleet.components.mariadb.settings import CLIENT
 from mailfleet.components.postal.settings import PostalSettings
+from mailfleet.templates import render_script
 
 STALE_LOCK_MINUTES = 15
 """One attempt takes minutes at most; a lock older than this belongs to a worker that is gone."""
 
 _TIMES_UNTIL_FAIL = 10
-
-# Held messages are in a database for each mail server: one question over all of them.
-_HELD = """
-number=$({client} <<'END'
-SELECT COALESCE(CONCAT('SELECT SUM(held) FROM (', GROUP_CONCAT(CONCAT(
-    'SELECT COUNT(*) AS held FROM `', table_schema, '`.messages WHERE held = 1'
-    ) SEPARATOR ' UNION ALL '), ') AS every_server'), 'SELECT 0') INTO @counted
-FROM information_schema.tables WHERE table_schema LIKE '{pattern}' AND table_name = 'messages';
-EXECUTE IMMEDIATE @counted;
-END
-) || exit 1
-echo "measured $number"
-echo "$number held"
-"""
-
-# What Postal itself finds in DNS (has_dns_checks.rb, `dns_ok?`), as far as it concerns sending. It
-# looks every hour, at domains at which someone has let it look before.
-_DOMAINS = """
-told=$({client} <<'END'
-SELECT COUNT(*) FROM {database}.domains;
-SELECT CONCAT(name, ' (', faults, ')') FROM (SELECT name, IF(verified_at IS NULL, 'not verified',
-    CONCAT_WS(', ', IF(dkim_status IS NULL, 'DNS never checked', NULL),
-        IF(dkim_status <> 'OK', CONCAT('DKIM ', LOWER(dkim_status)), NULL),
-        IF(spf_status <> 'OK', CONCAT('SPF ', LOWER(spf_status)), NULL),
-        IF(return_path_status = 'Invalid', 'return path invalid', NULL))) AS faults
-    FROM {database}.domains) AS judged WHERE faults <> '' ORDER BY name;
-END
-) || exit 1
-echo "$told" | awk '
-    NR == 1 {{ all = $1; next }}
-    {{ bad++ }}
-    bad <= 5 {{ names = names (bad > 1 ? ", " : "") $0 }}
-    END {{
-        print "measured " bad + 0
-        if (!bad) print all ? "all " all " verified, SPF and DKIM as Postal wants them" : "none yet"
-        else print bad " of " all ": " names (bad > 5 ? " and " bad - 5 " more" : "")
-    }}'
-"""
 
 
 def _number(client: str, query: str, said: str) -> str:
@@ -96,7 +59,7 @@ def queue_probes(settings: PostalSettings, health: HealthSettings) -> tuple[Prob
         ),
         Probe(
             "held messages",
-            _HELD.format(client=client, pattern=f"{prefix}-server-%"),
+            render_script("postal/probes/held-messages.sh", CLIENT=client, PREFIX=prefix),
             "look in Postal's web interface why: release or delete them; where suppressed "
             "addresses are the reason, clear up the list of recipients or raise "
             "health_held_messages",
@@ -112,7 +75,7 @@ def queue_probes(settings: PostalSettings, health: HealthSettings) -> tuple[Prob
         ),
         Probe(
             "sending domains",
-            _DOMAINS.format(client=client, database=database),
+            render_script("postal/probes/sending-domains.sh", CLIENT=client, DATABASE=database),
             "`mailfleet dns check INVENTORY` tells what to publish; then let Postal check the "
             "domain in its web interface",
             level=Level.FULL,
