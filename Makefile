@@ -52,6 +52,7 @@ check: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	grep -rlE --exclude-dir=.venv '^#!/bin/(ba)?sh|^# shellcheck shell=' files mailfleet | xargs $(BIN)/shellcheck
 	$(BIN)/typos
 	$(BIN)/towncrier build --draft --version next >/dev/null
 

@@ -2,6 +2,8 @@
 # Functions of a change to the ways into a host: note the units as they are, and start the timer of
 # the rollback.
 # Variables: state, component (prelude.sh).
+: "${state:?}" "${component:?}"
+# shellcheck disable=SC2034  # The caller writes to it.
 before=$state/rollback-$component.units
 
 # was UNIT IS_EFFECTIVE: print what makes the unit as it is now.

@@ -1,5 +1,7 @@
+# shellcheck shell=sh
 # Put the files of one component in place, all or none. Standard input: a base64 tar of the whole
 # bundle. After prelude.sh; the script that files.py appends calls the functions.
+: "${state:?}" "${component:?}"
 stage=$state/stage/$component
 mkdir -p "$state/stage" "$state/previous" "$state/pending" "$state/applied"
 

@@ -1,5 +1,7 @@
+# shellcheck shell=sh
 # Make units and compose projects follow their files; when a gate fails, put the former files back.
 # After prelude.sh; the script that services.py appends calls the functions.
+: "${state:?}" "${component:?}"
 mkdir -p "$state/applied/$component" "$state/pending"
 
 # record NAME FINGERPRINT: what now runs was made from these files.
@@ -38,7 +40,7 @@ gate() {
 }
 
 # last_lines DIRECTORY: what the containers of a project whose gate failed said last.
-last_lines() { cd "$1"; docker compose logs --no-color --tail 8 >&2; return 1; }
+last_lines() { cd "$1" || return; docker compose logs --no-color --tail 8 >&2; return 1; }
 
 # A compose that was killed leaves new containers, never started, under the temporary name that the
 # next one gives again to the same container's successor.
@@ -49,9 +51,9 @@ remove_half_made() {
 
 # up DIRECTORY SECONDS [--force-recreate]
 up() {
-    cd "$1"
+    cd "$1" || return
     remove_half_made "$1"
-    docker compose up ${3:-} --detach --quiet-pull --remove-orphans --wait --wait-timeout "$2" >"$state/up.log" 2>&1 && return 0
+    docker compose up ${3:+"$3"} --detach --quiet-pull --remove-orphans --wait --wait-timeout "$2" >"$state/up.log" 2>&1 && return 0
     say "the containers do not start:"
     grep -v -E 'Creat|Start|Recreat|Running|Waiting|Pull|Healthy' "$state/up.log" | tail -n 5 >&2
     docker compose ps --all --format '{{.Service}}: {{.Status}}' >&2

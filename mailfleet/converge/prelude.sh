@@ -1,5 +1,7 @@
+# shellcheck shell=sh
 # In front of every script that changes a host: one at a time, and a line about each.
-# Variables set by the caller: component, step.
+# Variables: component, step.
+: "${component:?}" "${step:?}"
 set -eu
 umask 077
 # Where the connection was cut nobody reads what is said; that must not end what is under way.
