@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from bench.dns_check import HERE, PEER, install_peer
 from bench.dns_corpus import ASPECTS, Domain, corpus, zones
 from mailfleet.dns.checks import check_record
-from mailfleet.dns.checks.wanted import Wanted
+from mailfleet.dns.checks.desired import DesiredRecords
 from mailfleet.dns.dmarc import discover
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, RecordType, Severity
@@ -63,7 +63,7 @@ async def _ours(domains: Sequence[Domain], server: Address) -> dict[str, Seen]:
 
 async def _look(domain: Domain, resolver: Resolver) -> Seen:
     records = wanted(domain)
-    checks = [check_record(record, Wanted(records)) for record in records]
+    checks = [check_record(record, DesiredRecords(records)) for record in records]
     parts = await asyncio.gather(*(resolver.run(check) for check in checks))
     found = dict(zip(ASPECTS, map(_verdict, parts), strict=True))
     sender = f"postmaster@{domain.name}"
@@ -82,10 +82,10 @@ _WRONG = ("spf.whole", "dmarc.syntax", "dmarc.reports")
 
 def _verdict(findings: list[Finding]) -> dict[str, Any]:
     faults = [
-        finding.seen
+        finding.found
         for finding in findings
         if (finding.verdict is Verdict.FAIL or finding.check in _WRONG)
-        and not _OTHER_ID.search(finding.seen)
+        and not _OTHER_ID.search(finding.found)
     ]
     return {"valid": not faults, "why": "; ".join(faults)}
 

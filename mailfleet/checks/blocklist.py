@@ -51,10 +51,10 @@ def _look_up(fleet: Fleet, host: Host) -> Answer:
             Limits(seconds=_SECONDS),
         ),
     )
-    listed = [f"{zone}: {one.seen}" for zone, one in findings if one.verdict is Verdict.FAIL]
+    listed = [f"{zone}: {one.found}" for zone, one in findings if one.verdict is Verdict.FAIL]
     if listed:
         return Answer(Status.FAIL, "; ".join(listed))
-    unknown = {zone: one.seen for zone, one in findings if one.verdict is not Verdict.OK}
+    unknown = {zone: one.found for zone, one in findings if one.verdict is not Verdict.OK}
     if unknown:
         reasons = "; ".join(f"{zone}: {seen}" for zone, seen in unknown.items())
         return Answer(Status.WARN, f"cannot be queried: {reasons}")

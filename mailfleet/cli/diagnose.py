@@ -105,9 +105,8 @@ def _show(found: Diagnosis, dns: Sequence[Finding], dns_error: str) -> None:
         click.echo(f"{'evidence':20} {plain(line)}")
     if cause.dns:
         for one in dns:
-            line = (
-                f"{one.verdict.value} {one.name} {one.type}: seen {one.seen}, wanted {one.wanted}"
-            )
+            line = f"{one.verdict} {one.name} {one.type}: found {one.found}, "
+            line += f"expected {one.expected}"
             click.echo(f"{'DNS ' + cause.dns:20} {plain(line)}")
         if not dns:
             click.echo(f"{'DNS ' + cause.dns:20} {plain(dns_error) or 'nothing wrong now'}")

@@ -1,4 +1,4 @@
-"""`mailfleet dns`: the records that the fleet needs, and whether the world sees them."""
+"""`mailfleet dns`: show, check and publish the fleet's DNS records."""
 
 import json
 import sys
@@ -14,8 +14,8 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from mailfleet.cli.dns_publish import publish
-from mailfleet.cli.dns_records import desired_or_exit, fleet_and_records_or_exit
-from mailfleet.cli.dns_steps import show_steps
+from mailfleet.cli.dns_records import fleet_and_records_or_exit
+from mailfleet.cli.dns_rotate import rotate, steps
 from mailfleet.cli.refuse import refuse
 from mailfleet.cli.results import OutputFile, write
 from mailfleet.dns.checks.bulk import bulk_findings
@@ -26,10 +26,10 @@ from mailfleet.dns.checks.check_run import (
     run_checks,
     servers_of,
 )
-from mailfleet.dns.checks.report import coloured
+from mailfleet.dns.checks.report import table
 from mailfleet.dns.checks.spool import Spool
 from mailfleet.dns.desired.domains import sts_policy
-from mailfleet.dns.finding import Finding, Verdict
+from mailfleet.dns.finding import UNKNOWN_EXIT, Finding, Verdict, exit_code
 from mailfleet.dns.publish.octodns import octodns_zones
 from mailfleet.dns.resolve.recording import Recording, UnreadableRecordingError, save_answers
 from mailfleet.dns.resolve.resolver import Limits
@@ -56,9 +56,9 @@ domains_argument = click.argument("domains", metavar="[DOMAIN]...", nargs=-1, ca
 
 @click.group()
 def dns() -> None:
-    """DNS: which records the fleet needs, and whether the world sees them.
+    """Show, check and publish the fleet's DNS records.
 
-    DOMAINs are those that send through Postal."""
+    DOMAIN is a domain that sends through Postal and is not in postal_sending_domains."""
 
 
 @dns.command()
@@ -66,12 +66,12 @@ def dns() -> None:
 @domains_argument
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 def records(inventory: str, domains: list[str], as_json: bool) -> None:
-    """Print every record the fleet needs, and why."""
-    wanted = desired_or_exit(inventory, domains)
+    """Print every record that the fleet needs and the reason for it."""
+    _, desired = fleet_and_records_or_exit(inventory, domains)
     if as_json:
-        click.echo(json.dumps([asdict(record) for record in wanted], indent=2))
+        click.echo(json.dumps([asdict(record) for record in desired], indent=2))
         return
-    for record in wanted:
+    for record in desired:
         click.echo(click.style(f"{record.name} {record.type}", bold=True))
         for line in record.lines:
             click.echo(f"    {line}")
@@ -87,22 +87,28 @@ def records(inventory: str, domains: list[str], as_json: bool) -> None:
     "origins",
     multiple=True,
     callback=_domain,
-    help="A zone of yours; may be repeated. Default: the longest parent common to names.",
+    help="Zone that you serve; repeatable. Default: the longest common parent of the names.",
 )
-@click.option("--ttl", default=TTL, show_default=True, type=click.IntRange(1, 2**31 - 1))
+@click.option(
+    "--ttl",
+    default=TTL,
+    show_default=True,
+    type=click.IntRange(1, 2**31 - 1),
+    help="TTL of the records, in seconds.",
+)
 @click.option(
     "--format",
     "form",
     default="bind",
     show_default=True,
     type=click.Choice(["bind", "octodns"]),
-    help="bind: for BIND, NSD, Knot and most web forms; octodns: YAML for octoDNS.",
+    help="bind: zone file for BIND, NSD, Knot and most web forms; octodns: YAML for octoDNS.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write a file for each zone into this directory instead.",
+    help="Write one file per zone to this directory instead of printing.",
 )
 def zone(
     inventory: str,
@@ -112,10 +118,10 @@ def zone(
     form: str,
     output: Path | None,
 ) -> None:
-    """Print the records as parts of zones, without SOA and NS."""
-    wanted = desired_or_exit(inventory, domains)
-    made, suffix = (octodns_zones, "yaml") if form == "octodns" else (zone_texts, "zone")
-    texts = made(wanted, origins, ttl)
+    """Print the records as zone files without SOA and NS records."""
+    _, desired = fleet_and_records_or_exit(inventory, domains)
+    render, suffix = (octodns_zones, "yaml") if form == "octodns" else (zone_texts, "zone")
+    texts = render(desired, origins, ttl)
     if output:
         try:
             output.mkdir(parents=True, exist_ok=True)
@@ -144,8 +150,8 @@ server_option = click.option(
     multiple=True,
     callback=_servers,
     metavar="IP[:PORT]",
-    help="Ask this DNS server; may be repeated: the next one is asked when one does not answer. "
-    "Default: dns_resolvers, else those of this machine.",
+    help="Query this DNS server; repeatable: the next one is queried if one does not answer. "
+    "Default: dns_resolvers, else the servers in /etc/resolv.conf.",
 )
 
 _LIMITS = Limits()
@@ -160,19 +166,26 @@ _LIMITS = Limits()
     default=_LIMITS.rate,
     show_default=True,
     type=click.FloatRange(0),
-    help="Queries a second to each server at most; 0: no bound.",
+    help="Maximum queries per second to each server; 0: no limit.",
 )
 @click.option(
-    "--seconds",
+    "--timeout",
     default=_LIMITS.seconds,
     show_default=True,
     type=click.FloatRange(0.1, 3600),
-    help="What is not answered by then counts as unanswered.",
+    metavar="SECONDS",
+    help="Overall time limit.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 3600),
+    hidden=True,
+    deprecated="use --timeout",
 )
 @click.option(
     "--authoritative",
     is_flag=True,
-    help="Ask every authoritative server of each zone too, and compare what they say.",
+    help="Also query every authoritative server of each zone and compare the answers.",
 )
 @click.option(
     "--compare",
@@ -180,35 +193,36 @@ _LIMITS = Limits()
     multiple=True,
     callback=_servers,
     metavar="IP[:PORT]",
-    help="Ask this resolver too, such as 1.1.1.1, and compare it with the authoritative servers; "
-    "may be repeated.",
+    help="Also query this resolver, such as 1.1.1.1, and compare it with the authoritative "
+    "servers; repeatable.",
 )
 @click.option(
     "--watch",
     "minutes",
     type=click.FloatRange(0, 24 * 60),
     metavar="MINUTES",
-    help="Look again until all is well, for so long at most.",
+    help="Repeat the check until it finds no fault, for at most this time.",
 )
 @click.option(
     "--bulk",
     is_flag=True,
-    help="Tell for each domain whether Google, Yahoo and Microsoft take 5,000 messages a day.",
+    help="Also check the bulk-sender requirements of Google, Yahoo and Microsoft.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print every finding as JSON.")
-@click.option("--strict", is_flag=True, help="Exit 2 for recommendations too.")
-@click.option("--save", type=OutputFile(), help="Keep what DNS answered in this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print all findings as JSON.")
+@click.option("--strict", is_flag=True, help="Count recommended records and warnings too.")
+@click.option("--save", type=OutputFile(), help="Save all answers to this file.")
 @click.option(
     "--replay",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Ask nobody: check what --save kept in this file.",
+    help="Check recorded answers (see --save) instead of querying DNS.",
 )
 def check(
     inventory: str,
     domains: list[str],
     servers: list[Address],
     rate: float,
-    seconds: float,
+    timeout: float,
+    seconds: float | None,
     authoritative: bool,
     compared: list[Address],
     minutes: float | None,
@@ -218,98 +232,113 @@ def check(
     save: Path | None,
     replay: Path | None,
 ) -> None:
-    """Check DNS the way receivers of mail do.
+    """Check the fleet's DNS records the way mail receivers do.
 
-    Exits 0 when every required record holds, 2 when one does not, 1 when the question could not
-    be asked."""
+    Exit codes: 0 all required records are correct; 1 usage or configuration error; 2 a required
+    record is missing or wrong; 3 DNS did not answer for a required record."""
     if replay and (servers or save or authoritative or compared or minutes):
-        raise click.UsageError("--replay asks no server and saves nothing")
-    fleet, wanted = fleet_and_records_or_exit(inventory, domains)
-    asked, blocklists = (
-        servers or servers_of(fleet[DnsSettings].resolvers),
-        fleet[DnsSettings].blocklists,
-    )
+        raise click.UsageError(
+            "--replay excludes --server, --save, --authoritative, --compare and --watch"
+        )
+    fleet, desired = fleet_and_records_or_exit(inventory, domains)
+    blocklists = fleet[DnsSettings].blocklists
+    servers = servers or servers_of(fleet[DnsSettings].resolvers)
     try:
         if replay:
-            findings = Spool(check_recorded(wanted, Recording.load(replay), blocklists))
+            findings = Spool(check_recorded(desired, Recording.load(replay), blocklists))
         else:
-            limits = Limits(seconds=seconds, rate=rate)
-            look = partial(run_checks, wanted, asked, limits, blocklists, authoritative, compared)
-            live = _wait(look, minutes or 0, strict)
-            findings = live.findings
+            limits = Limits(seconds=seconds or timeout, rate=rate)
+            check_once = partial(
+                run_checks, desired, servers, limits, blocklists, authoritative, compared
+            )
+            check_run = _repeat(check_once, minutes or 0, strict)
+            findings = check_run.findings
             if save:
-                _save(live, save)
+                _save(check_run, save)
         if bulk:
-            findings.extend(bulk_findings(wanted, findings))
-    except (NoServerAnswersError, UnreadableRecordingError) as error:
+            findings.extend(bulk_findings(desired, findings))
+    except NoServerAnswersError as error:
+        click.echo(f"mailfleet: {error}", err=True)
+        sys.exit(UNKNOWN_EXIT)
+    except UnreadableRecordingError as error:
         refuse(str(error))
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}")
     _show(findings, as_json)
     if not replay:
-        # Beside the findings, which a program may read.
+        # To standard error: a program may read the findings.
         for line in changes_since_last(history_file(inventory), findings):
             click.echo(line, err=True)
-    sys.exit(2 if any(finding.blocks(strict) for finding in findings) else 0)
+    sys.exit(exit_code(findings, strict))
 
 
-@dns.command()
+@dns.command(name="mta-sts")
 @click.argument("inventory")
 @click.argument("domain")
-def sts(inventory: str, domain: str) -> None:
-    """Print the MTA-STS policy of a domain of dns_mta_sts.
+def mta_sts(inventory: str, domain: str) -> None:
+    """Print the MTA-STS policy of a domain in dns_mta_sts.
 
-    A Caddy of the fleet serves it where served_by says so. Another web server has it as
-    https://mta-sts.DOMAIN/.well-known/mta-sts.txt, in text/plain."""
+    The Caddy of the host in served_by serves it. Any other web server must serve it as
+    https://mta-sts.DOMAIN/.well-known/mta-sts.txt with content type text/plain."""
     fleet, _ = fleet_and_records_or_exit(inventory)
     if domain not in fleet[DnsSettings].mta_sts:
         known = ", ".join(fleet[DnsSettings].mta_sts) or "none"
-        refuse(f"{domain} is not in dns_mta_sts, which has {known}")
+        refuse(f"{domain} is not in dns_mta_sts (configured: {known})")
     click.echo(sts_policy(fleet, domain).text, nl=False)
 
 
 dns.add_command(publish)
-dns.add_command(show_steps)
+dns.add_command(rotate)
+dns.add_command(steps)
+dns.add_command(
+    click.Command(
+        "sts",
+        callback=mta_sts.callback,
+        params=mta_sts.params,
+        hidden=True,
+        deprecated="use `mailfleet dns mta-sts`",
+    )
+)
 
 
-def _save(live: CheckRun, file: Path) -> None:
+def _save(check_run: CheckRun, file: Path) -> None:
     try:
-        save_answers(live.answers, file)
+        save_answers(check_run.answers, file)
     except OSError as error:
         refuse(f"{file}: {error.strerror}")
 
 
 _PAUSE = 5, 30
-"""Seconds between two looks, at least and at most."""
+"""Seconds between two checks, minimum and maximum."""
 
 
-def _wait(look: Callable[[], CheckRun], minutes: float, strict: bool) -> CheckRun:
-    """Look until nothing blocks, or the time is over."""
+def _repeat(check_once: Callable[[], CheckRun], minutes: float, strict: bool) -> CheckRun:
+    """Check until no finding blocks or the time is over. Returns the last run."""
     ends = time.monotonic() + minutes * 60
     while True:
-        live = look()
+        check_run = check_once()
         waiting = dict.fromkeys(
             (finding.name, finding.type)
-            for finding in live.findings
-            if finding.blocks(strict) or _spreads(finding)
+            for finding in check_run.findings
+            if finding.blocks(strict) or _propagating(finding)
         )
         left = ends - time.monotonic()
         if not waiting or left <= 0:
-            return live
-        remembered = live.cached_for(waiting)
-        pause = min(left, _PAUSE[1], max(_PAUSE[0], remembered))
+            return check_run
+        cached = check_run.cached_for(waiting)
+        pause = min(left, _PAUSE[1], max(_PAUSE[0], cached))
         names = ", ".join(f"{name} {kind}" for name, kind in islice(waiting, 3))
         more = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
         click.echo(
-            f"not well yet: {names}{more}; resolvers may remember that for {remembered} s; "
-            f"looking again in {pause:.0f} s",
+            f"not yet correct: {names}{more}; resolvers may cache the answers for {cached} s; "
+            f"next check in {pause:.0f} s",
             err=True,
         )
         time.sleep(pause)
 
 
-def _spreads(finding: Finding) -> bool:
-    """Whether servers still differ, which passes."""
+def _propagating(finding: Finding) -> bool:
+    """Whether servers still differ, which usually passes by itself."""
     differ = finding.check in ("propagation", "propagation.serial")
     return differ and finding.verdict is not Verdict.OK
 
@@ -324,5 +353,5 @@ def _show(findings: Spool[Finding], as_json: bool) -> None:
             lead = ","
         click.echo("\n]")
         return
-    for line in coloured(findings):
+    for line in table(findings):
         click.echo(line)

@@ -1,4 +1,4 @@
-"""`mailfleet dns publish`: the records, written where the zones are served."""
+"""`mailfleet dns publish`: write the records to the zones' DNS providers."""
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -8,6 +8,7 @@ from ipaddress import ip_address
 import click
 
 from mailfleet.cli.dns_records import fleet_and_records_or_exit
+from mailfleet.cli.refuse import refuse
 from mailfleet.dns.checks.check_run import negative_ttls, servers_of
 from mailfleet.dns.publish.apply import (
     PlanChangedError,
@@ -33,7 +34,7 @@ _COLOURS = {Action.CREATE: "green", Action.UPDATE: "yellow", Action.DELETE: "red
 Prepare = Callable[[], Publication]
 
 
-def _taken(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> set[str]:
+def _names(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> set[str]:
     """Names, and addresses as the names of their PTR records."""
     return {_pointer(name) for name in value}
 
@@ -48,27 +49,31 @@ def _pointer(name: str) -> str:
 @click.command()
 @click.argument("inventory")
 @click.option("--dry", is_flag=True, help="Show the plan and change nothing.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--zone", "zones", multiple=True, help="Only this zone of dns_zones; repeatable.")
+@click.option("-y", "--yes", is_flag=True, help="Apply the plan without asking.")
+@click.option(
+    "--zone", "zones", multiple=True, help="Publish this zone of dns_zones only; repeatable."
+)
 @click.option(
     "--take",
     multiple=True,
-    callback=_taken,
+    callback=_names,
     metavar="NAME",
-    help="Take over the records of this name (or the PTR record of this address), whoever made "
+    help="Take over the records of this name (or the PTR record of this address), whoever created "
     "them; repeatable.",
 )
-@click.option("--force", is_flag=True, help="Change more than 30 % of a zone's own records.")
+@click.option(
+    "--force", is_flag=True, help="Allow changing more than 30 % of the managed records of a zone."
+)
 def publish(
     inventory: str, dry: bool, yes: bool, zones: Sequence[str], take: set[str], force: bool
 ) -> None:
-    """Write the records to the zones that dns_zones names.
+    """Publish the records to the zones in dns_zones.
 
-    Shows a plan and asks first. Only records that this fleet made are changed or deleted: the TXT
-    record _mailfleet of each zone lists them.
+    Shows a plan and asks for confirmation. Only records managed by this fleet are changed or
+    deleted; the TXT record _mailfleet of each zone lists them.
 
-    Exits 0 when every record stands there, 2 when something is left to do (with --dry, or blocked
-    by others' records), 1 when a zone cannot be read or written."""
+    Exit codes: 0 all records are published; 1 usage or configuration error, or a zone cannot be
+    read or written; 2 changes are pending (--dry) or records conflict with those of others."""
     fleet, records = fleet_and_records_or_exit(inventory)
     try:
         parts, rest = _parts(fleet, records, take, zones)
@@ -77,33 +82,32 @@ def publish(
             _show(publication)
         _show_rest(rest)
         _stop_if_unsafe(publications, force)
-        _warn_of_absence(fleet, publications)
-        waiting = [one for one in publications if not one.plan.empty]
+        _warn_of_cached_absence(fleet, publications)
+        pending = [one for one in publications if not one.plan.empty]
         click.echo(_summary(publications))
-        if not waiting or dry or not (yes or click.confirm("Apply?")):
-            sys.exit(2 if waiting or _blocked(publications) else 0)
+        if not pending or dry or not (yes or click.confirm("Apply?")):
+            sys.exit(2 if pending or _conflicts(publications) else 0)
         for publication, part in zip(publications, parts, strict=True):
             if not publication.plan.empty:
                 apply(publication, part)
-                click.echo(f"{publication.plan.zone}: done")
-        # RFC 2308: who asked too early remembers that there was nothing.
-        click.echo(f"see what the world sees: mailfleet dns check {inventory} --watch 60")
+                click.echo(f"{publication.plan.zone}: published")
+        # Resolvers may still cache that names do not exist (RFC 2308).
+        click.echo(f"next: mailfleet dns check {inventory} --watch 60")
     except (ProviderError, SecretsError, PlanChangedError, UnreadableValueError) as error:
-        click.echo(f"mailfleet: {error}", err=True)
-        sys.exit(1)
-    sys.exit(2 if _blocked(publications) else 0)
+        refuse(str(error))
+    sys.exit(2 if _conflicts(publications) else 0)
 
 
 def _parts(
     fleet: Fleet, records: Sequence[Record], take: Collection[str], only: Collection[str]
 ) -> tuple[list[Prepare], list[Record]]:
-    """What prepares each zone, and the records that nobody serves."""
+    """Functions that read and plan each zone, and the records of no configured zone."""
     settings = fleet[DnsSettings]
     if unknown := set(only) - settings.zones.keys():
         known = ", ".join(settings.zones) or "none"
-        raise ProviderError(f"{min(unknown)} is not in dns_zones, which has {known}")
-    if strangers := set(take) - {record.name for record in records}:
-        raise ProviderError(f"--take {min(strangers)}: the fleet needs no record of this name")
+        raise ProviderError(f"{min(unknown)} is not in dns_zones (configured: {known})")
+    if unknown_names := set(take) - {record.name for record in records}:
+        raise ProviderError(f"--take {min(unknown_names)}: the fleet has no record with this name")
     by_zone, rest = sort_by_zone(records, settings.zones)
     parts: list[Prepare] = [
         partial(
@@ -129,25 +133,26 @@ def _show(publication: Publication) -> None:
         click.echo(click.style(f"  {heading}", _COLOURS[change.action]))
         for line in _lines(change):
             click.echo(f"      {line}")
-    for blocked in plan.blocked:
-        record = blocked.record
-        click.echo(click.style(f"  ! blocked {record.name} {record.type}", "red"))
+    for conflict in plan.conflicts:
+        record = conflict.record
+        click.echo(click.style(f"  ! conflict {record.name} {record.type}", "red"))
         for line in record.lines:
-            click.echo(f"      wanted {line}")
-        for rrset in blocked.there:
+            click.echo(f"      desired  {line}")
+        for rrset in conflict.existing:
             for line in rrset.lines:
-                click.echo(f"      there  {rrset.type} {line}")
-        name = record.name
-        click.echo(f"      not ours: change it by hand, or take it over with --take {name}")
+                click.echo(f"      existing {rrset.type} {line}")
+        click.echo(
+            f"      not managed by this fleet: change it by hand, or use --take {record.name}"
+        )
     for record in publication.unsupported:
         click.echo(
-            f"  {record.name} {record.type}: {publication.place.label} has no {record.type} "
-            f"records; {record.severity}"
+            f"  {record.name} {record.type}: {publication.place.label} does not support "
+            f"{record.type} records ({record.severity})"
         )
     changed = {(change.name, change.type) for change in plan.changes}
-    for slot in sorted(plan.owned_after - plan.owned_before):
-        if (slot.name, slot.type) not in changed:
-            click.echo(f"  = {slot.name} {slot.type} becomes our own as it is")
+    for key in sorted(plan.owned_after - plan.owned_before):
+        if (key.name, key.type) not in changed:
+            click.echo(f"  = {key.name} {key.type} is taken over unchanged")
 
 
 def _lines(change: Change) -> Iterator[str]:
@@ -159,21 +164,21 @@ def _lines(change: Change) -> Iterator[str]:
     if before and after and before.ttl != after.ttl:
         yield f"TTL {before.ttl} -> {after.ttl}"
     if dropped := dropped_senders(change):
-        yield f"no longer may send: {' '.join(dropped)}"
+        yield f"no longer allowed to send: {' '.join(dropped)}"
 
 
 def _show_rest(rest: Sequence[Record]) -> None:
     if not rest:
         return
-    click.echo(click.style("in no zone of dns_zones", bold=True))
+    click.echo(click.style("in none of dns_zones", bold=True))
     for record in rest:
         for line in record.lines:
             click.echo(f"  {record.name}. IN {record.type} {line}")
-    click.echo("  set these by hand; `mailfleet dns zone` prints them with their reasons")
+    click.echo("  set these by hand; `mailfleet dns zone` prints them with the reasons")
 
 
-def _warn_of_absence(fleet: Fleet, publications: Sequence[Publication]) -> None:
-    """Before the first records of a zone: who has looked for them has to forget that first."""
+def _warn_of_cached_absence(fleet: Fleet, publications: Sequence[Publication]) -> None:
+    """Before the first records of a zone: resolvers may have cached that they do not exist."""
     first = [
         one.plan.zone
         for one in publications
@@ -185,9 +190,8 @@ def _warn_of_absence(fleet: Fleet, publications: Sequence[Publication]) -> None:
         return
     for zone, seconds in negative_ttls(first, servers_of(fleet[DnsSettings].resolvers)).items():
         click.echo(
-            f"{zone}: whoever has looked for these names already, `mailfleet dns check` too, "
-            f"remembers for up to {seconds} s that they are not there (RFC 2308). Let Postal and "
-            "receivers look after that"
+            f"{zone}: resolvers that were queried for these names before, also by `mailfleet dns "
+            f"check`, cache for up to {seconds} s that they do not exist (RFC 2308)"
         )
 
 
@@ -195,15 +199,15 @@ def _stop_if_unsafe(publications: Sequence[Publication], force: bool) -> None:
     reasons = [reason for one in publications if (reason := one.plan.unsafe())]
     if reasons and not force:
         raise PlanChangedError(
-            f"{'; '.join(reasons)}. Nothing was changed; if that is what you want, add --force"
+            f"{'; '.join(reasons)}. Nothing was changed; to change them all, add --force"
         )
 
 
-def _blocked(publications: Sequence[Publication]) -> int:
-    return sum(len(publication.plan.blocked) for publication in publications)
+def _conflicts(publications: Sequence[Publication]) -> int:
+    return sum(len(publication.plan.conflicts) for publication in publications)
 
 
 def _summary(publications: Sequence[Publication]) -> str:
     actions = [change.action for one in publications for change in one.plan.changes]
     parts = [f"{actions.count(action)} to {action}" for action in Action]
-    return f"{', '.join(parts)}, {_blocked(publications)} blocked"
+    return f"{', '.join(parts)}, {_conflicts(publications)} conflicting"

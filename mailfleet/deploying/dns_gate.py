@@ -10,7 +10,7 @@ from pyinfra.api.operation import operation
 from pyinfra.api.state import StateStage
 
 from mailfleet.converge.session import RunAbortedError, current_fleet, is_dry
-from mailfleet.dns.checks.report import coloured, printable
+from mailfleet.dns.checks.report import printable, table
 from mailfleet.dns.checks.spool import Spool
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import ConflictingRecordsError
@@ -49,7 +49,7 @@ def records_hold(required: bool = True) -> Generator[StringCommand, None, None]:
     # What comes before in the same run may be what makes it hold. A dry run ends before.
     if context_state.current_stage is StateStage.Execute or is_dry():
         found = findings_of(current_fleet(context_state))
-        for line in coloured(found):
+        for line in table(found):
             click.echo(line)
         wrong = sum(finding.blocks(strict=False) for finding in found)
         if wrong and required and not is_dry():
@@ -83,7 +83,7 @@ def _told(fleet: Fleet) -> Iterator[str]:
         return
     yield f"DNS: {len(wrong)} required records are missing or wrong; see `mailfleet dns check`"
     for finding in wrong[:_SHOWN]:
-        yield f"  {finding.verdict:8} {finding.name} {finding.type}  {printable(finding.seen)}"
+        yield f"  {finding.verdict:8} {finding.name} {finding.type}  {printable(finding.found)}"
     if wrong[_SHOWN:]:
         yield f"  and {len(wrong) - _SHOWN} more"
 

@@ -133,11 +133,11 @@ def walk(domain: str) -> list[str]:
 def discover(domain: str) -> Lookups[Discovery]:
     """The policy for mail from a domain, and its organizational domain."""
     domain = domain.lower().rstrip(".")
-    found: dict[str, PolicyRecord] = {}
+    records: dict[str, PolicyRecord] = {}
     ignored: tuple[str, ...] = ()
     for place in walk(domain):
         answer = yield from ask(f"_dmarc.{place}", "TXT")
-        if answer.failed and found:
+        if answer.failed and records:
             # The policy is known. An authoritative server says nothing about names above its own.
             break
         if answer.failed:
@@ -149,29 +149,29 @@ def discover(domain: str) -> Lookups[Discovery]:
         try:
             if len(texts) > 1:
                 raise InvalidPolicyRecordError(f"{len(texts)} records, one is allowed")
-            found[place] = parse_policy(texts[0])
+            records[place] = parse_policy(texts[0])
         except InvalidPolicyRecordError as error:
             if place == domain:
                 ignored = (str(error),)
             continue
-        if found[place].psd in ("y", "n"):
+        if records[place].psd in ("y", "n"):
             break
-    organization = _organization(domain, found)
-    for place in (domain, organization, *found):
-        if place in found:
-            return Discovery(domain, found[place], place, organization, ignored=ignored)
+    organization = _organization(domain, records)
+    for place in (domain, organization, *records):
+        if place in records:
+            return Discovery(domain, records[place], place, organization, ignored=ignored)
     return Discovery(domain, None, "", organization, ignored=ignored)
 
 
-def _organization(domain: str, found: dict[str, PolicyRecord]) -> str:
+def _organization(domain: str, records: dict[str, PolicyRecord]) -> str:
     """Section 4.10.2: one label below a public suffix's record, else the highest record found."""
-    for place, record in found.items():
+    for place, record in records.items():
         if record.psd == "n":
             return place
         if record.psd == "y" and place != domain:
             labels = domain.split(".")
             return ".".join(labels[-(place.count(".") + 2) :])
-    return min(found, key=lambda place: place.count("."), default=domain)
+    return min(records, key=lambda place: place.count("."), default=domain)
 
 
 def aligned(one: Discovery, other: Discovery, strict: bool) -> bool:

@@ -1,4 +1,4 @@
-"""What a check found, as a value: table, JSON and exit code are made of it elsewhere."""
+"""The result of one DNS check. Tables, JSON and exit codes are made of findings elsewhere."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,9 +6,12 @@ from enum import StrEnum
 
 from mailfleet.dns.record import Record, Severity
 
+UNKNOWN_EXIT = 3
+"""Exit code of a command that got no answer from DNS."""
+
 
 class Verdict(StrEnum):
-    """`info` is worth knowing and never a fault; `unknown`: DNS did not answer."""
+    """`info` is never a fault; `unknown`: DNS did not answer."""
 
     OK = "ok"
     INFO = "info"
@@ -19,7 +22,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that holds or does not."""
+    """One thing that is correct or not."""
 
     check: str
     """Such as `spf.covers`."""
@@ -27,42 +30,53 @@ class Finding:
     type: str
     verdict: Verdict
     severity: Severity
-    seen: str
-    wanted: str
+    found: str
+    expected: str
     source: str
-    """Who says so."""
+    """The standard or manual that asks for it."""
     effect: str = ""
-    """What happens to mail if it stays; empty where all is well."""
-    paste: tuple[str, ...] = ()
-    """The lines of a zone file that mend it."""
+    """What happens to mail as long as it is not corrected; empty with `ok`."""
+    remedy: tuple[str, ...] = ()
+    """Lines of a zone file that correct it."""
 
     def blocks(self, strict: bool) -> bool:
-        """Whether a gate should close on it."""
+        """Whether a gate fails on it."""
         if self.verdict in (Verdict.FAIL, Verdict.UNKNOWN):
             return strict or self.severity is Severity.REQUIRED
         return strict and self.verdict is Verdict.WARN
+
+
+def exit_code(findings: Iterable[Finding], strict: bool) -> int:
+    """2 if a finding blocks, 3 if only unanswered queries do, else 0."""
+    blocking = {finding.verdict for finding in findings if finding.blocks(strict)}
+    if blocking - {Verdict.UNKNOWN}:
+        return 2
+    return UNKNOWN_EXIT if blocking else 0
 
 
 def of_record(
     record: Record,
     check: str,
     verdict: Verdict,
-    seen: str,
+    found: str,
     *,
     effect: str = "",
-    paste: Iterable[str] | None = None,
+    remedy: Iterable[str] | None = None,
     source: str = "",
 ) -> Finding:
-    """A finding on a desired record. Warnings are recommendations, whatever the record is."""
+    """A finding on a desired record. A warning is always a recommendation.
+
+    + remedy: values as in a zone file; by default those of the record, unless all is well
+    """
     bad = verdict in (Verdict.FAIL, Verdict.UNKNOWN)
-    values = paste if paste is not None else (record.lines if bad or effect else ())
+    values = remedy if remedy is not None else (record.lines if bad or effect else ())
     return Finding(
         check,
         record.name,
         record.type,
         verdict,
         record.severity if bad else Severity.RECOMMENDED,
-        seen,
+        found,
         ", ".join(record.values),
         source or record.source,
         effect or (record.otherwise if bad else ""),

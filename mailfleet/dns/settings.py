@@ -79,7 +79,7 @@ class Sender(Item):
     aliases: dict[Label, HostName] = Field(default={})
     """Name below the domain -> target of a CNAME, such as {"pm-bounces": "pm.mtasv.net"}."""
     stage: Literal["joining", "leaving"] | None = None
-    """While mail moves from one service to another; `mailfleet dns steps` says what is next."""
+    """While mail moves from one service to another; `mailfleet dns rotate` prints the next step."""
 
 
 class DkimKey(Item):
@@ -158,8 +158,8 @@ class DnsSettings(ComponentSettings):
         default={},
         description='Domain -> its MTA-STS policy, such as `MtaSts(mode="enforce", '
         'served_by="mx1", reports="tls@example.com")`: the Caddy of the host mx1 serves it. With '
-        '`host="www.example.com"` a web server elsewhere does; `mailfleet dns sts` prints the file '
-        "for it.",
+        '`host="www.example.com"` a web server elsewhere does; `mailfleet dns mta-sts` prints '
+        "the file for it.",
     )
     dane: list[HostName] = Field(
         default=[],

@@ -48,7 +48,7 @@ def url_of(domain: str) -> str:
 
 def parse_policy(text: str) -> StsPolicy:
     """Read a policy. Of keys that stand there twice the first counts. Raises InvalidPolicyError."""
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     mx = []
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     for line in (line for line in lines if line):
@@ -58,14 +58,14 @@ def parse_policy(text: str) -> StsPolicy:
         if key == "mx":
             mx.append(value.lower())
         else:
-            found.setdefault(key, value)
-    if found.get("version") != "STSv1":
+            fields.setdefault(key, value)
+    if fields.get("version") != "STSv1":
         raise InvalidPolicyError("there is no line `version: STSv1`")
-    if found.get("mode") not in MODES:
+    if fields.get("mode") not in MODES:
         raise InvalidPolicyError(f"mode is none of {', '.join(MODES)}")
-    age = found.get("max_age", "")
+    age = fields.get("max_age", "")
     if not re.fullmatch(r"\d{1,10}", age, re.ASCII) or int(age) > MAX_AGE:
         raise InvalidPolicyError(f"max_age is no number of seconds up to {MAX_AGE}")
-    if not mx and found["mode"] != "none":
+    if not mx and fields["mode"] != "none":
         raise InvalidPolicyError("no mx is named")
-    return StsPolicy(found["mode"], int(age), tuple(mx))
+    return StsPolicy(fields["mode"], int(age), tuple(mx))

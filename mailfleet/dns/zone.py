@@ -60,10 +60,10 @@ def by_origin(
     """Records by the zone to show them in, see `origins_of`."""
     records = list(records)
     origin_of = origins_of({record.name for record in records}, origins)
-    found: dict[str, list[Record]] = {}
+    by_zone: dict[str, list[Record]] = {}
     for record in records:
-        found.setdefault(origin_of[record.name], []).append(record)
-    return found.items()
+        by_zone.setdefault(origin_of[record.name], []).append(record)
+    return by_zone.items()
 
 
 def zone_texts(

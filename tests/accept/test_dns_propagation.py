@@ -41,8 +41,8 @@ def test_servers_that_differ_or_do_not_answer_are_told(tmp_path: Path) -> None:
         with knot(tmp_path / "two", {"example.com": SERVERS + BEFORE}, "127.0.0.2", first.port):
             found = look(asked)
         assert found.keys() == {"propagation.server warn", "propagation warn"}
-        assert found["propagation.server warn"].seen.startswith("ns3.example.com (127.0.0.3): ")
-        seen = found["propagation warn"].seen.split("; ")
+        assert found["propagation.server warn"].found.startswith("ns3.example.com (127.0.0.3): ")
+        seen = found["propagation warn"].found.split("; ")
         assert "ns1.example.com (127.0.0.1): 192.0.2.10" in seen
         assert "ns2.example.com (127.0.0.2): 192.0.2.9" in seen
         with knot(tmp_path / "same", zone, "127.0.0.2", first.port):
@@ -80,6 +80,6 @@ def test_a_resolver_that_remembers_what_was_before_is_told(tmp_path: Path) -> No
     ):
         authority = Address(first.address, first.port)
         resolver = Address(cache.address, cache.port)
-        seen = look(authority, resolver)["propagation warn"].seen
+        seen = look(authority, resolver)["propagation warn"].found
         assert seen == f"ns1.example.com (127.0.0.1): 192.0.2.10; resolver {resolver}: 192.0.2.9"
         assert look(authority, authority).keys() == {"propagation ok"}

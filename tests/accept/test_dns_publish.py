@@ -100,8 +100,8 @@ def test_from_a_bare_zone_to_a_clean_check_and_nothing_left_to_do(
     done = publish("--yes")
     assert done.exit_code == 0, done.output
     # The last field of the SOA record.
-    assert "example.com: whoever has looked for these names already" in done.output
-    assert "remembers for up to 60 s" in done.output
+    assert "example.com: resolvers that were queried for these names before" in done.output
+    assert "cache for up to 60 s" in done.output
     for record in desired_records(loaded):
         assert server.values(record.name, record.type) >= set(record.lines), record
     clean = check(server)
@@ -110,7 +110,7 @@ def test_from_a_bare_zone_to_a_clean_check_and_nothing_left_to_do(
     assert "remembers" not in again.output
     assert (again.exit_code, again.output.splitlines()[-1]) == (
         0,
-        "0 to create, 0 to update, 0 to delete, 0 blocked",
+        "0 to create, 0 to update, 0 to delete, 0 conflicting",
     )
 
 
@@ -150,7 +150,7 @@ def test_a_name_of_someone_else_is_changed_only_when_taken_over(
     fleet('postal_web_hostname = "www.example.com"\npostal_track_domains = []')
     blocked = publish("--yes")
     assert blocked.exit_code == 2
-    assert "! blocked www.example.com A" in blocked.output
+    assert "! conflict www.example.com A" in blocked.output
     assert server.values("www.example.com", "A") == {"192.0.2.80"}
     stranger = publish("--yes", "--take", "ww.example.com")
     assert stranger.exit_code == 1
@@ -169,7 +169,8 @@ def test_a_change_of_many_records_stops_unless_forced(
     stopped = publish("--yes")
     assert stopped.exit_code == 1
     assert re.search(
-        r"mailfleet: example.com: \d+ of \d+ own records to update, more than 30%", stopped.output
+        r"mailfleet: example.com: \d+ of \d+ managed records to update, more than 30%",
+        stopped.output,
     )
     assert "add --force" in stopped.output
     assert publish("--yes", "--force").exit_code == 0
@@ -235,7 +236,7 @@ def test_a_deploy_fails_while_a_required_record_is_wrong(
     bare = deploy_dns("-y")
     assert bare.exit_code != 0
     assert "required records are missing or wrong" in bare.output
-    assert "paste   rp.postal.example.com. IN MX 10 mx.postal.example.com." in bare.output
+    assert "remedy   rp.postal.example.com. IN MX 10 mx.postal.example.com." in bare.output
     reporting = Path("report.py")
     reporting.write_text(REPORT)
     told = deploy_dns("-y", file=reporting)

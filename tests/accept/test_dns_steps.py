@@ -1,4 +1,4 @@
-"""A rotation of Postal's DKIM key with `mailfleet dns publish` and `dns steps`, on a real Knot DNS
+"""A rotation of Postal's DKIM key with `mailfleet dns publish` and `dns rotate`, on a real Knot DNS
 that is the zone's authoritative server."""
 
 import json
@@ -68,7 +68,7 @@ def test_a_key_is_rotated(
         postal_fleet(SETTINGS + settings)
 
     def step() -> str:
-        return mailfleet("steps", INVENTORY).output.strip()
+        return mailfleet("rotate", INVENTORY).output.strip()
 
     def later(**time: float) -> None:
         known = json.loads(dates.read_text())

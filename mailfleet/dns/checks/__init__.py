@@ -6,6 +6,7 @@ from itertools import chain
 
 from mailfleet.dns.checks.blocklist import check_blocklist
 from mailfleet.dns.checks.caa import check_caa
+from mailfleet.dns.checks.desired import DesiredRecords, sender_of
 from mailfleet.dns.checks.dnssec import check_dane, check_dnssec
 from mailfleet.dns.checks.names import (
     check_addresses,
@@ -17,7 +18,6 @@ from mailfleet.dns.checks.names import (
 from mailfleet.dns.checks.policy import check_policy_file
 from mailfleet.dns.checks.postmark import INCLUDE, RETURN_PATH, check_postmark
 from mailfleet.dns.checks.text import check_text
-from mailfleet.dns.checks.wanted import Wanted, sender_of
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import Record
 from mailfleet.dns.resolve.answer import Lookups
@@ -31,10 +31,10 @@ def checks_of(
     """One check for each desired record, and those of each mail domain and of each sending address
     and blocklist. The checks of a domain follow each other, because they query the same names and
     the resolver remembers recent answers only."""
-    wanted = Wanted(records)
+    desired = DesiredRecords(records)
     domains = _mail_domains(records)
     for record in _by_domain(records, domains):
-        yield check_record(record, wanted)
+        yield check_record(record, desired)
         if record.type == "PTR":
             yield from (check_blocklist(sender_of(record).address, zone) for zone in blocklists)
         if domains.get(record.name) == record.type:
@@ -42,7 +42,7 @@ def checks_of(
         if record.type == "MX" and record.values != ("0 .",):
             yield check_policy_file(record)
             yield check_dane(record)
-    yield from (check_postmark(domain, wanted) for domain in _postmark_domains(records))
+    yield from (check_postmark(domain, desired) for domain in _postmark_domains(records))
 
 
 def _by_domain(records: Sequence[Record], domains: Container[str]) -> Iterator[Record]:
@@ -82,11 +82,11 @@ def _postmark_domains(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys((*includes, *paths)))
 
 
-def check_record(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
+def check_record(record: Record, desired: DesiredRecords) -> Lookups[list[Finding]]:
     """The check of one record's values."""
     match record.type:
         case "A" | "AAAA":
-            return check_addresses(record, wanted)
+            return check_addresses(record, desired)
         case "CNAME":
             return check_alias(record)
         case "MX":
@@ -94,7 +94,7 @@ def check_record(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
         case "PTR":
             return check_reverse(record)
         case "TXT":
-            return check_text(record, wanted)
+            return check_text(record, desired)
         case "CAA":
             return check_caa(record)
         case _:

@@ -44,8 +44,8 @@ def check_bimi(record: Record) -> Lookups[list[Finding]]:
     ]
 
 
-def _enforced(found: Discovery) -> Iterator[str]:
-    policy = found.record
+def _enforced(discovery: Discovery) -> Iterator[str]:
+    policy = discovery.record
     if policy is None or policy.policy == "none" or policy.testing:
         yield "DMARC is not enforced: p=quarantine or p=reject is asked for"
     elif policy.subdomains == "none":
@@ -67,6 +67,6 @@ def _logo(answer: Answer) -> Iterator[str]:
         yield "the logo holds a script or an image, which SVG Tiny PS forbids"
 
 
-def _fault(record: Record, seen: str, verdict: Verdict = Verdict.FAIL) -> Finding:
-    paste = None if verdict is Verdict.FAIL else ()
-    return of_record(record, "bimi", verdict, seen, effect=_EFFECT, paste=paste, source=_SOURCE)
+def _fault(record: Record, found: str, verdict: Verdict = Verdict.FAIL) -> Finding:
+    remedy = None if verdict is Verdict.FAIL else ()
+    return of_record(record, "bimi", verdict, found, effect=_EFFECT, remedy=remedy, source=_SOURCE)

@@ -22,30 +22,30 @@ def check_caa(record: Record) -> Lookups[list[Finding]]:
         if answer.failed:
             shown = f"{place}: {answer.status}"
             effect = "A CA that gets no answer issues nothing: certificates are not renewed."
-            return [of_record(record, check, Verdict.UNKNOWN, shown, effect=effect, paste=())]
+            return [of_record(record, check, Verdict.UNKNOWN, shown, effect=effect, remedy=())]
         if answer.status is Status.OK and answer.values:
-            return [_judged(record, place, answer.values)]
+            return [_evaluate(record, place, answer.values)]
     return [of_record(record, check, Verdict.FAIL, "no CAA records")]
 
 
-def _judged(record: Record, place: str, seen: Sequence[str]) -> Finding:
-    shown = f"{', '.join(seen)} at {place}"
-    allowed, wanted = _issuers(seen), _issuers(record.values)
-    if allowed is None or wanted is None or allowed & wanted:
+def _evaluate(record: Record, place: str, published: Sequence[str]) -> Finding:
+    shown = f"{', '.join(published)} at {place}"
+    allowed, desired = _issuers(published), _issuers(record.values)
+    if allowed is None or desired is None or allowed & desired:
         return of_record(record, "caa", Verdict.OK, shown)
     must = replace(record, severity=Severity.REQUIRED)
     effect = "The CA issues no certificate: web pages and STARTTLS fail when the present one ends."
     lines = record.lines if place == record.name else ()
-    return of_record(must, "caa", Verdict.FAIL, shown, effect=effect, paste=lines)
+    return of_record(must, "caa", Verdict.FAIL, shown, effect=effect, remedy=lines)
 
 
 def _issuers(values: Sequence[str]) -> set[str] | None:
     """CAs that `issue` names; None where there is no such property, so that any may issue."""
-    found = set()
+    issuers = set()
     named = False
     for value in values:
         _, tag, text = value.split(" ", 2)
         if tag.lower() == "issue":
             named = True
-            found.add(text.strip('"').partition(";")[0].strip().lower())
-    return found - {""} if named else None
+            issuers.add(text.strip('"').partition(";")[0].strip().lower())
+    return issuers - {""} if named else None

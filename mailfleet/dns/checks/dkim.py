@@ -49,7 +49,7 @@ def _revoked(record: Record, answer: Answer) -> Finding:
         effect = "Whoever holds the old key can go on signing mail of this domain."
         return of_record(record, "dkim", Verdict.WARN, shown, effect=effect)
     verdict = Verdict.UNKNOWN if answer.failed else Verdict.OK
-    return of_record(record, "dkim", verdict, answer.status.value, paste=())
+    return of_record(record, "dkim", verdict, answer.status.value, remedy=())
 
 
 def _usable(record: Record, key: KeyRecord) -> list[Finding]:
@@ -69,20 +69,26 @@ def _usable(record: Record, key: KeyRecord) -> list[Finding]:
 
 
 def _advice(record: Record, key: KeyRecord) -> list[Finding]:
-    found = []
+    findings = []
     if key.testing:
         effect = "Receivers treat the mail as if it had no signature."
         shown = "t=y, the key is under test"
         source = "RFC 6376 section 3.6.1"
-        found.append(
+        findings.append(
             of_record(record, "dkim.test", Verdict.WARN, shown, effect=effect, source=source)
         )
     if key.kind == "rsa" and _MIN_BITS <= key.bits < _GOOD_BITS:
         effect = "Mail passes for now; receivers are raising what they ask for. Plan a new key."
         shown = f"{key.bits} bits, {_GOOD_BITS} are recommended"
-        found.append(
+        findings.append(
             of_record(
-                record, "dkim.size", Verdict.WARN, shown, effect=effect, paste=(), source="RFC 8301"
+                record,
+                "dkim.size",
+                Verdict.WARN,
+                shown,
+                effect=effect,
+                remedy=(),
+                source="RFC 8301",
             )
         )
-    return found
+    return findings

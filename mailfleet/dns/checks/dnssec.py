@@ -44,17 +44,17 @@ def check_dane(record: Record) -> Lookups[list[Finding]]:
     answer = yield from ask(record.name, "MX")
     if not answer.secure:
         return []
-    found = []
+    findings = []
     for host in dict.fromkeys(value.split(" ", 1)[1] for value in answer.values):
         tlsa = yield from ask(f"_25._tcp.{host}", "TLSA")
         if tlsa.secure and tlsa.values:
             shown = yield from probe(host, "STARTTLS")
             reason = ", ".join(shown.values) or shown.status.value
             if shown.status is not Status.OK:
-                found.append(_dane(host, Verdict.INFO, f"port 25: {shown.status}: {reason}"))
+                findings.append(_dane(host, Verdict.INFO, f"port 25: {shown.status}: {reason}"))
             else:
-                found.append(_compared(host, tlsa.values, base64.b64decode(shown.values[0])))
-    return found
+                findings.append(_compared(host, tlsa.values, base64.b64decode(shown.values[0])))
+    return findings
 
 
 def _compared(host: str, records: tuple[str, ...], certificate: bytes) -> Finding:
@@ -91,15 +91,15 @@ def _matches(record: str, certificate: bytes) -> bool:
     return _HASHES[matching](compared).hex() == data.lower()
 
 
-def _finding(domain: str, kind: str, verdict: Verdict, seen: str, effect: str = "") -> Finding:
+def _finding(domain: str, kind: str, verdict: Verdict, found: str, effect: str = "") -> Finding:
     severity = Severity.REQUIRED if verdict is Verdict.FAIL else Severity.RECOMMENDED
-    wanted = "no signatures, or good ones"
+    expected = "no signatures, or good ones"
     return Finding(
-        "dnssec", domain, kind, verdict, severity, seen, wanted, "RFC 4035 section 5", effect
+        "dnssec", domain, kind, verdict, severity, found, expected, "RFC 4035 section 5", effect
     )
 
 
-def _dane(host: str, verdict: Verdict, seen: str) -> Finding:
+def _dane(host: str, verdict: Verdict, found: str) -> Finding:
     failed = verdict is Verdict.FAIL
     effect = {
         Verdict.FAIL: "Senders that use DANE do not deliver to this host.",
@@ -111,7 +111,7 @@ def _dane(host: str, verdict: Verdict, seen: str) -> Finding:
         "TLSA",
         verdict,
         Severity.REQUIRED if failed else Severity.RECOMMENDED,
-        seen,
+        found,
         "the certificate on port 25 is named",
         "RFC 7672 section 2.2",
         effect.get(verdict, ""),

@@ -3,26 +3,26 @@
 from dataclasses import replace
 from ipaddress import ip_address
 
-from mailfleet.dns.checks.wanted import Wanted
+from mailfleet.dns.checks.desired import DesiredRecords
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
 from mailfleet.dns.resolve.answer import Answer, Lookups, Question, Status, ask, ask_all
 from mailfleet.dns.zone import address_of
 
 
-def check_addresses(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
+def check_addresses(record: Record, desired: DesiredRecords) -> Lookups[list[Finding]]:
     """A and AAAA: every wanted address is there, and no other, of the other family neither."""
     check = "address"
     answer = yield from ask(record.name, record.type)
     if failed := missing_or_unknown(record, check, answer):
         return [failed]
-    seen = {str(ip_address(value)) for value in answer.values}
+    published = {str(ip_address(value)) for value in answer.values}
     shown = _shown(answer)
-    if lacking := [value for value in record.values if value not in seen]:
+    if lacking := [value for value in record.values if value not in published]:
         return [of_record(record, check, Verdict.FAIL, f"{shown}; lacks {', '.join(lacking)}")]
-    others = sorted(seen - set(record.values))
+    others = sorted(published - set(record.values))
     family = "AAAA" if record.type == "A" else "A"
-    if not wanted.lookup(Question(record.name, family)).values:
+    if not desired.lookup(Question(record.name, family)).values:
         unwanted = yield from ask(record.name, family)
         others += unwanted.values
     if others:
@@ -41,28 +41,28 @@ def check_mx(record: Record) -> Lookups[list[Finding]]:
         return [failed]
     shown = _shown(answer)
     hosts = [value.split(" ", 1)[1] for value in answer.values]
-    wanted = [value.split(" ", 1)[1] for value in record.values]
-    if lacking := [host for host in wanted if host not in hosts]:
+    expected = [value.split(" ", 1)[1] for value in record.values]
+    if lacking := [host for host in expected if host not in hosts]:
         return [of_record(record, check, Verdict.FAIL, f"{shown}; lacks {', '.join(lacking)}")]
     if "." in hosts and len(hosts) > 1:
         effect = "Some senders see a domain that takes no mail, and bounce; others deliver."
         fault = f"{shown}: a null MX stands alone or not at all"
         source = "RFC 7505 section 3"
         return [of_record(record, "mx.null", Verdict.FAIL, fault, effect=effect, source=source)]
-    found = []
-    if others := [host for host in hosts if host not in wanted]:
+    findings = []
+    if others := [host for host in hosts if host not in expected]:
         effect = f"Part of this mail goes to {', '.join(others)}, which is no host of the fleet."
-        found.append(of_record(record, check, Verdict.WARN, shown, effect=effect))
+        findings.append(of_record(record, check, Verdict.WARN, shown, effect=effect))
     pairs = [(host, kind) for host in hosts if host != "." for kind in ("A", "AAAA")]
     answers = yield from ask_all(*pairs)
     for at in range(0, len(answers), 2):
         if fault := _mx_host(pairs[at][0], answers[at : at + 2]):
             effect = f"Some senders give up on {pairs[at][0]} and their mail does not arrive."
             source = "RFC 5321 section 5.1; RFC 2181 section 10.3"
-            found.append(
+            findings.append(
                 of_record(record, "mx.host", Verdict.FAIL, fault, effect=effect, source=source)
             )
-    return found or [of_record(record, check, Verdict.OK, shown)]
+    return findings or [of_record(record, check, Verdict.OK, shown)]
 
 
 def _mx_host(host: str, answers: tuple[Answer, ...]) -> str:
@@ -85,15 +85,15 @@ def check_alias(record: Record) -> Lookups[list[Finding]]:
         return [of_record(record, check, Verdict.OK, target)]
     pairs = [(name, kind) for name in (record.name, target) for kind in ("A", "AAAA")]
     a, aaaa, target_a, target_aaaa = yield from ask_all(*pairs)
-    seen = {*a.values, *aaaa.values}
-    if not answer.values and seen and seen == {*target_a.values, *target_aaaa.values}:
+    published = {*a.values, *aaaa.values}
+    if not answer.values and published and published == {*target_a.values, *target_aaaa.values}:
         effect = (
             "Mail works, but Postal wants to see the CNAME itself: it holds this name for broken. "
             "Turn proxying or flattening of this name off at the DNS provider."
         )
         shown = f"no CNAME, but the addresses of {target}"
         return [of_record(record, check, Verdict.WARN, shown, effect=effect)]
-    if failed := missing_or_unknown(record, check, answer, also=", ".join(sorted(seen))):
+    if failed := missing_or_unknown(record, check, answer, also=", ".join(sorted(published))):
         return [failed]
     return [of_record(record, check, Verdict.FAIL, _shown(answer))]
 
@@ -115,7 +115,7 @@ def check_reverse(record: Record) -> Lookups[list[Finding]]:
         verdict = Verdict.UNKNOWN if forward.failed else Verdict.FAIL
         fault = f"{shown}, but {name} is {_shown(forward)}"
         line = f"{name}. IN {forward.question.type} {address}"
-        return [replace(of_record(record, check, verdict, fault), paste=(line,))]
+        return [replace(of_record(record, check, verdict, fault), remedy=(line,))]
     if len(answer.values) > 1:
         effect = "Some receivers look at one of the names only, and not always at the right one."
         return [of_record(record, check, Verdict.WARN, shown, effect=effect)]
@@ -138,14 +138,14 @@ def missing_or_unknown(
     """The finding on an answer that has no values."""
     if answer.status is Status.OK and answer.values:
         return None
-    seen = answer.status.value + (f" ({also} instead)" if also else "")
+    found = answer.status.value + (f" ({also} instead)" if also else "")
     if answer.failed:
         effect = "Nobody can say: the DNS servers do not answer. If it stays, mail is deferred."
-        return of_record(record, check, Verdict.UNKNOWN, seen, effect=effect, paste=())
+        return of_record(record, check, Verdict.UNKNOWN, found, effect=effect, remedy=())
     if answer.ttl:
         # RFC 2308: what was asked for too early stays missing for a while.
-        seen += f", which resolvers remember for up to {answer.ttl} s"
-    return of_record(record, check, Verdict.FAIL, seen)
+        found += f", which resolvers remember for up to {answer.ttl} s"
+    return of_record(record, check, Verdict.FAIL, found)
 
 
 def _shown(answer: Answer) -> str:

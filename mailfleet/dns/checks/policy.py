@@ -71,10 +71,12 @@ def _faults(domain: str, policy: StsPolicy, hosts: Answer) -> Iterator[Finding]:
 def _finding(
     domain: str,
     verdict: Verdict,
-    seen: str,
+    found: str,
     effect: str = "",
     severity: Severity = Severity.RECOMMENDED,
 ) -> Finding:
-    wanted = "a policy that covers every MX host"
+    expected = "a policy that covers every MX host"
     name = f"_mta-sts.{domain}"
-    return Finding("mta-sts.policy", name, "TXT", verdict, severity, seen, wanted, _SOURCE, effect)
+    return Finding(
+        "mta-sts.policy", name, "TXT", verdict, severity, found, expected, _SOURCE, effect
+    )

@@ -1,6 +1,6 @@
 """The three statuses that Postmark shows for a domain, from DNS alone."""
 
-from mailfleet.dns.checks.wanted import Wanted
+from mailfleet.dns.checks.desired import DesiredRecords
 from mailfleet.dns.dkim import InvalidKeyRecordError, parse_key
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Severity
@@ -10,12 +10,12 @@ INCLUDE, RETURN_PATH = "spf.mtasv.net", "pm.mtasv.net"
 _SOURCE = 'Postmark, "Sender Signatures": SPF, DKIM, Return-Path'
 
 
-def check_postmark(domain: str, wanted: Wanted) -> Lookups[list[Finding]]:
+def check_postmark(domain: str, desired: DesiredRecords) -> Lookups[list[Finding]]:
     """SPF names Postmark, its DKIM key is there, and a name of the domain takes its bounces."""
     texts = yield from ask(domain, "TXT")
-    names = wanted.aliases_of(domain, RETURN_PATH) or [f"pm-bounces.{domain}"]
+    names = desired.aliases_of(domain, RETURN_PATH) or [f"pm-bounces.{domain}"]
     paths = yield from ask_all(*((name, "CNAME") for name in names))
-    selectors = wanted.selectors_of(domain, "pm")
+    selectors = desired.selectors_of(domain, "pm")
     keys = yield from ask_all(*((name, "TXT") for name in selectors))
     terms = {term.lower().lstrip("+") for text in texts.values for term in text.split()}
     return [
@@ -48,7 +48,7 @@ def _is_key(text: str) -> bool:
     return True
 
 
-def _status(domain: str, check: str, verified: bool, wanted: str) -> Finding:
+def _status(domain: str, check: str, verified: bool, expected: str) -> Finding:
     return Finding(
         check,
         domain,
@@ -56,7 +56,7 @@ def _status(domain: str, check: str, verified: bool, wanted: str) -> Finding:
         Verdict.OK if verified else Verdict.WARN,
         Severity.RECOMMENDED,
         "Verified" if verified else "Postmark will not show it as verified",
-        wanted,
+        expected,
         _SOURCE,
         "" if verified else "Postmark holds this mail back, or it is not aligned for DMARC.",
     )

@@ -87,8 +87,8 @@ def _zone_of(name: str) -> Lookups[dict[str, _Zone]]:
             addresses = yield from ask_all(*pairs)
             servers = [
                 (server, address)
-                for (server, _), found in zip(pairs, addresses, strict=True)
-                for address in found.values
+                for (server, _), answer_of_server in zip(pairs, addresses, strict=True)
+                for address in answer_of_server.values
             ]
             return {apex: _Zone(apex, tuple(servers))}
     return {}
@@ -142,10 +142,10 @@ def _differing(
 ) -> list[Finding]:
     answering = {server: part for server, part in by_server.items() if part[0].status is Status.OK}
     serials = {server: part[0].values[0].split()[2] for server, part in answering.items()}
-    found = []
+    findings = []
     if len(set(serials.values())) > 1:
         shown = ", ".join(f"{server} {serial}" for server, serial in serials.items())
-        found.append(
+        findings.append(
             _finding(
                 zone.name,
                 "SOA",
@@ -159,7 +159,7 @@ def _differing(
         said = {server: _said(part[number]) for server, part in answering.items()}
         if len(set(said.values())) > 1:
             shown = "; ".join(f"{server}: {text}" for server, text in said.items())
-            found.append(
+            findings.append(
                 _finding(
                     record.name,
                     record.type,
@@ -169,17 +169,17 @@ def _differing(
                     "Receivers see the one or the other, by chance.",
                 )
             )
-    if not found and answering:
+    if not findings and answering:
         shown = f"{len(answering)} servers agree, serial {next(iter(serials.values()))}"
         ok, severity = Verdict.OK, Severity.RECOMMENDED
-        found = [Finding("propagation", zone.name, "SOA", ok, severity, shown, shown, _SOURCE)]
-    return found
+        findings = [Finding("propagation", zone.name, "SOA", ok, severity, shown, shown, _SOURCE)]
+    return findings
 
 
 def _said(answer: Answer) -> str:
     return ", ".join((*answer.chain, *answer.values)) or answer.status.value
 
 
-def _finding(name: str, kind: str, check: str, seen: str, wanted: str, effect: str) -> Finding:
+def _finding(name: str, kind: str, check: str, found: str, expected: str, effect: str) -> Finding:
     severity = Severity.RECOMMENDED
-    return Finding(check, name, kind, Verdict.WARN, severity, seen, wanted, _SOURCE, effect)
+    return Finding(check, name, kind, Verdict.WARN, severity, found, expected, _SOURCE, effect)

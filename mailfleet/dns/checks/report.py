@@ -1,4 +1,4 @@
-"""Findings as lines for a terminal: what matters first, then how much is well."""
+"""Findings as a table for a terminal."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,16 +20,9 @@ _COLOURS = {
 }
 
 
-def coloured(findings: Sequence[Finding] | Spool[Finding]) -> Iterator[str]:
-    """The lines of `table`, styled for a terminal."""
-    for verdict, line in table(findings):
-        yield click.style(line, _COLOURS[verdict] if verdict else None, bold=bool(verdict))
-
-
-def table(
-    findings: Sequence[Finding] | Spool[Finding],
-) -> Iterator[tuple[Verdict | None, str]]:
-    """Lines, each with the verdict that it heads or none. Reads all findings for each urgency."""
+def table(findings: Sequence[Finding] | Spool[Finding]) -> Iterator[str]:
+    """Lines styled for a terminal: the most urgent findings first, then counts. Reads all findings
+    once for each urgency."""
     counts = dict.fromkeys(Verdict, 0)
     urgencies = set()
     for finding in findings:
@@ -40,11 +33,12 @@ def table(
         for finding in findings:
             if finding.verdict is Verdict.OK or _urgency(finding) != urgency:
                 continue
-            yield finding.verdict, _heading(finding)
+            yield click.style(_heading(finding), _COLOURS[finding.verdict], bold=True)
             for title, text in _details(finding):
-                yield None, f"         {title:7} {printable(text)}"
+                yield f"         {title:8} {printable(text)}"
     shown = [f"{counts[verdict]} {verdict}" for verdict in _ORDER if counts[verdict]]
-    yield (None if urgencies else Verdict.OK), ", ".join([*shown, f"{counts[Verdict.OK]} ok"])
+    summary = ", ".join([*shown, f"{counts[Verdict.OK]} ok"])
+    yield summary if urgencies else click.style(summary, _COLOURS[Verdict.OK], bold=True)
 
 
 def _urgency(finding: Finding) -> tuple[bool, int]:
@@ -57,18 +51,18 @@ def _heading(finding: Finding) -> str:
 
 
 def _details(finding: Finding) -> Iterator[tuple[str, str]]:
-    yield "seen", finding.seen
-    if finding.verdict is not Verdict.INFO and not finding.paste:
-        yield "wanted", finding.wanted
+    yield "found", finding.found
+    if finding.verdict is not Verdict.INFO and not finding.remedy:
+        yield "expected", finding.expected
     yield "effect", finding.effect
     yield "source", finding.source
-    # Never shortened: it is there to be copied.
-    for line in finding.paste:
-        yield "paste", line
+    # Never shortened, to be copied.
+    for line in finding.remedy:
+        yield "remedy", line
 
 
 def printable(text: str) -> str:
-    """What others wrote into DNS, without anything that a terminal would obey."""
+    """Text from DNS without control characters, which a terminal would interpret."""
     return "".join(
         character if character.isprintable() else f"\\{ord(character):03}" for character in text
     )

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
+from mailfleet.dns.checks.desired import DesiredRecords, Sender
 from mailfleet.dns.checks.names import missing_or_unknown
-from mailfleet.dns.checks.wanted import Sender, Wanted
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record, presentation
 from mailfleet.dns.resolve.answer import Lookups, ask, together
@@ -19,7 +19,7 @@ _LONG = 450
 _NOBODY = Sender(IPv4Address("192.0.2.1"), "invalid")
 
 
-def check_spf(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
+def check_spf(record: Record, desired: DesiredRecords) -> Lookups[list[Finding]]:
     """One policy at the name; every sender passes; what it costs receivers stays in bounds."""
     answer = yield from ask(record.name, "TXT")
     (ours,) = (value for value in record.values if is_policy(value))
@@ -39,20 +39,20 @@ def check_spf(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
         return [_fault(record, "spf", f"{texts[0]}: {error}", ours, "RFC 7208 section 4.6")]
     if _nobody(parse(ours)) and not _nobody(policy):
         return [_fault(record, "spf.nobody", texts[0], ours, record.source)]
-    senders = wanted.senders_of(record.name)
-    anyone = wanted.senders[0] if wanted.senders else _NOBODY
+    senders = desired.senders_of(record.name)
+    anyone = desired.senders[0] if desired.senders else _NOBODY
     *results, survey = yield from together(
         *(_evaluate(sender, record.name, False) for sender in senders),
         _evaluate(anyone, record.name, True),
     )
-    found = _covers(record, list(zip(senders, results, strict=True)), texts[0], ours)
-    if not found:
-        found = [
+    findings = _covers(record, list(zip(senders, results, strict=True)), texts[0], ours)
+    if not findings:
+        findings = [
             *_cost(record, survey),
             *_includes(record, survey, texts[0], ours),
             *_advice(record, policy, texts[0], answer.values),
         ]
-    return found or [of_record(record, "spf", Verdict.OK, texts[0])]
+    return findings or [of_record(record, "spf", Verdict.OK, texts[0])]
 
 
 def _nobody(policy: Policy) -> bool:
@@ -66,7 +66,7 @@ def _evaluate(sender: Sender, domain: str, survey: bool) -> Lookups[Evaluation]:
 
 
 def _covers(
-    record: Record, results: list[tuple[Sender, Evaluation]], seen: str, ours: str
+    record: Record, results: list[tuple[Sender, Evaluation]], published: str, ours: str
 ) -> list[Finding]:
     bad = [(sender, result) for sender, result in results if result.verdict is not Spf.PASS]
     if not bad:
@@ -78,8 +78,8 @@ def _covers(
             record,
             "spf.covers",
             Verdict.UNKNOWN if undecided else Verdict.FAIL,
-            f"{seen}: {'; '.join(faults)}",
-            paste=[presentation("TXT", _joined([seen], ours))],
+            f"{published}: {'; '.join(faults)}",
+            remedy=[presentation("TXT", _joined([published], ours))],
             source="RFC 7208 section 4",
         )
     ]
@@ -90,19 +90,25 @@ def _cost(record: Record, survey: Evaluation) -> Iterator[Finding]:
     effect = "Receivers that read the whole policy refuse it, and mail counts as unauthenticated."
     if survey.verdict in (Spf.PERMERROR, Spf.TEMPERROR):
         yield of_record(
-            record, "spf.whole", Verdict.WARN, survey.reason, effect=effect, paste=(), source=source
+            record,
+            "spf.whole",
+            Verdict.WARN,
+            survey.reason,
+            effect=effect,
+            remedy=(),
+            source=source,
         )
     elif survey.lookups >= _MANY_LOOKUPS:
         shown = f"{survey.lookups} of {MAX_LOOKUPS} lookups, {survey.voids} of {MAX_VOID} in vain"
         effect = "Mail passes for now; one more include, also of a provider, breaks the policy."
         yield of_record(
-            record, "spf.lookups", Verdict.WARN, shown, effect=effect, paste=(), source=source
+            record, "spf.lookups", Verdict.WARN, shown, effect=effect, remedy=(), source=source
         )
 
 
-def _includes(record: Record, survey: Evaluation, seen: str, ours: str) -> Iterator[Finding]:
+def _includes(record: Record, survey: Evaluation, published: str, ours: str) -> Iterator[Finding]:
     """Postal looks for its include as text, and for nothing else (has_dns_checks.rb)."""
-    terms = {term.lower().lstrip("+") for term in seen.split()}
+    terms = {term.lower().lstrip("+") for term in published.split()}
     lacking = [
         term
         for term in ours.split()
@@ -113,14 +119,16 @@ def _includes(record: Record, survey: Evaluation, seen: str, ours: str) -> Itera
             record,
             "spf.include",
             Verdict.WARN,
-            f"{seen}; lacks {', '.join(lacking)}",
+            f"{published}; lacks {', '.join(lacking)}",
             effect="Mail passes, but Postal reports the domain's SPF as wrong, and a new sending "
             "address of Postal is not covered by itself.",
-            paste=[presentation("TXT", _joined([seen], ours))],
+            remedy=[presentation("TXT", _joined([published], ours))],
         )
 
 
-def _advice(record: Record, policy: Policy, seen: str, texts: tuple[str, ...]) -> Iterator[Finding]:
+def _advice(
+    record: Record, policy: Policy, published: str, texts: tuple[str, ...]
+) -> Iterator[Finding]:
     end = policy.all
     everyone = end is not None and end.verdict is Spf.PASS
     nobody = policy.redirect is None and (end is None or end.verdict is Spf.NEUTRAL)
@@ -132,7 +140,7 @@ def _advice(record: Record, policy: Policy, seen: str, texts: tuple[str, ...]) -
         "ptr": "ptr" in kinds
         and "Receivers may skip this mechanism, which RFC 7208 section 5.5 says not to use.",
         "terms after all": "all" in kinds[:-1] and "What stands after `all` has no effect.",
-        f"{len(seen)} bytes": len(seen) > _LONG
+        f"{len(published)} bytes": len(published) > _LONG
         and "The answer may not fit a datagram, and receivers without TCP see no policy.",
     }
     for shown, text in remarks.items():
@@ -141,9 +149,9 @@ def _advice(record: Record, policy: Policy, seen: str, texts: tuple[str, ...]) -
                 record,
                 "spf.advice",
                 Verdict.WARN,
-                f"{seen}: {shown}",
+                f"{published}: {shown}",
                 effect=text,
-                paste=(),
+                remedy=(),
                 source="RFC 7208",
             )
     if any(text.startswith("spf2.0/") for text in texts):
@@ -153,23 +161,23 @@ def _advice(record: Record, policy: Policy, seen: str, texts: tuple[str, ...]) -
             Verdict.INFO,
             "a Sender ID record, which nobody reads any more",
             effect="Mail is not affected.",
-            paste=(),
+            remedy=(),
             source="RFC 6686",
         )
 
 
 def _fault(record: Record, check: str, shown: str, text: str, source: str) -> Finding:
     lines = [presentation("TXT", text)]
-    return of_record(record, check, Verdict.FAIL, shown, paste=lines, source=source)
+    return of_record(record, check, Verdict.FAIL, shown, remedy=lines, source=source)
 
 
-def _joined(seen: list[str], ours: str) -> str:
+def _joined(published: list[str], ours: str) -> str:
     """Our terms, then what is there; its own verdict on others kept. Ours first, so that no lookup
     in vain comes before them."""
     terms = dict.fromkeys(_terms(ours))
-    for text in seen:
+    for text in published:
         terms |= dict.fromkeys(_terms(text))
-    ends = [term for text in (*seen, ours) for term in text.split()[1:] if _is_all(term)]
+    ends = [term for text in (*published, ours) for term in text.split()[1:] if _is_all(term)]
     return " ".join(["v=spf1", *terms, *ends[:1]])
 
 

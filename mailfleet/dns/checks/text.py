@@ -1,22 +1,22 @@
 """TXT records: SPF, DKIM, DMARC and others, each by its meaning."""
 
 from mailfleet.dns.checks.bimi import check_bimi
+from mailfleet.dns.checks.desired import DesiredRecords
 from mailfleet.dns.checks.dkim import check_key
 from mailfleet.dns.checks.dmarc import check_policy
 from mailfleet.dns.checks.names import missing_or_unknown
 from mailfleet.dns.checks.spf import check_spf
 from mailfleet.dns.checks.transport import check_sts, check_tls_reports
-from mailfleet.dns.checks.wanted import Wanted
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
 from mailfleet.dns.resolve.answer import Lookups, ask
 from mailfleet.dns.spf import is_policy
 
 
-def check_text(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
+def check_text(record: Record, desired: DesiredRecords) -> Lookups[list[Finding]]:
     """The check for what the desired text is."""
     if record.name.startswith("_dmarc."):
-        return check_policy(record, wanted)
+        return check_policy(record, desired)
     if "._domainkey." in record.name:
         return check_key(record)
     if "._bimi." in record.name:
@@ -26,7 +26,7 @@ def check_text(record: Record, wanted: Wanted) -> Lookups[list[Finding]]:
     if record.name.startswith("_smtp._tls."):
         return check_tls_reports(record)
     if all(map(is_policy, record.values)):
-        return check_spf(record, wanted)
+        return check_spf(record, desired)
     return check_holds(record)
 
 

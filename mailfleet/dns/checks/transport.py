@@ -42,8 +42,8 @@ def _one(record: Record, check: str, version: str, fault: _Fault) -> Lookups[lis
     shown = ", ".join(answer.values)
     if len(texts) != 1:
         # Senders act as if there were none (RFC 8461 section 3.1, RFC 8460 section 3).
-        seen = f"{len(texts)} records that begin with {version}: {shown}"
-        return [of_record(record, check, Verdict.FAIL, seen)]
+        found = f"{len(texts)} records that begin with {version}: {shown}"
+        return [of_record(record, check, Verdict.FAIL, found)]
     try:
         reason = fault(_fields(texts[0]), _fields(record.values[0]))
     except _InvalidFieldsError as error:
@@ -57,27 +57,27 @@ def _fields(text: str) -> _Fields:
     parts = [part.strip(" \t") for part in text.split(";")[1:]]
     if parts and not parts[-1]:
         parts.pop()
-    found = []
+    fields = []
     for part in parts:
         field = _FIELD.match(part)
         # Each address of reports is looked at on its own; there are spaces beside their commas.
         name, value = field.groups() if field else ("rua", part[4:])
         if field is None and not part.startswith("rua="):
             raise _InvalidFieldsError(f"not a field: {part[:40]!r}")
-        found.append((name, value))
-    return found
+        fields.append((name, value))
+    return fields
 
 
-def _sts_fault(seen: _Fields, wanted: _Fields) -> str:
-    ids = [value for name, value in seen if name == "id"]
+def _sts_fault(published: _Fields, desired: _Fields) -> str:
+    ids = [value for name, value in published if name == "id"]
     if len(ids) != 1 or not _ID.match(ids[0]):
         return "there is not one id= of 1 to 32 letters and digits"
-    return "" if ("id", ids[0]) in wanted else "another id than that of the policy we serve"
+    return "" if ("id", ids[0]) in desired else "another id than that of the policy we serve"
 
 
-def _reports_fault(seen: _Fields, wanted: _Fields) -> str:
+def _reports_fault(published: _Fields, desired: _Fields) -> str:
     # More than one rua is allowed (RFC 8460 section 3).
-    lists = [value for name, value in seen if name == "rua"]
+    lists = [value for name, value in published if name == "rua"]
     places = [place.strip() for value in lists for place in value.split(",")]
     if not places or not all(map(_is_place, places)):
         return "rua= is no list of mailto: and https: addresses"

@@ -1,4 +1,4 @@
-"""Publishing: every zone read and planned, then written and read again."""
+"""Publish: read and plan every zone, write it, and read it again."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mailfleet.dns.zone import is_below
 
 
 class Place(Protocol):
-    """Where the records of a zone are kept."""
+    """A DNS provider's access to the records of a zone."""
 
     @property
     def TYPES(self) -> frozenset[str]: ...
@@ -26,17 +26,17 @@ class Place(Protocol):
 
 
 class PlanChangedError(Exception):
-    """What was written is not what stands there afterwards."""
+    """The zone does not have the planned records after writing."""
 
 
 @dataclass(frozen=True)
 class Publication:
-    """One zone: who serves it, what is to be done, and what cannot be done there."""
+    """One zone: its provider, the plan, and records that the provider does not support."""
 
     place: Place
     plan: Plan
     unsupported: tuple[Record, ...] = ()
-    """Records of a type that the provider does not have."""
+    """Records of a type that the provider does not support."""
 
 
 def sort_by_zone(
@@ -57,36 +57,36 @@ def prepare(
     """Read a zone and plan it. What `read` raises passes through."""
     possible = [record for record in records if record.type in place.TYPES]
     unsupported = tuple(record for record in records if record.type not in place.TYPES)
-    seen = _read_all(zone, place, possible, owner)
-    made = plan(zone, possible, seen, owner=owner, ttl=ttl, take=take)
-    return Publication(place, made, unsupported)
+    existing = _read_all(zone, place, possible, owner)
+    planned = plan(zone, possible, existing, owner=owner, ttl=ttl, take=take)
+    return Publication(place, planned, unsupported)
 
 
 def _read_all(zone: str, place: Place, records: Sequence[Record], owner: str) -> Sequence[RRset]:
-    """The sets of all wanted names, and of those that are our own by now."""
+    """The record sets of all desired and all managed names."""
     marker = marker_name(owner, zone)
     names = {marker, *(record.name for record in records)}
-    seen = place.read(names)
-    owned = read_marker(by_key(seen).get((marker, "TXT")), zone)
-    missing = {slot.name for slot in owned} - names
-    return seen if not missing else place.read(names | missing)
+    existing = place.read(names)
+    owned = read_marker(by_key(existing).get((marker, "TXT")), zone)
+    missing = {key.name for key in owned} - names
+    return existing if not missing else place.read(names | missing)
 
 
 def apply(publication: Publication, again: Callable[[], Publication]) -> None:
-    """Write the plan's changes and look again. Raises PlanChangedError; what `write` raises passes
-    through."""
+    """Write the changes and read the zone again. Raises PlanChangedError, and what `write`
+    raises."""
     publication.place.write(publication.plan.steps())
     left = again().plan
     if not left.empty:
         names = ", ".join(f"{change.name} {change.type}" for change in left.changes) or "ownership"
         raise PlanChangedError(
-            f"{left.zone}: {publication.place.label} took the changes, but does not show them: "
-            f"{names}; look at `mailfleet dns publish --dry` in a minute"
+            f"{left.zone}: {publication.place.label} accepted the changes but does not return "
+            f"them: {names}; run `mailfleet dns publish --dry` in a minute"
         )
 
 
 def prepare_reverse(place: Place, records: Sequence[Record], take: Collection[str]) -> Publication:
-    """Plan PTR records where addresses are rented. There is no room for a marker: a name that
-    someone chose is theirs until it is taken over, and the provider's own counts as none."""
-    seen = place.read([record.name for record in records])
-    return Publication(place, plan("reverse DNS", records, seen, owner="", ttl=0, take=take))
+    """Plan PTR records at the provider of the addresses. It has no place for a marker: a name that
+    somebody set is theirs until it is taken over; the provider's default counts as unset."""
+    existing = place.read([record.name for record in records])
+    return Publication(place, plan("reverse DNS", records, existing, owner="", ttl=0, take=take))

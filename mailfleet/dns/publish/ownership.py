@@ -1,13 +1,12 @@
-"""Which records of a zone are a fleet's own: one TXT record set in the zone itself says so.
+"""Which records of a zone a fleet manages: a TXT record set of the zone, the marker, lists them.
 
-It stands in the zone, and not in a file of the operator's, so that it cannot be lost, go stale or
-differ between two operators; and it is one set, and not one beside each record, so that a zone does
-not double."""
+In the zone it cannot be lost, become stale or differ between operators. One record set, instead of
+one beside each record, keeps the zone small."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from mailfleet.dns.publish.rrset import RRset, Slot
+from mailfleet.dns.publish.rrset import RecordKey, RRset
 from mailfleet.dns.zone import absolute, relative
 
 _VERSION = "v=mailfleet1"
@@ -19,23 +18,23 @@ def marker_name(owner: str, zone: str) -> str:
     return f"_{owner}.{zone}"
 
 
-def read_marker(marker: RRset | None, zone: str) -> frozenset[Slot]:
+def read_marker(marker: RRset | None, zone: str) -> frozenset[RecordKey]:
     """The slots that a marker names. Values of another version are skipped."""
-    found = set()
+    keys = set()
     for value in marker.values if marker else ():
         version, *words = value.split()
         if version == _VERSION and words:
-            found |= {Slot(absolute(name, zone), words[0]) for name in words[1:]}
-    return frozenset(found)
+            keys |= {RecordKey(absolute(name, zone), words[0]) for name in words[1:]}
+    return frozenset(keys)
 
 
-def marker_values(slots: Iterable[Slot], zone: str) -> tuple[str, ...]:
+def marker_values(keys: Iterable[RecordKey], zone: str) -> tuple[str, ...]:
     """The values of a marker: `v=mailfleet1 KIND NAME NAME ...`, as many as are needed."""
-    ordered = sorted(slots, key=lambda slot: (slot.kind, slot.name))
+    ordered = sorted(keys, key=lambda key: (key.kind, key.name))
     return tuple(
         value
-        for kind, group in groupby(ordered, key=lambda slot: slot.kind)
-        for value in _packed(f"{_VERSION} {kind}", [relative(slot.name, zone) for slot in group])
+        for kind, group in groupby(ordered, key=lambda key: key.kind)
+        for value in _packed(f"{_VERSION} {kind}", [relative(key.name, zone) for key in group])
     )
 
 

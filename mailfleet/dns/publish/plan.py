@@ -1,4 +1,4 @@
-"""What publishing would change in one zone: pure, from what is wanted and what is there."""
+"""Plan the changes of one zone from its desired and existing records. No I/O."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from enum import StrEnum
 from mailfleet.dns.dkim import InvalidKeyRecordError, parse_key
 from mailfleet.dns.dmarc import POLICIES, InvalidPolicyRecordError, parse_policy
 from mailfleet.dns.publish.ownership import marker_name, marker_values, read_marker
-from mailfleet.dns.publish.rrset import RRset, Slot, by_key, slot_kind
+from mailfleet.dns.publish.rrset import RecordKey, RRset, by_key, key_kind
 from mailfleet.dns.record import Record
 
 # Those of octoDNS (octodns/provider/plan.py).
@@ -38,11 +38,11 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Blocked:
-    """A wanted record that cannot be published, because others' records are in its place."""
+class Conflict:
+    """A desired record that cannot be published because of records of others."""
 
     record: Record
-    there: tuple[RRset, ...]
+    existing: tuple[RRset, ...]
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,15 @@ class Plan:
     zone: str
     changes: tuple[Change, ...] = ()
     """Without the marker's own."""
-    blocked: tuple[Blocked, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
     kept: tuple[Record, ...] = ()
-    """Others' records that already do what is wanted, and stay theirs."""
-    owned_before: frozenset[Slot] = frozenset()
-    owned_after: frozenset[Slot] = frozenset()
+    """Records of others that already have the desired meaning; they stay unmanaged."""
+    owned_before: frozenset[RecordKey] = frozenset()
+    owned_after: frozenset[RecordKey] = frozenset()
     marker: RRset | None = None
     """As it is."""
     owner: str = ""
-    """Empty: there is no room for a marker."""
+    """Empty: the provider has no place for a marker."""
     ttl: int = 0
 
     @property
@@ -69,8 +69,8 @@ class Plan:
         return not self.changes and not claims
 
     def steps(self) -> list[Change]:
-        """The changes in an order that may stop anywhere: what is about to be made is called our
-        own before, and what is deleted only afterwards no longer."""
+        """The changes in an order that is safe to interrupt: the marker lists a record before it is
+        created and until after it is deleted."""
         if self.empty or not self.owner:
             return list(self.changes)
         name = marker_name(self.owner, self.zone)
@@ -83,16 +83,16 @@ class Plan:
         steps += [*deletes, *others]
         return steps + ([Change(name, "TXT", between, end)] if between != end else [])
 
-    def _marker(self, name: str, slots: Collection[Slot]) -> RRset | None:
-        if not slots:
+    def _marker(self, name: str, keys: Collection[RecordKey]) -> RRset | None:
+        if not keys:
             return None
-        values = marker_values(slots, self.zone)
+        values = marker_values(keys, self.zone)
         if self.marker and set(self.marker.values) == set(values):
             return self.marker
         return RRset(name, "TXT", values, self.marker.ttl if self.marker else self.ttl)
 
     def unsafe(self) -> str:
-        """Why this plan changes more than a mistake should be able to; empty if it does not."""
+        """Why this plan changes too much to run without --force; empty if it does not."""
         owned = len(self.owned_before)
         if owned < MIN_OWNED:
             return ""
@@ -100,7 +100,7 @@ class Plan:
             count = sum(change.action is action for change in self.changes)
             if count > owned * MAX_SHARE:
                 return (
-                    f"{self.zone}: {count} of {owned} own records to {action}, "
+                    f"{self.zone}: {count} of {owned} managed records to {action}, "
                     f"more than {MAX_SHARE:.0%}"
                 )
         return ""
@@ -108,8 +108,8 @@ class Plan:
 
 def plan(
     zone: str,
-    wanted: Iterable[Record],
-    seen: Iterable[RRset],
+    desired: Iterable[Record],
+    existing: Iterable[RRset],
     *,
     owner: str,
     ttl: int,
@@ -117,105 +117,106 @@ def plan(
 ) -> Plan:
     """The plan for one zone.
 
-    + wanted: merged records of this zone, of types that its provider has
-    + seen: the record sets that are there, at least those of wanted and owned names
+    + desired: merged records of this zone, of types that its provider supports
+    + existing: record sets of the zone, at least those of desired and owned names
     + owner: whose marker is read and written
-    + take: names whose records become our own, whoever made them
+    + take: names whose records are taken over, whoever created them
     """
-    there = by_key(seen)
-    marker = there.pop((marker_name(owner, zone), "TXT"), None)
-    return _Planner(zone, there, marker, owner, ttl, frozenset(take)).plan(wanted)
+    rrsets = by_key(existing)
+    marker = rrsets.pop((marker_name(owner, zone), "TXT"), None)
+    return _Planner(zone, rrsets, marker, owner, ttl, frozenset(take)).plan(desired)
 
 
 class _Planner:
     def __init__(
         self,
         zone: str,
-        there: dict[tuple[str, str], RRset],
+        existing: dict[tuple[str, str], RRset],
         marker: RRset | None,
         owner: str,
         ttl: int,
         take: frozenset[str],
     ) -> None:
-        self._there, self._take, self._ttl = there, take, ttl
+        self._existing, self._take, self._ttl = existing, take, ttl
         self._at: dict[str, list[RRset]] = {}
-        for (name, _), rrset in there.items():
+        for (name, _), rrset in existing.items():
             self._at.setdefault(name, []).append(rrset)
         self._owned = read_marker(marker, zone)
         self._claims = set(self._owned)
         self._base = Plan(zone, owned_before=self._owned, marker=marker, owner=owner, ttl=ttl)
-        self._blocked: list[Blocked] = []
+        self._conflicts: list[Conflict] = []
         self._kept: list[Record] = []
-        self._goals: dict[Slot, tuple[str, ...]] = {}
+        self._goals: dict[RecordKey, tuple[str, ...]] = {}
 
-    def plan(self, wanted: Iterable[Record]) -> Plan:
-        records = list(wanted)
-        keep = {slot for record in records for slot in _slots(record)}
-        for slot in self._owned - keep:
-            self._goals[slot] = ()
-            self._claims.discard(slot)
+    def plan(self, desired: Iterable[Record]) -> Plan:
+        records = list(desired)
+        keep = {key for record in records for key in _by_record_key(record)}
+        for key in self._owned - keep:
+            self._goals[key] = ()
+            self._claims.discard(key)
         for record in records:
-            for slot, part in _slots(record).items():
-                self._want(slot, part)
+            for key, part in _by_record_key(record).items():
+                self._plan_record(key, part)
         return replace(
             self._base,
             changes=tuple(self._changes()),
-            blocked=tuple(self._blocked),
+            conflicts=tuple(self._conflicts),
             kept=tuple(self._kept),
             owned_after=frozenset(self._claims),
         )
 
-    def _ours(self, slot: Slot) -> bool:
-        return slot in self._owned or slot.name in self._take
+    def _ours(self, key: RecordKey) -> bool:
+        return key in self._owned or key.name in self._take
 
-    def _want(self, slot: Slot, record: Record) -> None:
-        current = slot.values_of(self._there.get((slot.name, slot.type)))
-        if current and not self._ours(slot):
-            if holds(slot.kind, record.values, current):
+    def _plan_record(self, key: RecordKey, record: Record) -> None:
+        current = key.values_of(self._existing.get((key.name, key.type)))
+        if current and not self._ours(key):
+            if holds(key.kind, record.values, current):
                 self._kept.append(record)
             else:
-                self._block(record, [self._there[slot.name, slot.type]])
+                self._add_conflict(record, [self._existing[key.name, key.type]])
             return
-        foreign = self._obstacles(slot)
-        if strangers := [rrset for rrset in foreign if not self._removable(rrset)]:
-            self._block(record, strangers)
+        foreign = self._obstacles(key)
+        if foreign_kept := [rrset for rrset in foreign if not self._removable(rrset)]:
+            self._add_conflict(record, foreign_kept)
             return
         for rrset in foreign:
-            for other in {Slot(slot.name, slot_kind(rrset.type, one)) for one in rrset.values}:
+            for other in {RecordKey(key.name, key_kind(rrset.type, one)) for one in rrset.values}:
                 self._goals.setdefault(other, ())
                 self._claims.discard(other)
-        self._goals[slot] = record.values
-        self._claims.add(slot)
+        self._goals[key] = record.values
+        self._claims.add(key)
 
-    def _block(self, record: Record, there: Sequence[RRset]) -> None:
-        self._blocked.append(Blocked(record, tuple(there)))
+    def _add_conflict(self, record: Record, existing: Sequence[RRset]) -> None:
+        self._conflicts.append(Conflict(record, tuple(existing)))
 
-    def _obstacles(self, slot: Slot) -> list[RRset]:
-        """RFC 1034 section 3.6.2: nothing stands beside a CNAME."""
+    def _obstacles(self, key: RecordKey) -> list[RRset]:
+        """Record sets that exclude this one: a name with a CNAME has no other records (RFC 1034
+        section 3.6.2)."""
         return [
             rrset
-            for rrset in self._at.get(slot.name, ())
-            if rrset.type != slot.type and "CNAME" in (rrset.type, slot.type)
+            for rrset in self._at.get(key.name, ())
+            if rrset.type != key.type and "CNAME" in (rrset.type, key.type)
         ]
 
     def _removable(self, rrset: RRset) -> bool:
         return all(
-            self._ours(Slot(rrset.name, slot_kind(rrset.type, value))) for value in rrset.values
+            self._ours(RecordKey(rrset.name, key_kind(rrset.type, value))) for value in rrset.values
         )
 
     def _changes(self) -> Iterable[Change]:
         by_set: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
-        for slot, values in self._goals.items():
-            by_set.setdefault((slot.name, slot.type), {})[slot.kind] = values
+        for key, values in self._goals.items():
+            by_set.setdefault((key.name, key.type), {})[key.kind] = values
         for (name, kind), goals in by_set.items():
-            before = self._there.get((name, kind))
+            before = self._existing.get((name, kind))
             others = tuple(
                 value
                 for value in (before.values if before else ())
-                if slot_kind(kind, value) not in goals
+                if key_kind(kind, value) not in goals
             )
             values = others + tuple(value for part in goals.values() for value in part)
-            # The TTL is one for the whole set: where others have a part in it, it stays theirs.
+            # A set has one TTL: it is kept where values of others remain.
             keep = before is not None and (bool(others) or before.ttl is None)
             ttl = before.ttl if before and keep else self._ttl
             after = RRset(name, kind, values, ttl) if values else None
@@ -223,13 +224,13 @@ class _Planner:
                 yield Change(name, kind, before, after)
 
 
-def _slots(record: Record) -> dict[Slot, Record]:
-    """A wanted record in slots: of TXT records of one name each kind is one of its own."""
-    kinds = dict.fromkeys(slot_kind(record.type, value) for value in record.values)
+def _by_record_key(record: Record) -> dict[RecordKey, Record]:
+    """The parts of a desired record: the TXT records of a name are split by kind."""
+    kinds = dict.fromkeys(key_kind(record.type, value) for value in record.values)
     return {
-        Slot(record.name, kind): replace(
+        RecordKey(record.name, kind): replace(
             record,
-            values=tuple(value for value in record.values if slot_kind(record.type, value) == kind),
+            values=tuple(value for value in record.values if key_kind(record.type, value) == kind),
         )
         for kind in kinds
     }
@@ -241,22 +242,22 @@ def _equal(before: RRset | None, after: RRset | None) -> bool:
     return set(before.values) == set(after.values) and before.ttl == after.ttl
 
 
-def holds(kind: str, wanted: Sequence[str], seen: Sequence[str]) -> bool:
-    """Whether others' records do what is wanted, in whatever spelling."""
-    if set(wanted) == set(seen):
+def holds(kind: str, desired: Sequence[str], existing: Sequence[str]) -> bool:
+    """Whether records of others have the desired meaning, in any spelling."""
+    if set(desired) == set(existing):
         return True
-    if not kind.startswith("TXT/") or len(wanted) != 1 or len(seen) != 1:
+    if not kind.startswith("TXT/") or len(desired) != 1 or len(existing) != 1:
         return False
-    ours, theirs = wanted[0], seen[0]
+    ours, theirs = desired[0], existing[0]
     try:
         match kind:
             case "TXT/spf1":
                 terms = {term.lower().lstrip("+") for term in _senders(theirs)}
                 wanted_terms = {term.lower().lstrip("+") for term in _senders(ours)}
-                # Who wants nobody to send wants nobody else's senders either.
+                # A policy without senders must not allow others.
                 return wanted_terms <= terms if wanted_terms else not terms
             case "TXT/DMARC1":
-                # Any policy that receivers can use will do, a stricter one all the more.
+                # Any usable policy is accepted if it is as strict or stricter.
                 strict = POLICIES.index
                 return strict(parse_policy(theirs).policy) >= strict(parse_policy(ours).policy)
             case "TXT/DKIM1":
@@ -271,19 +272,19 @@ def _senders(policy: str) -> list[str]:
 
 
 def dropped_senders(change: Change) -> list[str]:
-    """Terms of an SPF policy that a change takes out: senders that would no longer pass."""
+    """Terms of an SPF policy that a change removes: their senders would no longer pass."""
     if change.type != "TXT" or change.before is None:
         return []
     after = {
         term
         for value in (change.after.values if change.after else ())
-        if slot_kind("TXT", value) == "TXT/spf1"
+        if key_kind("TXT", value) == "TXT/spf1"
         for term in _senders(value)
     }
     return [
         term
         for value in change.before.values
-        if slot_kind("TXT", value) == "TXT/spf1"
+        if key_kind("TXT", value) == "TXT/spf1"
         for term in _senders(value)
         if term not in after
     ]

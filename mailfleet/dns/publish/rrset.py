@@ -1,4 +1,4 @@
-"""Record sets as a zone holds them, and the part of one that a fleet may call its own."""
+"""Record sets of a zone, and the key of the part that a fleet manages."""
 
 import re
 from collections.abc import Iterable
@@ -33,9 +33,9 @@ class RRset:
 
 
 @dataclass(frozen=True, order=True)
-class Slot:
-    """What one owner holds of a name: a whole record set, or of TXT the records of one kind. A
-    policy of SPF and a token of another service share a name without sharing an owner."""
+class RecordKey:
+    """What one owner manages at a name: a record set, or the TXT records of one kind. An SPF policy
+    and the verification token of another service share a name but not an owner."""
 
     name: str
     kind: str
@@ -46,13 +46,13 @@ class Slot:
         return self.kind.partition("/")[0]
 
     def values_of(self, rrset: RRset | None) -> tuple[str, ...]:
-        """The part of a set that belongs to this slot, in a fixed order."""
+        """The values of a set that belong to this key, sorted."""
         values = rrset.values if rrset else ()
-        return tuple(sorted(value for value in values if slot_kind(self.type, value) == self.kind))
+        return tuple(sorted(value for value in values if key_kind(self.type, value) == self.kind))
 
 
-def slot_kind(kind: str, value: str) -> str:
-    """The kind of the slot that a value of a record type belongs to."""
+def key_kind(kind: str, value: str) -> str:
+    """The kind of the record key that a value of a record type belongs to."""
     if kind != "TXT":
         return kind
     version = _VERSION.match(value)
@@ -60,7 +60,7 @@ def slot_kind(kind: str, value: str) -> str:
 
 
 class UnreadableValueError(ValueError):
-    """What is no record data of its type."""
+    """Text that is not record data of its type."""
 
 
 def value_of(kind: str, line: str) -> str:

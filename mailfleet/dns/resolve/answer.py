@@ -95,7 +95,7 @@ def ask_all(*questions: tuple[str, str]) -> Lookups[tuple[Answer, ...]]:
 
 def together(*parts: Lookups[FindingType]) -> Lookups[list[FindingType]]:
     """Several checks side by side: each round asks what all of them want to know."""
-    found: dict[int, FindingType] = {}
+    results: dict[int, FindingType] = {}
     waiting: dict[int, tuple[Question, ...]] = {}
 
     def step(number: int, answers: tuple[Answer, ...] | None) -> None:
@@ -104,7 +104,7 @@ def together(*parts: Lookups[FindingType]) -> Lookups[list[FindingType]]:
                 next(parts[number]) if answers is None else parts[number].send(answers)
             )
         except StopIteration as end:
-            found[number] = end.value
+            results[number] = end.value
             waiting.pop(number, None)
 
     for number in range(len(parts)):
@@ -116,7 +116,7 @@ def together(*parts: Lookups[FindingType]) -> Lookups[list[FindingType]]:
         for number, questions in asked.items():
             step(number, answers[at : at + len(questions)])
             at += len(questions)
-    return [found[number] for number in range(len(parts))]
+    return [results[number] for number in range(len(parts))]
 
 
 def run(check: Lookups[FindingType], lookup: Callable[[Question], Answer]) -> FindingType:
@@ -126,5 +126,5 @@ def run(check: Lookups[FindingType], lookup: Callable[[Question], Answer]) -> Fi
         while True:
             questions = check.send(tuple(map(lookup, questions)))
     except StopIteration as end:
-        found: FindingType = end.value
-        return found
+        result: FindingType = end.value
+        return result

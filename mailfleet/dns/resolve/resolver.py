@@ -46,39 +46,39 @@ class Limits:
 
 def system_servers(file: Path = Path("/etc/resolv.conf")) -> list[Address]:
     """The servers that this machine uses (resolv.conf(5)); 127.0.0.1 where it names none."""
-    found = []
+    servers = []
     if file.is_file():
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             words = line.split()
             if len(words) > 1 and words[0] == "nameserver" and "%" not in words[1]:
-                found.append(Address.parse(f"[{words[1]}]"))
-    return found or [Address("127.0.0.1")]
+                servers.append(Address.parse(f"[{words[1]}]"))
+    return servers or [Address("127.0.0.1")]
 
 
 async def run_parallel(
-    look: Callable[[Item], Awaitable[FindingType]],
+    check: Callable[[Item], Awaitable[FindingType]],
     items: Iterable[Item],
-    at_once: int,
+    limit: int,
     take: Callable[[FindingType], object],
 ) -> None:
     """Look at items, so many at once, and hand what is found to `take`, in their order: what has
     not begun costs nothing, nor does what has been taken."""
-    found: dict[int, FindingType] = {}
+    results: dict[int, FindingType] = {}
     room = asyncio.Semaphore(_AHEAD)
     waiting = iter(enumerate(items))
     taken = 0
 
-    async def go_on() -> None:
+    async def work() -> None:
         nonlocal taken
         for number, item in waiting:
             await room.acquire()
-            found[number] = await look(item)
-            while taken in found:
-                take(found.pop(taken))
+            results[number] = await check(item)
+            while taken in results:
+                take(results.pop(taken))
                 taken += 1
                 room.release()
 
-    await asyncio.gather(*(go_on() for _ in range(at_once)))
+    await asyncio.gather(*(work() for _ in range(limit)))
 
 
 class Resolver:
@@ -110,8 +110,8 @@ class Resolver:
                 tasks = [self._ask(question) for question in questions]
                 questions = check.send(tuple([await task for task in tasks]))
         except StopIteration as end:
-            found: FindingType = end.value
-            return found
+            result: FindingType = end.value
+            return result
 
     async def run_all(
         self, checks: Iterable[Lookups[FindingType]], take: Callable[[FindingType], object]
@@ -170,10 +170,10 @@ class Resolver:
         """What the addresses of a name show, the first one that answers."""
         host = self._probes.host(question)
         tasks = [self._ask(Question(host, kind)) for kind in ("A", "AAAA")]
-        found = [await task for task in tasks]
-        addresses = [value for answer in found for value in answer.values]
+        answers = [await task for task in tasks]
+        addresses = [value for answer in answers for value in answer.values]
         if not addresses:
-            return Answer(question, found[0].status)
+            return Answer(question, answers[0].status)
         async with self._slots:
             return await self._probes.look(question, addresses, self._left())
 
@@ -232,13 +232,13 @@ def interpret(question: Question, message: wire.Message) -> Answer:
         if name in chain or name == question.name:
             return Answer(question, Status.LOOP, (), tuple(chain))
         chain.append(name)
-    found = [
+    records = [
         record for record in message.answers if record.name == name and record.type == question.type
     ]
-    if found:
-        ttl = min(ttl, *(record.ttl for record in found))
+    if records:
+        ttl = min(ttl, *(record.ttl for record in records))
         # A set has no order, and servers rotate it.
-        values = tuple(sorted({record.value for record in found}))
+        values = tuple(sorted({record.value for record in records}))
         return Answer(question, Status.OK, values, tuple(chain), ttl, message.secure)
     negative = _negative_ttl(message)
     if message.rcode == wire.NXDOMAIN:

@@ -140,7 +140,7 @@ def _parse(data: bytes) -> Message:
     return message
 
 
-def _section(data: bytes, at: int, count: int, names: _Names, found: list[Resource]) -> int:
+def _section(data: bytes, at: int, count: int, names: _Names, resources: list[Resource]) -> int:
     for _ in range(count):
         name, at = _name(data, at, names)
         kind, klass, ttl, length = _FIXED.unpack_from(data, at)
@@ -150,7 +150,7 @@ def _section(data: bytes, at: int, count: int, names: _Names, found: list[Resour
         if klass == 1 and kind in _TYPE_NAMES:
             value = _value(data, start, at, kind, names)
             # RFC 2181 section 8: the top bit makes it zero.
-            found.append(Resource(name, _TYPE_NAMES[kind], ttl if ttl < 1 << 31 else 0, value))
+            resources.append(Resource(name, _TYPE_NAMES[kind], ttl if ttl < 1 << 31 else 0, value))
     return at
 
 

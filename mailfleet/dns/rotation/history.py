@@ -33,7 +33,7 @@ def changes_since_last(file: Path, findings: Iterable[Finding]) -> Iterator[str]
     this one. A file that cannot be read or written is no reason to fail."""
     faults: dict[str, str] = {}
     for one in (one for one in findings if one.verdict is not Verdict.OK):
-        key, shown = f"{one.name} {one.type} {one.check}", f"{one.verdict}: {one.seen}"
+        key, shown = f"{one.name} {one.type} {one.check}", f"{one.verdict}: {one.found}"
         # A check may find more than one thing.
         faults[key] = f"{faults[key]}; {shown}" if key in faults else shown
     with suppress(OSError, ValidationError):

@@ -106,9 +106,9 @@ class _Check:
             raise _StopError(Verdict.PERMERROR, f"{domain}: {error}") from None
         self.result.read[domain.lower()] = policy
         self._open.append(domain.lower())
-        found = yield from self._policy(policy, domain)
+        evaluation = yield from self._policy(policy, domain)
         self._open.pop()
-        return found
+        return evaluation
 
     def _policy(self, policy: Policy, domain: str) -> Lookups[tuple[Verdict, Policy | None, str]]:
         for mechanism in policy.mechanisms:

@@ -103,10 +103,10 @@ def _modifier(name: str, value: str, known: dict[str, Template]) -> None:
 
 
 def _mechanism(term: str) -> Mechanism:
-    found = _MECHANISM.fullmatch(term)
-    if found is None:
+    match = _MECHANISM.fullmatch(term)
+    if match is None:
         raise InvalidPolicyError(f"{term}: no such mechanism")
-    verdict, kind, rest = QUALIFIERS[found[1]], found[2].lower(), found[3] or ""
+    verdict, kind, rest = QUALIFIERS[match[1]], match[2].lower(), match[3] or ""
     if kind == "all":
         if rest:
             raise InvalidPolicyError(f"{term}: all takes no value")

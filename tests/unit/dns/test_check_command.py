@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -84,10 +85,10 @@ def test_the_output_says_what_matters_first(wanted: list[Record], tmp_path: Path
     lines = check("--replay", str(file)).output.splitlines()
     assert lines[:5] == [
         "fail     rp.postal.example.com MX  mx  required",
-        "         seen    no such record, which resolvers remember for up to 300 s",
-        "         effect  Bounces are lost, and Postal keeps sending to dead addresses.",
-        '         source  Postal manual, "DNS configuration"',
-        "         paste   rp.postal.example.com. IN MX 10 mx.postal.example.com.",
+        "         found    no such record, which resolvers remember for up to 300 s",
+        "         effect   Bounces are lost, and Postal keeps sending to dead addresses.",
+        '         source   Postal manual, "DNS configuration"',
+        "         remedy   rp.postal.example.com. IN MX 10 mx.postal.example.com.",
     ]
     assert lines[-1].startswith("1 fail, ")
     found = json.loads(check("--replay", str(file), "--json").output)
@@ -109,32 +110,67 @@ def test_the_policy_file_of_mta_sts_is_printed(postal_fleet: Callable[..., Fleet
         "from mailfleet.dns.settings import MtaSts\n"
         'dns_mta_sts = {"rp.postal.example.com": MtaSts()}\n'
     )
-    printed = CliRunner().invoke(main, ["dns", "sts", INVENTORY, "rp.postal.example.com"])
+    printed = CliRunner().invoke(main, ["dns", "mta-sts", INVENTORY, "rp.postal.example.com"])
     assert printed.output.splitlines() == [
         "version: STSv1",
         "mode: testing",
         "mx: mx.postal.example.com",
         "max_age: 604800",
     ]
-    other = CliRunner().invoke(main, ["dns", "sts", INVENTORY, "example.org"])
+    other = CliRunner().invoke(main, ["dns", "mta-sts", INVENTORY, "example.org"])
     assert (other.exit_code, "not in dns_mta_sts" in other.output) == (1, True)
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--server", "127.0.0.1:9", "--seconds", "1"],
         ["--replay", "gone.json"],
         ["--replay", "group_data/all.py"],
     ],
 )
-def test_what_cannot_be_asked_is_one_line_and_exit_1(
+def test_unreadable_recording_is_one_line_and_exit_1(
     wanted: list[Record], arguments: list[str]
 ) -> None:
     done = check(*arguments)
     assert done.exit_code == 1
     assert done.output.startswith("mailfleet: ")
     assert done.output.count("\n") == 1
+
+
+def test_unreachable_server_is_one_line_and_exit_3(wanted: list[Record]) -> None:
+    done = check("--server", "127.0.0.1:9", "--timeout", "1")
+    assert done.exit_code == 3
+    assert done.output.startswith("mailfleet: DNS: 127.0.0.1:9: ")
+    assert done.output.count("\n") == 1
+
+
+def test_unanswered_query_exits_3_unless_a_record_is_wrong(
+    wanted: list[Record], tmp_path: Path
+) -> None:
+    file = tmp_path / "run.json"
+    answers = list(live(wanted, zone_of(wanted)).answers)
+    bounces = Question("rp.postal.example.com", "MX")
+    web = Question("postal.example.com", "A")
+    save_answers([one for one in answers if one.question != bounces], file)
+    assert check("--replay", str(file)).exit_code == 3
+    others = [one for one in answers if one.question not in (bounces, web)]
+    save_answers([*others, Answer(web, Status.NXDOMAIN)], file)
+    assert check("--replay", str(file)).exit_code == 2
+
+
+def test_previous_names_still_work_with_a_warning(
+    postal_fleet: Callable[..., Fleet], tmp_path: Path
+) -> None:
+    postal_fleet()
+    steps = CliRunner().invoke(main, ["dns", "steps", INVENTORY])
+    assert steps.exit_code == 0
+    assert "deprecated" in steps.output
+    assert "mailfleet dns rotate" in steps.output
+    timeout = check("--server", "127.0.0.1:9", "--seconds", "1")
+    assert timeout.exit_code == 3
+    assert "use --timeout" in timeout.output
+    sts = CliRunner().invoke(main, ["dns", "sts", INVENTORY, "example.org"])
+    assert "mailfleet dns mta-sts" in sts.output
 
 
 @pytest.mark.parametrize(
@@ -183,5 +219,5 @@ def test_a_terminal_obeys_nothing_that_stands_in_dns() -> None:
     finding = Finding(
         "spf", "a.example", "TXT", Verdict.FAIL, Severity.REQUIRED, "\x1b[2J\r\n", "w", "s", "e"
     )
-    text = "\n".join(line for _, line in table([finding]))
-    assert "seen    \\027[2J\\013\\010" in text
+    text = "\n".join(map(click.unstyle, table([finding])))
+    assert "found    \\027[2J\\013\\010" in text

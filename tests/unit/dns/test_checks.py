@@ -68,7 +68,7 @@ def test_a_bare_world_lacks_everything_and_says_what_to_paste(wanted: list[Recor
     for record in wanted:
         finding = by_key[record.name, record.type]
         assert (finding.verdict, finding.severity) == (Verdict.FAIL, record.severity)
-        assert finding.paste == tuple(f"{record.name}. IN {record.type} {x}" for x in record.lines)
+        assert finding.remedy == tuple(f"{record.name}. IN {record.type} {x}" for x in record.lines)
         assert finding.effect.endswith(".")
         assert finding.source
 
@@ -221,7 +221,7 @@ def test_a_fault_is_told(
 ) -> None:
     told = [f for f in faults(wanted, changes) if (f.check, f.verdict) == (check, verdict)]
     assert told, faults(wanted, changes)
-    assert any(seen in finding.seen for finding in told)
+    assert any(seen in finding.found for finding in told)
     assert all(finding.effect.endswith(".") for finding in told)
 
 
@@ -230,7 +230,7 @@ def test_another_key_is_not_the_one_that_is_held(wanted: list[Record]) -> None:
 
     (fault,) = faults(wanted, {(KEY, "TXT"): (RSA,)})
     assert (fault.verdict, fault.severity) == (Verdict.FAIL, Severity.REQUIRED)
-    assert "not the one that is held" in fault.seen
+    assert "not the one that is held" in fault.found
 
 
 def test_what_to_paste_keeps_what_others_put_into_the_policy(wanted: list[Record]) -> None:
@@ -240,7 +240,7 @@ def test_what_to_paste_keeps_what_others_put_into_the_policy(wanted: list[Record
         | {("_spf.example.net", "TXT"): ("v=spf1 ip4:198.51.100.0/24 -all",)},
     )
     merged = f"v=spf1 include:{SPF} a mx include:_spf.example.net -all"
-    assert fault.paste == (f'example.org. IN TXT "{merged}"',)
+    assert fault.remedy == (f'example.org. IN TXT "{merged}"',)
 
 
 def test_lookups_in_vain_before_the_include_are_told_and_mended(wanted: list[Record]) -> None:
@@ -253,9 +253,9 @@ def test_lookups_in_vain_before_the_include_are_told_and_mended(wanted: list[Rec
         ("mx2.example.org", "A"): ("198.51.100.2",),
     }
     (fault,) = faults(wanted, world)
-    assert "2001:db8::10: permerror" in fault.seen
+    assert "2001:db8::10: permerror" in fault.found
     mended = f"v=spf1 include:{SPF} a mx ~all"
-    assert fault.paste == (f'example.org. IN TXT "{mended}"',)
+    assert fault.remedy == (f'example.org. IN TXT "{mended}"',)
     assert not faults(wanted, world | {("example.org", "TXT"): (mended,)})
 
 
@@ -274,7 +274,7 @@ def test_an_address_of_a_family_that_the_host_does_not_have_is_told() -> None:
     world: World = {("a.example", "A"): ("192.0.2.1",)}
     assert [finding.verdict for finding in findings([host], world)] == [Verdict.OK]
     (old,) = findings([host], world | {("a.example", "AAAA"): ("2001:db8::9",)})
-    assert (old.verdict, old.seen) == (Verdict.WARN, "192.0.2.1, 2001:db8::9")
+    assert (old.verdict, old.found) == (Verdict.WARN, "192.0.2.1, 2001:db8::9")
 
 
 def test_what_blocks() -> None:

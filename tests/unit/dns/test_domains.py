@@ -84,7 +84,7 @@ def test_the_policy_of_mta_sts(
 ) -> None:
     world = {**STS_WORLD, (url_of("example.com"), "HTTPS"): there}
     found = findings([MX], world)["mta-sts.policy"]
-    assert (found.verdict, seen in found.seen) == (verdict, True), found
+    assert (found.verdict, seen in found.found) == (verdict, True), found
     # A gate closes only where mail is lost: on a host that an enforced policy leaves out.
     blocks = verdict is Verdict.FAIL and "cover" in seen
     assert found.blocks(strict=False) is blocks
@@ -202,8 +202,8 @@ def test_dnssec_is_what_the_resolver_says_of_it() -> None:
 
     good: World = {("example.com", "MX"): ("10 mx1.example.com",)}
     signed: World = {("example.com", "DS"): ("1 13 2 00",)}
-    assert look(True, good)[0].seen.startswith("signed, and")
-    assert look(False, good)[0].seen == "not signed"
+    assert look(True, good)[0].found.startswith("signed, and")
+    assert look(False, good)[0].found == "not signed"
     assert look(False, good | signed)[0].verdict is Verdict.INFO
     assert look(False, {("example.com", "MX"): Status.TIMEOUT}) == []
 
@@ -261,7 +261,7 @@ def test_dane_compares_the_certificate_that_is_shown(
     assert look(True, f"3 0 0 {certificate.hex()}", shown=shown)[0].verdict is Verdict.OK
     wrong = look(True, "3 1 1 " + "00" * 32, shown=shown)[0]
     assert (wrong.verdict, wrong.blocks(strict=False)) == (Verdict.FAIL, True)
-    assert "usage 1" in look(True, f"1 0 1 {digest}", shown=shown)[0].seen
+    assert "usage 1" in look(True, f"1 0 1 {digest}", shown=shown)[0].found
     assert look(True, f"3 0 1 {digest}", shown=Status.UNREACHABLE)[0].verdict is Verdict.INFO
 
 
@@ -289,7 +289,7 @@ BIMI_WORLD: World = {
 )
 def test_bimi(changes: World, verdict: Verdict, seen: str) -> None:
     found = findings([BIMI], {**BIMI_WORLD, **changes})["bimi"]
-    assert (found.verdict, seen in found.seen) == (verdict, True), found
+    assert (found.verdict, seen in found.found) == (verdict, True), found
 
 
 POSTMARK = """
@@ -335,7 +335,7 @@ def test_rules_for_bulk_mail_name_what_is_missing(postal_fleet: MakeFleet) -> No
     world = sender_world(records)
     del world["10.2.0.192.in-addr.arpa", "PTR"]
     bad = bulk(world)
-    assert bad["example.org", "bulk.google"].seen.startswith("reverse DNS missing")
+    assert bad["example.org", "bulk.google"].found.startswith("reverse DNS missing")
     assert bad["example.org", "bulk.microsoft"].verdict is Verdict.OK
     del world["_dmarc.example.org", "TXT"]
     outlook = bulk(world)["example.org", "bulk.microsoft"]

@@ -99,7 +99,7 @@ def test_a_blocklist_is_believed_only_when_it_works(
     check = check_blocklist(ip_address("192.0.2.10"), ZEN)
     (found,) = run(check, lambda question: lookup(world, question))
     assert found.verdict is verdict
-    assert seen in found.seen
+    assert seen in found.found
 
 
 def test_an_ipv6_address_is_looked_up_by_nibbles() -> None:

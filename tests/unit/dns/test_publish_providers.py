@@ -19,7 +19,7 @@ from tests.unit.dns.fake_api import (
 
 INVENTORY = "inventories/test.py"
 MakeFleet = Callable[..., Fleet]
-LAST = "0 to create, 0 to update, 0 to delete, 0 blocked"
+LAST = "0 to create, 0 to update, 0 to delete, 0 conflicting"
 
 
 def publish(*arguments: str) -> Result:

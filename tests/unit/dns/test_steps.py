@@ -8,7 +8,7 @@ import pytest
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Severity
 from mailfleet.dns.rotation.dates import Dates, UnreadableDatesError
-from mailfleet.dns.rotation.steps import Situation, State, Step, steps
+from mailfleet.dns.rotation.steps import Situation, State, Step, next_steps_of
 from mailfleet.dns.settings import DkimKey, Sender
 from mailfleet.secrets import secret
 
@@ -37,7 +37,7 @@ def step(
     )
     keys = [item] if isinstance(item, DkimKey) else []
     senders = [item] if isinstance(item, Sender) else []
-    (found,) = steps(keys, senders, there)
+    (found,) = next_steps_of(keys, senders, there)
     return found
 
 
@@ -94,10 +94,10 @@ def test_a_move_from_one_service_to_another() -> None:
     assert step(new, dates, 0, finding(f"x.{DOMAIN}", Verdict.FAIL, "alias")).state is State.WAIT
     assert step(new, dates, 1.9).state is State.WAIT
     assert "small part of the mail" in step(new, dates, 2.1).text
-    assert step(new, dates, 9.1).text.startswith("send all mail by it")
+    assert step(new, dates, 9.1).text.startswith("send all mail through it")
     assert step(old, dates, 9.2).state is State.WAIT
     assert step(old, dates, 23.1).state is State.WAIT
-    assert step(old, dates, 23.3).text.startswith("take it out")
+    assert step(old, dates, 23.3).text.startswith("remove it")
 
 
 def test_a_file_of_dates_that_is_none_is_told(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def sender_of(record: Record) -> Sender:
     return Sender(ip_address(address_of(record.name)), record.values[0])
 
 
-class Wanted:
+class DesiredRecords:
     """Desired records, to be asked like DNS."""
 
     def __init__(self, records: Sequence[Record]) -> None:
@@ -34,9 +34,9 @@ class Wanted:
         self._return_paths = self._by_parent()
         self._aliases: dict[tuple[str, str], list[str]] = {}
         self._keys: dict[str, list[str]] = {}
-        for (name, kind), found in self._values.items():
+        for (name, kind), values in self._values.items():
             if kind == "CNAME":
-                self._aliases.setdefault((name.partition(".")[2], found[0]), []).append(name)
+                self._aliases.setdefault((name.partition(".")[2], values[0]), []).append(name)
             if kind == "TXT" and "._domainkey." in name:
                 self._keys.setdefault(name.partition("._domainkey.")[2], []).append(name)
 
@@ -66,10 +66,10 @@ class Wanted:
         return [name for name in keys if name.endswith(f"{ending}._domainkey.{domain}")]
 
     def _by_parent(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+        names: dict[str, list[str]] = {}
         for (name, kind), values in self._values.items():
             if kind == "CNAME" and (values[0], "MX") in self._values:
                 labels = name.split(".")
                 for at in range(1, len(labels)):
-                    found.setdefault(".".join(labels[at:]), []).append(name)
-        return found
+                    names.setdefault(".".join(labels[at:]), []).append(name)
+        return names

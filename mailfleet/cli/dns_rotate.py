@@ -1,4 +1,4 @@
-"""`mailfleet dns steps`: what comes next in a rotation of DKIM keys or a move between services."""
+"""`mailfleet dns rotate`: guide DKIM rotations and migrations between mail services."""
 
 import sys
 from collections.abc import Collection
@@ -11,11 +11,11 @@ from mailfleet.cli.refuse import refuse
 from mailfleet.components.mailserver.settings import MailserverSettings
 from mailfleet.deploying.records import signing_selectors
 from mailfleet.dns.checks.check_run import NoServerAnswersError, run_checks, servers_of
-from mailfleet.dns.finding import Finding
+from mailfleet.dns.finding import UNKNOWN_EXIT, Finding
 from mailfleet.dns.record import Record
 from mailfleet.dns.resolve.resolver import Limits
 from mailfleet.dns.rotation.dates import Dates, UnreadableDatesError
-from mailfleet.dns.rotation.steps import Situation, State, steps
+from mailfleet.dns.rotation.steps import Situation, State, next_steps_of
 from mailfleet.dns.settings import DkimKey, DnsSettings
 from mailfleet.fleet.fleet import Fleet
 
@@ -23,15 +23,16 @@ _FILE = "dns-steps.json"
 _COLOURS = {State.FIX: "red", State.DO: "yellow", State.WAIT: "blue"}
 
 
-@click.command(name="steps")
+@click.command()
 @click.argument("inventory")
-def show_steps(inventory: str) -> None:
-    """Tell what comes next where keys are rotated or mail moves to another service.
+def rotate(inventory: str) -> None:
+    """Guide a DKIM rotation or a provider migration.
 
-    Looks at every authoritative server, and keeps the dates in dns-steps.json beside the
-    inventories: commit it.
+    Checks every authoritative server and prints the next step of each rotation and migration.
+    Keeps their dates in dns-steps.json in the project directory: commit this file.
 
-    Exits 2 when something should be in DNS and is not, 0 otherwise."""
+    Exit codes: 0 no record is missing; 1 usage or configuration error; 2 a record is missing or
+    wrong; 3 no DNS server answers."""
     fleet, records = fleet_and_records_or_exit(inventory)
     keys = fleet[DnsSettings].dkim_keys
     senders = [sender for sender in fleet[DnsSettings].senders if sender.stage]
@@ -42,10 +43,10 @@ def show_steps(inventory: str) -> None:
         findings: list[Finding] = []
         if domains:
             servers = servers_of(fleet[DnsSettings].resolvers)
-            concerned = [one for one in records if _concerns(one, domains)]
-            findings = list(run_checks(concerned, servers, Limits(), authoritative=True).findings)
-        found = list(
-            steps(
+            relevant = [record for record in records if _belongs(record, domains)]
+            findings = list(run_checks(relevant, servers, Limits(), authoritative=True).findings)
+        next_steps = list(
+            next_steps_of(
                 keys,
                 senders,
                 Situation(
@@ -59,18 +60,30 @@ def show_steps(inventory: str) -> None:
             )
         )
         dates.save(file)
-    except (NoServerAnswersError, UnreadableDatesError) as error:
+    except NoServerAnswersError as error:
+        click.echo(f"mailfleet: {error}", err=True)
+        sys.exit(UNKNOWN_EXIT)
+    except UnreadableDatesError as error:
         refuse(str(error))
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}")
-    for step in found:
+    for step in next_steps:
         click.echo(f"{click.style(step.state, _COLOURS[step.state])}  {step.subject}: {step.text}")
-    if not found:
-        click.echo("nothing is under way: no key in dns_dkim_keys, no sender with a stage")
-    sys.exit(2 if any(step.state is State.FIX for step in found) else 0)
+    if not next_steps:
+        click.echo("no rotation or migration: dns_dkim_keys is empty, no sender has a stage")
+    sys.exit(2 if any(step.state is State.FIX for step in next_steps) else 0)
 
 
-def _concerns(record: Record, domains: Collection[str]) -> bool:
+steps = click.Command(
+    "steps",
+    callback=rotate.callback,
+    params=rotate.params,
+    hidden=True,
+    deprecated="use `mailfleet dns rotate`",
+)
+
+
+def _belongs(record: Record, domains: Collection[str]) -> bool:
     return any(
         record.name == domain or (record.name.endswith(f".{domain}") and record.type != "A")
         for domain in domains
