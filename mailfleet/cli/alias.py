@@ -25,14 +25,16 @@ _MAILBOX: TypeAdapter[str] = TypeAdapter(EmailAddress)
 
 @click.group()
 def alias() -> None:
-    """Aliases and the mailboxes behind them. Takes effect with the next deploy of email_api and
-    mailserver."""
+    """Edit aliases and their mailboxes.
+
+    Changes take effect with the next deploy of email_api and mailserver.
+    """
 
 
 @alias.command("list")
 @_FILE
 def list_(path: Path) -> None:
-    """Show every alias of the file, one a line."""
+    """List the aliases, one per line."""
     for name, entry in _read(path).items():
         state = "" if entry.enabled else "  (disabled)"
         click.echo(f"{name}: {', '.join(entry.mailboxes)}{state}")
@@ -43,7 +45,7 @@ def list_(path: Path) -> None:
 @click.argument("mailboxes", nargs=-1, required=True)
 @_FILE
 def add(address: str, mailboxes: tuple[str, ...], path: Path) -> None:
-    """Add ADDRESS, or change it: mail to it goes to MAILBOXES. `@example.com` is a catch-all."""
+    """Deliver mail for ADDRESS to MAILBOXES. `@example.com` is a catch-all."""
     _change(path, {_valid(_ALIAS, address): _entry(mailboxes)})
 
 
@@ -51,7 +53,7 @@ def add(address: str, mailboxes: tuple[str, ...], path: Path) -> None:
 @click.argument("address")
 @_FILE
 def disable(address: str, path: Path) -> None:
-    """Take no more mail for ADDRESS; its line stays, and `add` turns it on again."""
+    """Reject mail for ADDRESS. Its line stays in the file; `add` enables it again."""
     entry = _read(path).get(address)
     if entry is None:
         raise click.ClickException(f"{path}: has no {address}; see `mailfleet alias list`")
@@ -62,9 +64,12 @@ def disable(address: str, path: Path) -> None:
 @click.argument("source", type=click.File())
 @_FILE
 def import_(source: TextIO, path: Path) -> None:
-    """Add every alias of SOURCE (`-`: standard input), one a line: the alias, then its mailboxes,
-    with spaces, commas or a colon between, as in Postfix's virtual map. # begins a comment."""
-    wanted: dict[str, Entry] = {}
+    """Add every alias of SOURCE (`-`: standard input).
+
+    One alias per line, followed by its mailboxes, separated by spaces, commas or a colon, as in
+    Postfix's virtual map (virtual(5)). # begins a comment.
+    """
+    imported: dict[str, Entry] = {}
     for number, line in enumerate(source, start=1):
         words = line.partition("#")[0].replace(",", " ").replace(":", " ").split()
         if not words:
@@ -72,10 +77,10 @@ def import_(source: TextIO, path: Path) -> None:
         if len(words) < 2:
             raise click.ClickException(f"line {number}: {words[0]} has no mailbox")
         name = _valid(_ALIAS, words[0].lower(), f"line {number}: ")
-        if name in wanted:
-            raise click.ClickException(f"line {number}: {name} is there twice")
-        wanted[name] = _entry(tuple(words[1:]), f"line {number}: ")
-    _change(path, wanted)
+        if name in imported:
+            raise click.ClickException(f"line {number}: {name} is listed twice")
+        imported[name] = _entry(tuple(words[1:]), f"line {number}: ")
+    _change(path, imported)
 
 
 def _entry(mailboxes: tuple[str, ...], where: str = "") -> Entry:
@@ -98,10 +103,10 @@ def _read(path: Path) -> dict[str, Entry]:
 
 
 def _change(path: Path, changes: dict[str, Entry]) -> None:
-    """Change the file as a whole or not at all."""
+    """Apply all changes, or none."""
     before = _read(path)
-    news = {name: entry for name, entry in changes.items() if before.get(name) != entry}
-    if not news:
+    new = {name: entry for name, entry in changes.items() if before.get(name) != entry}
+    if not new:
         click.echo(f"{path}: nothing to change")
         return
     mode = 0o644
@@ -109,11 +114,11 @@ def _change(path: Path, changes: dict[str, Entry]) -> None:
         text = ""
         if path.exists():
             text, mode = path.read_text(encoding="utf-8"), path.stat().st_mode & 0o777
-        write_atomically(path, changed(text, path, news).encode())
+        write_atomically(path, changed(text, path, new).encode())
         path.chmod(mode)
     except AliasFileError as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror}") from None
-    click.echo(f"{path}: {', '.join(news)}")
+    click.echo(f"{path}: {', '.join(new)}")
     click.echo("next: pyinfra INVENTORY deploys/site.py")

@@ -37,7 +37,7 @@ class _LabGroup(click.Group):
 
 @click.group(cls=_LabGroup)
 def lab() -> None:
-    """The test fleet: whole Debian machines in containers on this machine."""
+    """Run the test fleet: Debian machines in containers on this machine."""
 
 
 @lab.command()
@@ -46,12 +46,12 @@ def lab() -> None:
     type=click.IntRange(0, MAX_EXTRA),
     default=0,
     metavar="N",
-    help="N more empty hosts, postal3 and on, for benchmarks.",
+    help="Start N more empty hosts (postal3 and up), for benchmarks.",
 )
 @click.option(
     "--install-engine",
     is_flag=True,
-    help="Install Debian's docker.io and start it where no engine answers.",
+    help="Install and start Debian's docker.io if no Docker Engine is running.",
 )
 @click.option(
     "--no-images",
@@ -59,14 +59,14 @@ def lab() -> None:
     help="Start the hosts only; `mailfleet lab images` fills the registry.",
 )
 def up(extra: int, install_engine: bool, no_images: bool) -> None:
-    """Build what is missing and start every host; harmless when all is up."""
+    """Build what is missing and start every host that is not running."""
     from lab.fleet import up
 
     up(extra=extra, install_engine=install_engine, images=not no_images, say=click.echo)
 
 
 @lab.command()
-@click.option("--tests", is_flag=True, help="Also the images that only tests pull.")
+@click.option("--tests", is_flag=True, help="Include the images that only tests use.")
 def images(tests: bool) -> None:
     """Build the images that hosts pull, and publish them in the lab's registry."""
     from lab.fleet import publish
@@ -75,7 +75,9 @@ def images(tests: bool) -> None:
 
 
 @lab.command()
-@click.option("--keep-images", is_flag=True, help="Keep built images, for a faster next `up`.")
+@click.option(
+    "--keep-images", is_flag=True, help="Keep built images, so that the next `up` is faster."
+)
 def down(keep_images: bool) -> None:
     """Remove every host, network, volume and image of this lab, and .lab."""
     from lab.cleanup import down
@@ -84,9 +86,9 @@ def down(keep_images: bool) -> None:
 
 
 @lab.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
-    """Show each host's address, SSH port and state; fails unless all answer."""
+    """Show each host's address, SSH port and state. Exits 1 unless all hosts are up."""
     from lab.report import status
 
     hosts = status()
@@ -101,7 +103,7 @@ def status(as_json: bool) -> None:
 
 @lab.command()
 def guide() -> None:
-    """Say what stands where, and what to type next."""
+    """Show addresses and logins of the lab, and the next commands."""
     from lab.guide import guide
     from lab.state import read_lab
 
@@ -110,7 +112,7 @@ def guide() -> None:
 
 @lab.command()
 def mail() -> None:
-    """Send a message from outside to an alias of mx1, and show how it came to the mailbox."""
+    """Send a message from internet1 to an alias of mx1 and show the delivered message."""
     from lab.mail import mail
     from lab.state import read_lab
 
@@ -121,7 +123,7 @@ def mail() -> None:
 @click.argument("host")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def ssh(host: str, command: tuple[str, ...]) -> None:
-    """Log in to HOST, or run COMMAND there."""
+    """Log in to HOST, or run COMMAND on it."""
     from lab.ssh import arguments
     from lab.state import LabError, read_lab
 

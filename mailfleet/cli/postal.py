@@ -15,27 +15,29 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 
 @click.group()
 def postal() -> None:
-    """Postal: its configuration file."""
+    """Convert Postal's configuration file."""
 
 
 @postal.command("convert-config")
 @click.argument("old", type=_PATH)
-@click.option("-o", "--output", type=_PATH, help="Write the new file here, not to stdout.")
-@click.option("--force", is_flag=True, help="Replace the output file if there is one.")
+@click.option(
+    "-o", "--output", type=_PATH, help="Write the new file here. Default: standard output."
+)
+@click.option("--force", is_flag=True, help="Replace an existing output file.")
 @click.pass_context
 def convert_config(ctx: click.Context, old: Path, output: Path | None, force: bool) -> None:
     """Convert a postal.yml of version 1 (Postal 2) to version 2.
 
-    OLD is only read. What became of each of its keys goes to stderr, without values. Ends with 2
-    when the new file still has problems, which are listed.
+    OLD is not changed. Reports on standard error what happened to each key, without values. Exits 2
+    when the new file still has problems, and lists them.
     """
     conversion = convert(_version_1(old))
     if not conversion.config:
         raise click.ClickException(f"{old}: holds no key that Postal 3 reads")
     _write(render(conversion.config), output, force)
-    found = problems(conversion.config)
-    _report(conversion, found)
-    if found:
+    remaining = problems(conversion.config)
+    _report(conversion, remaining)
+    if remaining:
         ctx.exit(2)
 
 
@@ -59,7 +61,7 @@ def _version_1(path: Path) -> Mapping[object, object]:
 
 
 def _not_yaml(path: Path, error: Exception) -> str:
-    # The parser's own words can quote a password, so only the place is told.
+    # The parser's own message can quote a password, so only the line is reported.
     mark = getattr(error, "problem_mark", None)
     place = f"{path}:{mark.line + 1}" if mark is not None else str(path)
     return f"{place}: not valid YAML (a value with any of : # & * ! % @ ` may need quotes)"
@@ -77,13 +79,13 @@ def _write(text: str, output: Path | None, force: bool) -> None:
         raise click.ClickException(f"{output}: {error.strerror}") from None
 
 
-def _report(conversion: Conversion, found: list[Problem]) -> None:
+def _report(conversion: Conversion, remaining: list[Problem]) -> None:
     _list("kept", conversion.kept)
     _list("moved", [f"{old} -> {new}" for old, new in conversion.moved])
     _list("dropped", [f"{path}: {reason}" for path, reason in conversion.dropped])
     unset = [f"{problem.path}: {problem.message}" for problem in missing(conversion.config)]
     _list("to check", conversion.notes + unset)
-    _list("problems", [str(problem) for problem in found])
+    _list("problems", [str(problem) for problem in remaining])
 
 
 def _list(title: str, lines: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""`mailfleet secrets`: make, set, edit and rotate the fleet's secrets. Prints names, no values."""
+"""`mailfleet secrets`: generate, edit and rotate secrets. Prints names, never values."""
 
 import difflib
 import sys
@@ -41,7 +41,7 @@ _CONSEQUENCES = {
 
 
 class _SecretsGroup(click.Group):
-    """Shows what is wrong with the secrets or settings without a traceback."""
+    """Reports errors of secrets and settings without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -53,15 +53,15 @@ class _SecretsGroup(click.Group):
 
 @click.group(cls=_SecretsGroup)
 def secrets() -> None:
-    """The fleet's secrets: made once, kept encrypted, never shown."""
+    """Generate, edit and rotate encrypted secrets."""
 
 
 @secrets.command()
 @click.argument("inventory")
 def init(inventory: str) -> None:
-    """Make the store and every missing secret that can be generated.
+    """Generate every missing secret, and the encrypted file if there is none.
 
-    What exists is never changed. Ends by listing what is left for you to set.
+    Existing secrets are never changed. Lists the secrets that you have to set yourself.
     """
     settings, uses = _fleet(inventory)
     _report_init(initialise(settings, uses), settings, inventory)
@@ -70,7 +70,7 @@ def init(inventory: str) -> None:
 @secrets.command("list")
 @click.argument("inventory")
 def list_(inventory: str) -> None:
-    """Show each secret's name, whether it is set, and which settings use it."""
+    """List the secrets: name, state, and the settings that use each."""
     settings, uses = _fleet(inventory)
     store = settings.open()
     refs = distinct_refs(uses)
@@ -90,18 +90,19 @@ def list_(inventory: str) -> None:
     "--file",
     "source",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Take the value from this file.",
+    help="Read the value from this file.",
 )
 def set_(inventory: str, name: str, source: Path | None) -> None:
-    """Set one secret: asked for without echo, or read from standard input or --file.
+    """Set one secret.
 
-    The line end after a value of one line is not part of it.
+    Reads the value from a prompt without echo, from standard input or from --file. The newline
+    after a value of one line is removed.
     """
     _check_name(name)
     settings, uses = _fleet(inventory)
     _warn_unknown(name, distinct_refs(uses))
     store = _age_store(settings)
-    store.names()  # Fails before the value is asked for, not after.
+    store.names()  # Fails before the prompt, not after it.
     store.set(name, _read_value(name, source))
     click.echo(f"{name} is set.")
     _print_redeploy(name, uses)
@@ -110,7 +111,7 @@ def set_(inventory: str, name: str, source: Path | None) -> None:
 @secrets.command()
 @click.argument("inventory")
 def edit(inventory: str) -> None:
-    """Edit all secrets as YAML in $EDITOR; the clear text is kept in memory and removed."""
+    """Edit all secrets as YAML in $EDITOR. The plain text is kept in memory only."""
     settings, _ = _fleet(inventory)
     _report_changes(edit_store(_age_store(settings), _ask_to_reopen))
 
@@ -118,19 +119,19 @@ def edit(inventory: str) -> None:
 @secrets.command()
 @click.argument("inventory")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Agree to consequences outside the fleet.")
+@click.option("--yes", is_flag=True, help="Accept consequences outside the fleet.")
 def rotate(inventory: str, name: str, yes: bool) -> None:
-    """Replace a generated secret by a fresh one and say what must be deployed."""
+    """Replace a generated secret and show which hosts to deploy."""
     _check_name(name)
     settings, uses = _fleet(inventory)
     store = _age_store(settings)
     generate = _generator(name, distinct_refs(uses), inventory)
-    store.get(name)  # Nothing to rotate when it was never made.
+    store.get(name)  # Nothing to rotate when it was never generated.
     consequence = _CONSEQUENCES.get(name)
     if consequence and not yes:
         raise click.UsageError(f"{consequence} Nothing was changed; add --yes to rotate it.")
     store.set(name, Secret(generate()))
-    click.echo(f"{name} is new.")
+    click.echo(f"Rotated {name}.")
     if consequence:
         click.echo(consequence)
     _print_redeploy(name, uses)
@@ -139,9 +140,9 @@ def rotate(inventory: str, name: str, yes: bool) -> None:
 @secrets.command()
 @click.argument("inventory")
 def reencrypt(inventory: str) -> None:
-    """Encrypt the file anew after its .recipients file was changed.
+    """Encrypt the file again after a change of its .recipients file.
 
-    Someone removed from it can still open former versions of the file: rotate what they knew.
+    A removed recipient can still open previous versions of the file: rotate the secrets in it.
     """
     settings, _ = _fleet(inventory)
     store = _age_store(settings)
@@ -238,17 +239,17 @@ def _print_table(head: tuple[str, str, str], rows: list[tuple[str, str, str]]) -
 def _report_init(done: Initialised, settings: StoreSettings, inventory: str) -> None:
     if done.new_identity:
         click.echo(
-            f"Made the identity {done.new_identity}. Back it up outside this machine: without it "
-            "the secrets cannot be opened by anyone."
+            f"Created the identity {done.new_identity}. Back it up outside this machine: without "
+            "it nobody can open the secrets."
         )
     if done.new_file:
-        click.echo(f"Made {done.new_file}. Commit it together with its .recipients file.")
+        click.echo(f"Created {done.new_file}. Commit it together with its .recipients file.")
     for name in done.made:
-        click.echo(f"Made {name}.")
+        click.echo(f"Generated {name}.")
     for name in done.to_set:
-        click.echo(f"Still to set: {_how_to_set(name, settings, inventory)}")
+        click.echo(f"To set: {_how_to_set(name, settings, inventory)}")
     if not (done.made or done.to_set or done.new_file):
-        click.echo("Every secret is set; nothing to do.")
+        click.echo("All secrets are set.")
 
 
 def _how_to_set(name: str, settings: StoreSettings, inventory: str) -> str:

@@ -1,4 +1,5 @@
-"""`mailfleet settings` and `mailfleet render`: what hosts get, without touching them."""
+"""`mailfleet settings` and `mailfleet render`: settings and files of hosts, without contacting
+them."""
 
 import os
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ from mailfleet.templates import TemplateProblemError
 
 
 def fleet_or_exit(inventory: str) -> Fleet:
-    """The fleet; prints what is wrong with it and exits 1 otherwise."""
+    """The fleet. Prints its configuration errors and exits 1 if there are any."""
     try:
         return load_fleet(inventory, SCHEMA)
     except SettingsError as error:
@@ -49,7 +50,7 @@ def hosts_or_exit(fleet: Fleet, name: str | None) -> Iterable[Host]:
 def settings(
     inventory: str | None, host: str | None, with_defaults: bool, directory: Path | None
 ) -> None:
-    """Print what hosts get, and where each value comes from."""
+    """Show each host's effective settings and where each value is set."""
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
         for name, text in reference(SCHEMA).items():
@@ -58,9 +59,9 @@ def settings(
     if inventory is None:
         raise click.UsageError("name an inventory, such as inventories/prod.py")
     fleet = fleet_or_exit(inventory)
-    for one in hosts_or_exit(fleet, host):
-        click.echo(click.style(one.name, bold=True) + f"  ({', '.join(sorted(one.roles))})")
-        for key, value, origin in _rows(one, with_defaults):
+    for shown in hosts_or_exit(fleet, host):
+        click.echo(click.style(shown.name, bold=True) + f"  ({', '.join(sorted(shown.roles))})")
+        for key, value, origin in _rows(shown, with_defaults):
             click.echo(f"  {key:34} {value:50} {click.style(origin, dim=True)}")
 
 
@@ -78,7 +79,7 @@ def _rows(host: Host, with_defaults: bool) -> Iterable[tuple[str, str, str]]:
 @click.command()
 @click.argument("inventory")
 @click.argument("host")
-@click.option("--reveal", is_flag=True, help="Write secrets in plain text; default is masks.")
+@click.option("--reveal", is_flag=True, help="Write secrets in plain text. Default: masked.")
 @click.option(
     "-o",
     "--output",
@@ -86,11 +87,11 @@ def _rows(host: Host, with_defaults: bool) -> Iterable[tuple[str, str, str]]:
     help="Write the files below this directory instead of printing them.",
 )
 def render(inventory: str, host: str, reveal: bool, output: Path | None) -> None:
-    """Render every file that a host gets, without touching the host."""
+    """Render every file of a host, without contacting the host."""
     fleet = replace(fleet_or_exit(inventory), masked=not reveal)
-    (one,) = hosts_or_exit(fleet, host)
+    (rendered,) = hosts_or_exit(fleet, host)
     try:
-        bundles, _ = desired_bundles(fleet, one)
+        bundles, _ = desired_bundles(fleet, rendered)
         files = [item for bundle in bundles.values() for item in bundle.files]
     except (TemplateProblemError, SecretsError) as error:
         refuse(str(error))
@@ -108,8 +109,7 @@ def render(inventory: str, host: str, reveal: bool, output: Path | None) -> None
 
 
 def _write_private(file: Path, content: bytes) -> None:
-    """A new file in any case: one that was there may be readable for others, or a link. Raises
-    OSError."""
+    """Always a new file: an existing one may be readable for others, or a link. Raises OSError."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
     with open(file, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as new:

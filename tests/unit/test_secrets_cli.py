@@ -76,10 +76,10 @@ def in_environment(operator, monkeypatch) -> Operator:
 
 def test_init_makes_what_it_can_and_says_what_is_left(operator):
     output = operator("init", "prod.py")
-    assert f"Made the identity {operator.settings.identity}. Back it up" in output
-    assert "Made database/root.\nMade postal/signing_key.\n" in output
+    assert f"Created the identity {operator.settings.identity}. Back it up" in output
+    assert "Generated database/root.\nGenerated postal/signing_key.\n" in output
     assert (
-        "Still to set: slack/webhook, with `mailfleet secrets set prod.py slack/webhook`" in output
+        "To set: slack/webhook, with `mailfleet secrets set prod.py slack/webhook`" in output
     )
     assert operator.store.names() == ["database/root", "postal/signing_key"]
     assert operator.store.get("database/root").reveal() not in output
@@ -88,14 +88,14 @@ def test_init_makes_what_it_can_and_says_what_is_left(operator):
 
 def test_init_twice_changes_nothing(ready):
     before = snapshot(ready)
-    assert ready("init", "prod.py") == "Every secret is set; nothing to do.\n"
+    assert ready("init", "prod.py") == "All secrets are set.\n"
     assert snapshot(ready) == before
 
 
 def test_init_never_overwrites_and_adds_what_is_new(ready):
     ready("set", "prod.py", "database/root", input=CANARY)
     ready.uses.append(SecretUse(secret("api/token", generate.token()), "mx1 email_api_token"))
-    assert ready("init", "prod.py") == "Made api/token.\n"
+    assert ready("init", "prod.py") == "Generated api/token.\n"
     assert ready.store.get("database/root") == Secret(CANARY)
 
 
@@ -326,7 +326,7 @@ def test_rotate_makes_a_new_value_and_says_what_to_deploy(ready):
     before = ready.store.get("database/root")
     output = ready("rotate", "prod.py", "database/root")
     assert output.splitlines() == [
-        "database/root is new.",
+        "Rotated database/root.",
         "Takes effect with the next deploy of:",
         "  postal1 mariadb_root_password",
         "  mx1 mariadb_root_password",
