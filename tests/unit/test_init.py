@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from lab.state import LabError
+from lab.state import Lab, LabError, LabHost, write_lab
 from mailfleet.cli import main
 from mailfleet.components.postal.settings import PostalSettings
 from mailfleet.components.registry import SCHEMA
 from mailfleet.fleet.fleet import Fleet
 from mailfleet.fleet.load import load_fleet
+from tests.certificates import certificate
 
 HOSTS = ("--host", "postal1=192.0.2.10,2001:db8::10", "--host", "mx1=198.51.100.20")
 ROOT = Path(__file__).parents[2]
@@ -180,14 +181,34 @@ def test_a_directory_that_is_not_empty_is_left_alone() -> None:
     assert contents(Path("fleet")) == {"notes": ""}
 
 
-def test_a_fleet_for_the_lab_has_the_labs_inventory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.state.read_lab", lambda: None)
-    # Loading the inventory needs a lab that is up; tests/lab does it.
-    monkeypatch.setattr("mailfleet.cli.init._check_settings", lambda files, inventory: None)
-    assert init("--lab").exit_code == 0
-    ours, made = ROOT / "inventories/lab.py", Path("fleet/inventories/lab.py")
-    assert made.read_text(encoding="utf-8") == ours.read_text(encoding="utf-8")
+@pytest.fixture
+def running_lab(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files of a lab that is up, with hosts that nobody contacts."""
+    directory = tmp_path_factory.mktemp("lab")
+    hosts = {
+        name: LabHost(f"10.213.0.1{number}", f"{name}.lab.test", 20020 + number, user, {})
+        for number, (name, user) in enumerate(
+            [("postal1", "root"), ("mx1", "admin"), ("postal2", "root")]
+        )
+    }
+    lab = Lab(directory, hosts, None, "https://acme.test/dir", "10.213.0.3", "10.213.0.2")
+    write_lab(lab)
+    lab.update_key_file.write_text("c2VjcmV0\n")
+    for file in (lab.ca_file, lab.acme_root_file):
+        file.write_bytes(certificate("ca.lab.test", left_days=1))
+    monkeypatch.setattr("lab.state.read_lab.__defaults__", (directory,))
+
+
+@pytest.mark.usefixtures("running_lab")
+def test_a_fleet_for_the_lab_has_the_labs_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = init("--lab")
+    assert result.exit_code == 0, result.output
     assert Path("fleet/requirements.txt").read_text(encoding="utf-8") == f"-e {ROOT}\n"
+    assert not Path("fleet/inventories/prod.py").exists()
+    monkeypatch.chdir("fleet")
+    made = load_fleet("inventories/lab.py", SCHEMA)
+    assert set(made.hosts) == {"postal1", "mx1", "postal2"}
+    assert made.hosts["mx1"].has("mailserver")
 
 
 def test_without_a_running_lab_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,9 +78,7 @@ def test_init_makes_what_it_can_and_says_what_is_left(operator):
     output = operator("init", "prod.py")
     assert f"Created the identity {operator.settings.identity}. Back it up" in output
     assert "Generated database/root.\nGenerated postal/signing_key.\n" in output
-    assert (
-        "To set: slack/webhook, with `mailfleet secrets set prod.py slack/webhook`" in output
-    )
+    assert "To set: slack/webhook, with `mailfleet secrets set prod.py slack/webhook`" in output
     assert operator.store.names() == ["database/root", "postal/signing_key"]
     assert operator.store.get("database/root").reveal() not in output
     assert operator.settings.identity.stat().st_mode & 0o777 == 0o600

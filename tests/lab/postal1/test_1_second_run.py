@@ -1,5 +1,7 @@
 """What is in place stays in place: a second run changes nothing, and costs next to nothing."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.lab.console import Operator
@@ -31,6 +33,15 @@ def test_a_dry_run_with_nothing_pending_names_nothing(deployed: Operator) -> Non
     outcome = deployed.dry("--diff").ok()
     assert outcome.planned == {}, str(outcome)
     assert outcome.round_trips["postal1"] <= MOST_ROUND_TRIPS, str(outcome)
+
+
+def test_a_fleet_of_init_has_nothing_pending(deployed: Operator, tmp_path: Path) -> None:
+    deployed.run("mailfleet", "init", tmp_path / "fleet", "--lab").ok()
+    operator = Operator(tmp_path / "fleet")
+    operator.run("mailfleet", "settings", operator.inventory).ok()
+    operator.run("pyinfra", operator.inventory, "deploys/preflight.py", "--dry").ok()
+    outcome = operator.dry("--diff").ok()
+    assert outcome.planned == {}, str(outcome)
 
 
 def test_hosts_without_a_part_in_postal_are_left_alone(deployed: Operator) -> None:
