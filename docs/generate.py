@@ -48,7 +48,8 @@ def _helps(context: click.Context) -> Iterator[tuple[str, str]]:
         for name in command.list_commands(context):
             member = command.get_command(context, name)
             assert member is not None
-            yield from _helps(click.Context(member, context, info_name=name))
+            if not member.hidden:
+                yield from _helps(click.Context(member, context, info_name=name))
 
 
 def write() -> None:

@@ -1,4 +1,9 @@
-"""DKIM key records (RFC 6376 section 3.6.1, RFC 8301, RFC 8463)."""
+"""DKIM key records (RFC 6376 section 3.6.1, RFC 8301, RFC 8463).
+
+A sending server signs headers and body of each mail with a private key. The signature names a
+domain and a selector, and receivers fetch the public key from the TXT record
+SELECTOR._domainkey.DOMAIN. Several selectors can exist at once, so keys can be rotated without
+breaking mail that is still queued. An empty key (p=) revokes a selector."""
 
 import base64
 import re

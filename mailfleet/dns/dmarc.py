@@ -1,4 +1,9 @@
-"""DMARC: policy records, their discovery by tree walk, and alignment (RFC 9989)."""
+"""DMARC: policy records, their discovery by tree walk, and alignment (RFC 9989).
+
+SPF and DKIM authenticate domains that the reader of a mail never sees. DMARC ties them to the
+domain in the From header: a mail passes if SPF or DKIM passes for an aligned domain. The TXT record
+_dmarc.DOMAIN says what receivers do with mail that fails (p=none, quarantine, reject) and where
+they send reports. A domain without a record inherits that of a parent domain (tree walk)."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Desired DNS records: what a name must say, why, and who says so."""
+"""Desired DNS records: name, type, values, and the reason for them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

@@ -1,4 +1,9 @@
-"""MTA-STS policies (RFC 8461 section 3.2)."""
+"""MTA-STS policies (RFC 8461 section 3.2).
+
+SMTP falls back to plain text when an attacker hides STARTTLS. With MTA-STS a domain publishes a
+policy at https://mta-sts.DOMAIN/.well-known/mta-sts.txt that names its MX hosts; in mode enforce
+senders deliver to these only, and only with a verified certificate. The TXT record
+_mta-sts.DOMAIN announces the policy; a new id in it tells senders to fetch the policy again."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""Zone files of desired records, to include in a zone or to paste into a form."""
+"""Desired records as zone files."""
 
 from collections.abc import Collection, Iterable, Sequence
 from ipaddress import ip_address

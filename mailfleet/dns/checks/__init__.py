@@ -1,5 +1,5 @@
-"""Checks: what DNS says, held against what the fleet needs. Each is a generator of questions that
-returns findings; none touches the network."""
+"""Checks of DNS records. Each check is a generator that yields questions and returns findings; it
+performs no I/O."""
 
 from collections.abc import Container, Iterator, Sequence
 from itertools import chain

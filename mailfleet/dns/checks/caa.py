@@ -1,4 +1,9 @@
-"""The CA that issues our certificates may do so (RFC 8659)."""
+"""CAA: which certificate authorities may issue certificates for a name (RFC 8659).
+
+Before it issues a certificate, a CA looks for CAA records at the name and then at each parent, and
+uses the first set it finds. If that set has `issue` values and none names the CA, it must refuse.
+Without any CAA record every CA may issue. A wrong set therefore stops the renewal of the
+certificates of Caddy and of the mail servers."""
 
 from collections.abc import Sequence
 from dataclasses import replace

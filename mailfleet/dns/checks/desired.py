@@ -1,4 +1,4 @@
-"""The world as the desired records would have it: what holds there must hold in DNS."""
+"""The desired records, queried like DNS."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The published key is the one that Postal signs with."""
+"""Check that the published DKIM key is the one that signs."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A policy is found for the domain, reports may be sent, and envelope senders are aligned."""
+"""Check the DMARC policy, its report addresses and the alignment of envelope senders."""
 
 from urllib.parse import unquote
 

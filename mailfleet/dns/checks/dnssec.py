@@ -1,5 +1,9 @@
-"""DNSSEC as a validating resolver sees it (RFC 4035), and DANE for the MX hosts of a signed domain
-(RFC 7672)."""
+"""DNSSEC (RFC 4035) and DANE for SMTP (RFC 7672).
+
+In a signed zone every record set has a signature, and the parent zone vouches for its key by a DS
+record. A validating resolver verifies this chain and sets the bit AD in its response; if a
+signature is wrong it answers SERVFAIL, and the domain is unreachable. DANE builds on this: a TLSA
+record at _25._tcp.HOST names the certificate that senders must see after STARTTLS."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The MTA-STS policy that a domain serves, fetched as senders do (RFC 8461 section 3.3)."""
+"""Fetch and check the MTA-STS policy of a domain as senders do (RFC 8461 section 3.3)."""
 
 from collections.abc import Iterator
 

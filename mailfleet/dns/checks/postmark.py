@@ -1,4 +1,4 @@
-"""The three statuses that Postmark shows for a domain, from DNS alone."""
+"""Check the three statuses that Postmark shows for a domain, from DNS alone."""
 
 from mailfleet.dns.checks.desired import DesiredRecords
 from mailfleet.dns.dkim import InvalidKeyRecordError, parse_key

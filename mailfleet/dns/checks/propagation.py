@@ -1,4 +1,4 @@
-"""Whether every authoritative server of a zone says the same."""
+"""Check that all authoritative servers of a zone give the same answers."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

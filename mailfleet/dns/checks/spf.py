@@ -1,4 +1,5 @@
-"""SPF by evaluation: whoever the desired policy lets send passes the policy that is there."""
+"""Check SPF by evaluation: every sender that the desired policy allows must pass the published
+one."""
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address

@@ -1,4 +1,4 @@
-"""TXT records: SPF, DKIM, DMARC and others, each by its meaning."""
+"""Check TXT records by their meaning: SPF, DKIM, DMARC and others."""
 
 from mailfleet.dns.checks.bimi import check_bimi
 from mailfleet.dns.checks.desired import DesiredRecords

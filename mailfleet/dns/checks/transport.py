@@ -1,4 +1,4 @@
-"""Records about transport security: MTA-STS (RFC 8461) and TLS reports (RFC 8460)."""
+"""Check the TXT records of MTA-STS (RFC 8461) and TLS reports (RFC 8460)."""
 
 import re
 from collections.abc import Callable, Sequence

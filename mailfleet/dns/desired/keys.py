@@ -1,4 +1,4 @@
-"""DKIM public records from the private keys held."""
+"""DKIM key records derived from the private keys."""
 
 import base64
 

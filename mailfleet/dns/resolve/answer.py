@@ -1,5 +1,5 @@
-"""Questions to DNS and what came back. Checks are generators that yield questions and are sent
-answers: the same check runs against servers, against a recording, and in a test without either."""
+"""Questions to DNS and their answers. Checks are generators that yield questions and are sent the
+answers, so the same check runs against servers, against a recording and in tests."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What names lead to: a file over HTTPS, the certificate of an SMTP server."""
+"""Probe hosts that records name: fetch a file over HTTPS, get the certificate of an SMTP server."""
 
 import asyncio
 import base64

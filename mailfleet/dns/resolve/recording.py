@@ -1,5 +1,4 @@
-"""What was answered in one run, kept in a file, so that its checks can be run again without a
-network: to look into a finding later, or elsewhere."""
+"""Save the answers of a run to a file and check them again without a network."""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The resolver of one run: no question asked again and again, of whichever given server answers."""
+"""A resolver for one run: caches answers and queries the given servers in turn."""
 
 import asyncio
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""One DNS server: datagrams with TCP for what does not fit, each query within a time bound."""
+"""One DNS server: queries over UDP, over TCP if truncated, each with a timeout."""
 
 import asyncio
 import random

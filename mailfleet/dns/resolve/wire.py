@@ -1,7 +1,10 @@
-"""DNS messages (RFC 1035 section 4): queries written, answers read.
+"""DNS messages: write queries and read responses (RFC 1035 section 4).
 
-Only the types that the checks ask for are read; a general library costs ten times the processor
-time for each answer, which is what a check of many domains waits for."""
+A message is a 12-byte header, the question, and three sections of records: answer, authority and
+additional. Names are sequences of length-prefixed labels and may end in a pointer to an earlier
+name. A response that does not fit a datagram has the bit TC and is repeated over TCP. EDNS
+(RFC 6891) allows larger datagrams. Only the types that the checks need are parsed: a general
+library takes ten times the processor time per response, which dominates checks of many domains."""
 
 import re
 from dataclasses import dataclass, field

@@ -1,5 +1,4 @@
-"""When something was first seen, kept in the operator's directory: sequences take weeks, and more
-than one person carries them on."""
+"""Dates of events, kept in the project directory: rotations take weeks and several operators."""
 
 import json
 from collections.abc import Collection

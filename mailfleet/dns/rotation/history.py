@@ -1,4 +1,4 @@
-"""What the last check of an inventory found, kept to show what is new."""
+"""The findings of the last check of an inventory, kept to print what changed."""
 
 import json
 import os
