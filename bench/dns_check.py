@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from mailfleet.dns.checks.check_run import CheckRun, check_records, run_checks, run_loop
 from mailfleet.dns.finding import Verdict
 from mailfleet.dns.record import Record, RecordType, Severity
-from mailfleet.dns.resolve.answer import ask_all
+from mailfleet.dns.resolve.answer import query_all
 from mailfleet.dns.resolve.resolver import Limits, Resolver
 from mailfleet.dns.resolve.server import Address
 from mailfleet.dns.resolve.wire import TYPES
@@ -134,7 +134,7 @@ def wait_for_zones(names: Sequence[str], server: Address) -> None:
     async def ready() -> bool:
         resolver = Resolver([server], Limits(rate=0))
         try:
-            answers = await resolver.run(ask_all(*((name, "SOA") for name in names)))
+            answers = await resolver.run(query_all(*((name, "SOA") for name in names)))
         finally:
             resolver.close()
         return all(answer.values for answer in answers)

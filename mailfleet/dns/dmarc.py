@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mailfleet.dns.resolve.answer import Lookups, Status, ask
+from mailfleet.dns.resolve.answer import Lookups, Status, query
 from mailfleet.dns.tags import InvalidTagsError, split_tags
 
 MAX_QUERIES = 8
@@ -141,7 +141,7 @@ def discover(domain: str) -> Lookups[Discovery]:
     records: dict[str, PolicyRecord] = {}
     ignored: tuple[str, ...] = ()
     for place in walk(domain):
-        answer = yield from ask(f"_dmarc.{place}", "TXT")
+        answer = yield from query(f"_dmarc.{place}", "TXT")
         if answer.failed and records:
             # The policy is known. An authoritative server says nothing about names above its own.
             break

@@ -17,7 +17,7 @@ import dns.update
 from mailfleet.dns.publish.plan import Change
 from mailfleet.dns.publish.rrset import RRset
 from mailfleet.dns.record import RecordType
-from mailfleet.dns.resolve.answer import Answer, Lookups, ask_all
+from mailfleet.dns.resolve.answer import Answer, Lookups, query_all
 from mailfleet.dns.resolve.resolver import Limits, Resolver
 from mailfleet.dns.resolve.server import Address
 from mailfleet.dns.settings import Rfc2136
@@ -74,7 +74,7 @@ class DynamicZone:
     async def _ask(self, questions: Sequence[tuple[str, str]]) -> tuple[Answer, ...]:
         resolver = Resolver([self._server], Limits(seconds=60, rate=0))
         try:
-            check: Lookups[tuple[Answer, ...]] = ask_all(*questions)
+            check: Lookups[tuple[Answer, ...]] = query_all(*questions)
             return await resolver.run(check)
         finally:
             resolver.close()

@@ -41,8 +41,8 @@ def test_only_the_domain_without_records_fails(tmp_path: Path) -> None:
 
 def _remember_little(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if there were many more domains: what is kept in memory is full after a few."""
-    monkeypatch.setattr(resolver, "_REMEMBERED", 100)
-    monkeypatch.setattr(resolver, "_AHEAD", 50)
+    monkeypatch.setattr(resolver, "_CACHED_QUESTIONS", 100)
+    monkeypatch.setattr(resolver, "_MAX_WAITING_RESULTS", 50)
     monkeypatch.setattr(spool, "_BATCH", 16)
     monkeypatch.setattr(spool, "_IN_MEMORY", 1000)
 

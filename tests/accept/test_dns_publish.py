@@ -154,7 +154,7 @@ def test_a_name_of_someone_else_is_changed_only_when_taken_over(
     assert server.values("www.example.com", "A") == {"192.0.2.80"}
     stranger = publish("--yes", "--take", "ww.example.com")
     assert stranger.exit_code == 1
-    assert "--take ww.example.com: the fleet needs no record of this name" in stranger.output
+    assert "--take ww.example.com: the fleet has no record with this name" in stranger.output
     assert publish("--yes", "--take", "www.example.com").exit_code == 0
     assert server.values("www.example.com", "A") == {"192.0.2.10"}
     assert publish("--dry").exit_code == 0
@@ -270,9 +270,9 @@ def test_watch_waits_until_the_records_are_there_and_tells_what_became_well(
     ) as watching:
         assert watching.stderr is not None
         first = watching.stderr.readline()
-        assert first.startswith("not well yet: postal1.example.com A")
-        assert "resolvers may remember that for 60 s" in first
+        assert first.startswith("not yet correct: postal1.example.com A")
+        assert "resolvers may cache the answers for 60 s" in first
         assert publish("--yes").exit_code == 0
         _, errors = watching.communicate(timeout=120)
     assert watching.returncode == 0
-    assert "  well  rp.postal.example.com MX mx\n" in errors
+    assert "  fixed   rp.postal.example.com MX mx\n" in errors

@@ -93,11 +93,11 @@ def test_a_good_signature_is_seen_and_tlsa_records_are_held_against_the_certific
 ) -> None:
     found = _findings(resolver, GOOD, tls)
     signed = found["dnssec", GOOD]
-    assert (signed.verdict, signed.found) == (Verdict.OK, "signed, and the resolver checks it")
+    assert (signed.verdict, signed.found) == (Verdict.OK, "signed, and the resolver validates it")
     assert found["dane", f"_25._tcp.mx.{GOOD}"].verdict is Verdict.OK
     wrong = found["dane", f"_25._tcp.other.{GOOD}"]
     assert wrong.verdict is Verdict.FAIL
-    assert wrong.found == "no record names the certificate on port 25"
+    assert wrong.found == "no record matches the certificate on port 25"
 
 
 def test_a_broken_chain_is_a_required_finding_and_no_dane(
@@ -107,7 +107,7 @@ def test_a_broken_chain_is_a_required_finding_and_no_dane(
     broken = found["dnssec", BROKEN]
     assert broken.verdict is Verdict.FAIL
     assert broken.blocks(strict=False)
-    assert broken.found == "server failure, but an answer where signatures are not checked"
+    assert broken.found == "server failure, but an answer without validation"
     assert "Receivers that check signatures" in broken.effect
     assert not [check for check, _ in found if check == "dane"]
 

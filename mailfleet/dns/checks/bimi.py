@@ -12,7 +12,7 @@ from mailfleet.dns.checks.names import missing_or_unknown
 from mailfleet.dns.dmarc import Discovery, discover
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
-from mailfleet.dns.resolve.answer import Answer, Lookups, Status, ask, probe
+from mailfleet.dns.resolve.answer import Answer, Lookups, Status, probe, query
 from mailfleet.dns.tags import InvalidTagsError, parse_tags
 
 _SOURCE = "draft-brand-indicators-for-message-identification section 4"
@@ -25,7 +25,7 @@ def check_bimi(record: Record) -> Lookups[list[Finding]]:
     """One assertion record as wanted, a DMARC policy that is enforced, and a logo in SVG Tiny
     PS."""
     check = "bimi"
-    answer = yield from ask(record.name, "TXT")
+    answer = yield from query(record.name, "TXT")
     if failed := missing_or_unknown(record, check, answer):
         return [failed]
     texts = [text for text in answer.values if text.startswith("v=BIMI1")]

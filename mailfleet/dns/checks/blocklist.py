@@ -9,13 +9,13 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Severity
-from mailfleet.dns.resolve.answer import Answer, Lookups, ask, ask_all
+from mailfleet.dns.resolve.answer import Answer, Lookups, query, query_all
 
 _LISTED = ip_network("127.0.0.0/16")
 _REFUSALS = {
-    "127.255.255.252": "the name of the list is misspelt",
-    "127.255.255.254": "it does not answer public resolvers: ask by one of your own (--server)",
-    "127.255.255.255": "it was asked too often from here",
+    "127.255.255.252": "the name of the list is wrong",
+    "127.255.255.254": "it refuses public resolvers: query through your own (--server)",
+    "127.255.255.255": "it received too many queries from here",
 }
 """Spamhaus, "DNSBL return codes". They are no listings, though they look like some."""
 
@@ -24,17 +24,17 @@ def check_blocklist(address: IPv4Address | IPv6Address, zone: str) -> Lookups[li
     """Whether an address is listed; believed only when the list answers as RFC 5782 section 5 asks:
     127.0.0.2 is on it, 127.0.0.1 is not."""
     name = f"{_reversed(address)}.{zone}"
-    listed, unlisted = yield from ask_all((f"2.0.0.127.{zone}", "A"), (f"1.0.0.127.{zone}", "A"))
+    listed, unlisted = yield from query_all((f"2.0.0.127.{zone}", "A"), (f"1.0.0.127.{zone}", "A"))
     if reason := _unusable(listed, unlisted):
-        effect = "Nobody can say. Mail is not affected by this."
+        effect = "Unknown. Mail is not affected."
         return [_finding(address, zone, name, Verdict.INFO, reason, effect)]
-    answer = yield from ask(name, "A")
+    answer = yield from query(name, "A")
     if reason := _refusal(answer):
-        effect = "Nobody can say. Mail is not affected by this."
+        effect = "Unknown. Mail is not affected."
         return [_finding(address, zone, name, Verdict.INFO, reason, effect)]
     if not answer.values:
         return [_finding(address, zone, name, Verdict.OK, f"{address} is not listed")]
-    why = yield from ask(name, "TXT")
+    why = yield from query(name, "TXT")
     shown = f"{address} is listed: {', '.join((*answer.values, *why.values))}"
     effect = f"Receivers that use {zone} refuse mail from this address. Ask it for removal."
     return [_finding(address, zone, name, Verdict.FAIL, shown, effect)]
@@ -44,9 +44,9 @@ def _unusable(listed: Answer, unlisted: Answer) -> str:
     if reason := _refusal(listed) or _refusal(unlisted):
         return reason
     if not listed.values:
-        return "127.0.0.2 is not on it: there is no such list, or it lists nobody any more"
+        return "127.0.0.2 is not on it: the list does not exist or is empty"
     if unlisted.values:
-        return "127.0.0.1 is on it: it lists everybody"
+        return "127.0.0.1 is on it: it lists every address"
     return ""
 
 
@@ -58,7 +58,7 @@ def _refusal(answer: Answer) -> str:
         if value in _REFUSALS:
             return f"{value}: {_REFUSALS[value]}"
         if ip_address(value) not in _LISTED:
-            return f"{value} is no listing: the resolver rewrites answers, or the list is gone"
+            return f"{value} is not a listing: the resolver rewrites answers, or the list is gone"
     return ""
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record, Severity
-from mailfleet.dns.resolve.answer import Lookups, Status, ask
+from mailfleet.dns.resolve.answer import Lookups, Status, query
 
 
 def check_caa(record: Record) -> Lookups[list[Finding]]:
@@ -20,7 +20,7 @@ def check_caa(record: Record) -> Lookups[list[Finding]]:
     labels = record.name.split(".")
     for at in range(len(labels) - 1):
         place = ".".join(labels[at:])
-        answer = yield from ask(place, "CAA")
+        answer = yield from query(place, "CAA")
         if answer.failed and at:
             # An authoritative server says nothing about names above its own.
             break

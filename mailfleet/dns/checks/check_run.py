@@ -12,7 +12,7 @@ from mailfleet.dns.checks.propagation import propagation
 from mailfleet.dns.checks.spool import NoRoomError, Spool
 from mailfleet.dns.finding import Finding
 from mailfleet.dns.record import Record
-from mailfleet.dns.resolve.answer import Answer, ask_all, run, together
+from mailfleet.dns.resolve.answer import Answer, query_all, run, run_together
 from mailfleet.dns.resolve.resolver import Limits, Resolver, system_servers
 from mailfleet.dns.resolve.server import Address
 
@@ -145,7 +145,7 @@ async def _blocklist_findings(
     resolver = Resolver(servers, limits)
     pairs = [(address, zone) for address in addresses for zone in blocklists]
     try:
-        results = await resolver.run(together(*(check_blocklist(*pair) for pair in pairs)))
+        results = await resolver.run(run_together(*(check_blocklist(*pair) for pair in pairs)))
     finally:
         resolver.close()
     return [
@@ -165,7 +165,7 @@ def negative_ttls(zones: Sequence[str], servers: Sequence[Address]) -> dict[str,
 async def _negative_ttls(zones: Sequence[str], servers: Sequence[Address]) -> dict[str, int]:
     resolver = Resolver(servers, Limits(seconds=3, first_wait=1))
     try:
-        answers = await resolver.run(ask_all(*((zone, "SOA") for zone in zones)))
+        answers = await resolver.run(query_all(*((zone, "SOA") for zone in zones)))
     finally:
         resolver.close()
     return {

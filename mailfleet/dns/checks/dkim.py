@@ -6,7 +6,7 @@ from mailfleet.dns.checks.names import missing_or_unknown
 from mailfleet.dns.dkim import InvalidKeyRecordError, KeyRecord, parse_key
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
-from mailfleet.dns.resolve.answer import Answer, Lookups, ask
+from mailfleet.dns.resolve.answer import Answer, Lookups, query
 
 _MIN_BITS, _GOOD_BITS = 1024, 2048
 
@@ -15,7 +15,7 @@ def check_key(record: Record) -> Lookups[list[Finding]]:
     """One record at the selector, usable, and with our key: compared as a number, so that another
     spelling of it is no fault (RFC 6376 section 3.6)."""
     check = "dkim"
-    answer = yield from ask(record.name, "TXT")
+    answer = yield from query(record.name, "TXT")
     if re.search(r"p=\s*\Z", record.values[0]):
         return [_revoked(record, answer)]
     if failed := missing_or_unknown(record, check, answer):
@@ -46,7 +46,7 @@ def _revoked(record: Record, answer: Answer) -> Finding:
         except InvalidKeyRecordError:
             continue
         shown = f"a {key.kind} key of {key.bits} bits, which is to be revoked"
-        effect = "Whoever holds the old key can go on signing mail of this domain."
+        effect = "Anyone with the old key can still sign mail of this domain."
         return of_record(record, "dkim", Verdict.WARN, shown, effect=effect)
     verdict = Verdict.UNKNOWN if answer.failed else Verdict.OK
     return of_record(record, "dkim", verdict, answer.status.value, remedy=())
@@ -78,7 +78,7 @@ def _advice(record: Record, key: KeyRecord) -> list[Finding]:
             of_record(record, "dkim.test", Verdict.WARN, shown, effect=effect, source=source)
         )
     if key.kind == "rsa" and _MIN_BITS <= key.bits < _GOOD_BITS:
-        effect = "Mail passes for now; receivers are raising what they ask for. Plan a new key."
+        effect = "Mail passes for now; receivers are raising their requirements. Plan a new key."
         shown = f"{key.bits} bits, {_GOOD_BITS} are recommended"
         findings.append(
             of_record(

@@ -15,7 +15,7 @@ from mailfleet.dns.dmarc import (
 )
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record, Severity
-from mailfleet.dns.resolve.answer import Lookups, Status, ask
+from mailfleet.dns.resolve.answer import Lookups, Status, query
 
 
 def check_policy(record: Record, desired: DesiredRecords) -> Lookups[list[Finding]]:
@@ -24,7 +24,7 @@ def check_policy(record: Record, desired: DesiredRecords) -> Lookups[list[Findin
     domain = record.name.removeprefix("_dmarc.")
     discovery = yield from discover(domain)
     if discovery.failed:
-        effect = "Nobody can say: the DNS servers do not answer. If it stays, mail is deferred."
+        effect = "Unknown: the DNS servers do not answer. As long as they do not, mail is deferred."
         return [
             of_record(record, check, Verdict.UNKNOWN, discovery.failed, effect=effect, remedy=())
         ]
@@ -52,9 +52,9 @@ def check_policy(record: Record, desired: DesiredRecords) -> Lookups[list[Findin
 def _remarks(record: Record, policy: str, published: PolicyRecord) -> list[Finding]:
     remarks = {
         "p=none": (policy == "none" and not published.testing)
-        and "Others can send in this domain's name. Once reports are clean, ask for quarantine.",
+        and "Others can use this domain's name. Set p=quarantine when reports show no failures.",
         "no rua": not published.reports
-        and "Nobody tells you who sends in this domain's name. Add rua=mailto:ADDRESS.",
+        and "You get no reports of mail sent in this domain's name. Add rua=mailto:ADDRESS.",
         f"{', '.join(published.removed)}": published.removed
         and "Receivers ignore these tags since RFC 9989; take them out.",
     }
@@ -91,7 +91,7 @@ def _reports(
         if aligned(discovery, theirs, strict=False):
             continue
         name = f"{discovery.where}._report._dmarc.{target}"
-        answer = yield from ask(name, "TXT")
+        answer = yield from query(name, "TXT")
         agrees = answer.status is Status.OK and any(map(is_policy_record, answer.values))
         if not agrees and not answer.failed:
             shown = f"{target} does not agree to get reports of {discovery.where}"

@@ -15,7 +15,7 @@ from cryptography.x509 import load_der_x509_certificate
 
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
-from mailfleet.dns.resolve.answer import Lookups, Status, ask, ask_unchecked, probe
+from mailfleet.dns.resolve.answer import Lookups, Status, probe, query, query_unchecked
 
 _BROKEN = "Receivers that check signatures, Google among them, see no record of this domain at all."
 
@@ -23,34 +23,34 @@ _BROKEN = "Receivers that check signatures, Google among them, see no record of 
 def check_dnssec(domain: str, kind: str) -> Lookups[list[Finding]]:
     """Whether what the domain says is signed, and the signatures hold. One record of the domain is
     looked at; the resolver does the checking."""
-    answer = yield from ask(domain, kind)
+    answer = yield from query(domain, kind)
     if answer.secure:
-        return [_finding(domain, kind, Verdict.OK, "signed, and the resolver checks it")]
+        return [_finding(domain, kind, Verdict.OK, "signed, and the resolver validates it")]
     if answer.status is Status.SERVFAIL:
-        unchecked = yield from ask_unchecked(domain, kind)
+        unchecked = yield from query_unchecked(domain, kind)
         if unchecked.failed:
             return []
-        shown = "server failure, but an answer where signatures are not checked"
+        shown = "server failure, but an answer without validation"
         return [_finding(domain, kind, Verdict.FAIL, shown, _BROKEN)]
-    signed = yield from ask(domain, "DS")
+    signed = yield from query(domain, "DS")
     if answer.failed or signed.failed:
         return []
     if not signed.values:
         return [_finding(domain, kind, Verdict.OK, "not signed")]
-    effect = "Nobody can say from here. Ask a resolver that checks signatures (--server)."
-    shown = "signed, but this server does not say whether the signatures hold"
+    effect = "Unknown. Query a resolver that validates signatures (--server)."
+    shown = "signed, but this server does not validate signatures"
     return [_finding(domain, kind, Verdict.INFO, shown, effect)]
 
 
 def check_dane(record: Record) -> Lookups[list[Finding]]:
     """TLSA records of the MX hosts of a signed domain: each host shows a certificate that one of
     its records names. Elsewhere senders do not look for them (RFC 7672 section 2.2.1)."""
-    answer = yield from ask(record.name, "MX")
+    answer = yield from query(record.name, "MX")
     if not answer.secure:
         return []
     findings = []
     for host in dict.fromkeys(value.split(" ", 1)[1] for value in answer.values):
-        tlsa = yield from ask(f"_25._tcp.{host}", "TLSA")
+        tlsa = yield from query(f"_25._tcp.{host}", "TLSA")
         if tlsa.secure and tlsa.values:
             shown = yield from probe(host, "STARTTLS")
             reason = ", ".join(shown.values) or shown.status.value
@@ -67,10 +67,10 @@ def _compared(host: str, records: tuple[str, ...], certificate: bytes) -> Findin
         # RFC 7672 section 3.1.3: such records are unusable for SMTP.
         return _dane(host, Verdict.FAIL, f"usage {', '.join(sorted(usages))}, not 3 or 2")
     if any(_matches(record, certificate) for record in records):
-        return _dane(host, Verdict.OK, "the certificate on port 25 is the one that is named")
+        return _dane(host, Verdict.OK, "a record matches the certificate on port 25")
     if "2" in usages:
-        return _dane(host, Verdict.INFO, "usage 2 names an issuer, which is not looked at here")
-    return _dane(host, Verdict.FAIL, "no record names the certificate on port 25")
+        return _dane(host, Verdict.INFO, "usage 2 names an issuer, which is not checked")
+    return _dane(host, Verdict.FAIL, "no record matches the certificate on port 25")
 
 
 _HASHES: dict[str, Callable[[bytes], bytes]] = {
@@ -97,7 +97,7 @@ def _matches(record: str, certificate: bytes) -> bool:
 
 def _finding(domain: str, kind: str, verdict: Verdict, found: str, effect: str = "") -> Finding:
     severity = Severity.REQUIRED if verdict is Verdict.FAIL else Severity.RECOMMENDED
-    expected = "no signatures, or good ones"
+    expected = "no signatures, or valid ones"
     return Finding(
         "dnssec", domain, kind, verdict, severity, found, expected, "RFC 4035 section 5", effect
     )
@@ -107,7 +107,7 @@ def _dane(host: str, verdict: Verdict, found: str) -> Finding:
     failed = verdict is Verdict.FAIL
     effect = {
         Verdict.FAIL: "Senders that use DANE do not deliver to this host.",
-        Verdict.INFO: "Nobody can say from here.",
+        Verdict.INFO: "Unknown.",
     }
     return Finding(
         "dane",
@@ -116,7 +116,7 @@ def _dane(host: str, verdict: Verdict, found: str) -> Finding:
         verdict,
         Severity.REQUIRED if failed else Severity.RECOMMENDED,
         found,
-        "the certificate on port 25 is named",
+        "a record matches the certificate on port 25",
         "RFC 7672 section 2.2",
         effect.get(verdict, ""),
     )

@@ -6,14 +6,14 @@ from ipaddress import ip_address
 from mailfleet.dns.checks.desired import DesiredRecords
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
-from mailfleet.dns.resolve.answer import Answer, Lookups, Question, Status, ask, ask_all
+from mailfleet.dns.resolve.answer import Answer, Lookups, Question, Status, query, query_all
 from mailfleet.dns.zone import address_of
 
 
 def check_addresses(record: Record, desired: DesiredRecords) -> Lookups[list[Finding]]:
-    """A and AAAA: every wanted address is there, and no other, of the other family neither."""
+    """A and AAAA: exactly the desired addresses are published, also of the other family."""
     check = "address"
-    answer = yield from ask(record.name, record.type)
+    answer = yield from query(record.name, record.type)
     if failed := missing_or_unknown(record, check, answer):
         return [failed]
     published = {str(ip_address(value)) for value in answer.values}
@@ -23,7 +23,7 @@ def check_addresses(record: Record, desired: DesiredRecords) -> Lookups[list[Fin
     others = sorted(published - set(record.values))
     family = "AAAA" if record.type == "A" else "A"
     if not desired.lookup(Question(record.name, family)).values:
-        unwanted = yield from ask(record.name, family)
+        unwanted = yield from query(record.name, family)
         others += unwanted.values
     if others:
         effect = f"Some connections go to {', '.join(others)}, which is no host of the fleet."
@@ -36,7 +36,7 @@ def check_mx(record: Record) -> Lookups[list[Finding]]:
     """MX: every wanted host is there, preferences aside; each is a name with an address, and no
     CNAME (RFC 2181 section 10.3)."""
     check = "mx"
-    answer = yield from ask(record.name, "MX")
+    answer = yield from query(record.name, "MX")
     if failed := missing_or_unknown(record, check, answer):
         return [failed]
     shown = _shown(answer)
@@ -46,7 +46,7 @@ def check_mx(record: Record) -> Lookups[list[Finding]]:
         return [of_record(record, check, Verdict.FAIL, f"{shown}; lacks {', '.join(lacking)}")]
     if "." in hosts and len(hosts) > 1:
         effect = "Some senders see a domain that takes no mail, and bounce; others deliver."
-        fault = f"{shown}: a null MX stands alone or not at all"
+        fault = f"{shown}: a null MX must be the only MX record"
         source = "RFC 7505 section 3"
         return [of_record(record, "mx.null", Verdict.FAIL, fault, effect=effect, source=source)]
     findings = []
@@ -54,7 +54,7 @@ def check_mx(record: Record) -> Lookups[list[Finding]]:
         effect = f"Part of this mail goes to {', '.join(others)}, which is no host of the fleet."
         findings.append(of_record(record, check, Verdict.WARN, shown, effect=effect))
     pairs = [(host, kind) for host in hosts if host != "." for kind in ("A", "AAAA")]
-    answers = yield from ask_all(*pairs)
+    answers = yield from query_all(*pairs)
     for at in range(0, len(answers), 2):
         if fault := _mx_host(pairs[at][0], answers[at : at + 2]):
             effect = f"Some senders give up on {pairs[at][0]} and their mail does not arrive."
@@ -80,15 +80,15 @@ def check_alias(record: Record) -> Lookups[list[Finding]]:
     """CNAME: there, or flattened by the DNS provider into the target's addresses."""
     check = "alias"
     (target,) = record.values
-    answer = yield from ask(record.name, "CNAME")
+    answer = yield from query(record.name, "CNAME")
     if answer.values == (target,):
         return [of_record(record, check, Verdict.OK, target)]
     pairs = [(name, kind) for name in (record.name, target) for kind in ("A", "AAAA")]
-    a, aaaa, target_a, target_aaaa = yield from ask_all(*pairs)
+    a, aaaa, target_a, target_aaaa = yield from query_all(*pairs)
     published = {*a.values, *aaaa.values}
     if not answer.values and published and published == {*target_a.values, *target_aaaa.values}:
         effect = (
-            "Mail works, but Postal wants to see the CNAME itself: it holds this name for broken. "
+            "Mail works, but Postal requires the CNAME itself and reports this name as invalid. "
             "Turn proxying or flattening of this name off at the DNS provider."
         )
         shown = f"no CNAME, but the addresses of {target}"
@@ -103,29 +103,29 @@ def check_reverse(record: Record) -> Lookups[list[Finding]]:
     that name has the address."""
     check = "reverse"
     address = ip_address(address_of(record.name))
-    answer = yield from ask(record.name, "PTR")
+    answer = yield from query(record.name, "PTR")
     if failed := missing_or_unknown(record, check, answer):
         return [failed]
     shown = f"{address} is {_shown(answer)}"
     name = next((name for name in record.values if name in answer.values), None)
     if name is None:
         return [of_record(record, check, Verdict.FAIL, shown)]
-    forward = yield from ask(name, "A" if address.version == 4 else "AAAA")
+    forward = yield from query(name, "A" if address.version == 4 else "AAAA")
     if str(address) not in forward.values:
         verdict = Verdict.UNKNOWN if forward.failed else Verdict.FAIL
         fault = f"{shown}, but {name} is {_shown(forward)}"
         line = f"{name}. IN {forward.question.type} {address}"
         return [replace(of_record(record, check, verdict, fault), remedy=(line,))]
     if len(answer.values) > 1:
-        effect = "Some receivers look at one of the names only, and not always at the right one."
+        effect = "Some receivers check only one of the names, at random."
         return [of_record(record, check, Verdict.WARN, shown, effect=effect)]
     return [of_record(record, check, Verdict.OK, shown)]
 
 
 def check_values(record: Record) -> Lookups[list[Finding]]:
-    """Every wanted value is there, and no other."""
+    """The published values are exactly the desired ones."""
     check = record.type.lower()
-    answer = yield from ask(record.name, record.type)
+    answer = yield from query(record.name, record.type)
     if failed := missing_or_unknown(record, check, answer):
         return [failed]
     verdict = Verdict.OK if set(answer.values) == set(record.values) else Verdict.FAIL
@@ -140,11 +140,11 @@ def missing_or_unknown(
         return None
     found = answer.status.value + (f" ({also} instead)" if also else "")
     if answer.failed:
-        effect = "Nobody can say: the DNS servers do not answer. If it stays, mail is deferred."
+        effect = "Unknown: the DNS servers do not answer. As long as they do not, mail is deferred."
         return of_record(record, check, Verdict.UNKNOWN, found, effect=effect, remedy=())
     if answer.ttl:
         # RFC 2308: what was asked for too early stays missing for a while.
-        found += f", which resolvers remember for up to {answer.ttl} s"
+        found += f" (resolvers may cache this for up to {answer.ttl} s)"
     return of_record(record, check, Verdict.FAIL, found)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
-from mailfleet.dns.resolve.answer import Answer, Lookups, Status, ask, probe
+from mailfleet.dns.resolve.answer import Answer, Lookups, Status, probe, query
 from mailfleet.dns.sts import InvalidPolicyError, StsPolicy, parse_policy, url_of
 
 _SOURCE = "RFC 8461 section 3"
@@ -16,7 +16,7 @@ def check_policy_file(record: Record) -> Lookups[list[Finding]]:
     """For a domain that takes mail and has a record of MTA-STS: its policy is served, can be used,
     and covers every MX host."""
     domain = record.name
-    announced = yield from ask(f"_mta-sts.{domain}", "TXT")
+    announced = yield from query(f"_mta-sts.{domain}", "TXT")
     if not any(text.startswith("v=STSv1") for text in announced.values):
         return []
     url = url_of(domain)
@@ -30,12 +30,12 @@ def check_policy_file(record: Record) -> Lookups[list[Finding]]:
         policy = parse_policy(body)
     except InvalidPolicyError as error:
         return [_finding(domain, Verdict.FAIL, f"{url}: {error}", _EFFECT)]
-    hosts = yield from ask(domain, "MX")
+    hosts = yield from query(domain, "MX")
     faults = list(_faults(domain, policy, hosts))
     return faults or [_finding(domain, Verdict.OK, f"mode {policy.mode}, {policy.max_age} s")]
 
 
-_EFFECT = "Senders act as if there were no policy, or go on with one that they remember."
+_EFFECT = "Senders ignore the policy, or use one that they have cached."
 
 
 def _unusable(domain: str, answer: Answer) -> Finding:
@@ -60,10 +60,10 @@ def _faults(domain: str, policy: StsPolicy, hosts: Answer) -> Iterator[Finding]:
         severity = Severity.REQUIRED if enforced else Severity.RECOMMENDED
         yield _finding(domain, Verdict.FAIL, shown, effect, severity)
     if policy.mode == "testing":
-        effect = "Mail is not protected yet; reports tell when it can be."
+        effect = "Mail is not protected yet; set mode enforce when reports show no failures."
         yield _finding(domain, Verdict.INFO, "mode testing", effect)
     if policy.max_age < _GOOD and policy.mode != "none":
-        effect = "Senders forget the policy before the next mail, and it protects the less."
+        effect = "Senders drop the policy early, so it protects less."
         verdict = Verdict.WARN if policy.max_age < _SHORT else Verdict.INFO
         yield _finding(domain, verdict, f"max_age {policy.max_age} s, a week is good", effect)
 

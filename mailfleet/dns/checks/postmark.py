@@ -4,7 +4,7 @@ from mailfleet.dns.checks.desired import DesiredRecords
 from mailfleet.dns.dkim import InvalidKeyRecordError, parse_key
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Severity
-from mailfleet.dns.resolve.answer import Lookups, ask, ask_all
+from mailfleet.dns.resolve.answer import Lookups, query, query_all
 
 INCLUDE, RETURN_PATH = "spf.mtasv.net", "pm.mtasv.net"
 _SOURCE = 'Postmark, "Sender Signatures": SPF, DKIM, Return-Path'
@@ -12,11 +12,11 @@ _SOURCE = 'Postmark, "Sender Signatures": SPF, DKIM, Return-Path'
 
 def check_postmark(domain: str, desired: DesiredRecords) -> Lookups[list[Finding]]:
     """SPF names Postmark, its DKIM key is there, and a name of the domain takes its bounces."""
-    texts = yield from ask(domain, "TXT")
+    texts = yield from query(domain, "TXT")
     names = desired.aliases_of(domain, RETURN_PATH) or [f"pm-bounces.{domain}"]
-    paths = yield from ask_all(*((name, "CNAME") for name in names))
+    paths = yield from query_all(*((name, "CNAME") for name in names))
     selectors = desired.selectors_of(domain, "pm")
-    keys = yield from ask_all(*((name, "TXT") for name in selectors))
+    keys = yield from query_all(*((name, "TXT") for name in selectors))
     terms = {term.lower().lstrip("+") for text in texts.values for term in text.split()}
     return [
         _status(

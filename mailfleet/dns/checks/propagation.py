@@ -7,8 +7,8 @@ from ipaddress import ip_address
 
 from mailfleet.dns.finding import Finding, Verdict
 from mailfleet.dns.record import Record, Severity
-from mailfleet.dns.resolve.answer import Answer, Lookups, Status, ask, ask_all
-from mailfleet.dns.resolve.resolver import Limits, Resolver, run_parallel
+from mailfleet.dns.resolve.answer import Answer, Lookups, Status, query, query_all
+from mailfleet.dns.resolve.resolver import Limits, Resolver, gather_bounded
 from mailfleet.dns.resolve.server import Address
 
 _SOURCE = "RFC 1034 section 4.3.5; RFC 1912 section 2.2"
@@ -45,23 +45,23 @@ async def propagation(
         if apex := _apex(record.name, zones):
             members[apex].append(record)
     # One for each server, which many zones may share: the rate is a server's.
-    asked = {zone.name: _asked(zone, port, compared) for zone in zones.values()}
-    addresses = {address for named in asked.values() for address in named.values()}
+    queried = {zone.name: _servers_of(zone, port, compared) for zone in zones.values()}
+    addresses = {address for named in queried.values() for address in named.values()}
     resolvers = {address: Resolver([address], limits) for address in addresses}
 
-    async def look(zone: _Zone) -> list[Finding]:
-        return await _check_zone(zone, members[zone.name], asked[zone.name], resolvers)
+    async def check(zone: _Zone) -> list[Finding]:
+        return await _check_zone(zone, members[zone.name], queried[zone.name], resolvers)
 
     findings: list[Finding] = []
     try:
-        await run_parallel(look, zones.values(), limits.in_flight, findings.extend)
+        await gather_bounded(check, zones.values(), limits.in_flight, findings.extend)
     finally:
         for one in resolvers.values():
             one.close()
     return findings
 
 
-def _asked(zone: _Zone, port: int, compared: Sequence[Address]) -> dict[str, Address]:
+def _servers_of(zone: _Zone, port: int, compared: Sequence[Address]) -> dict[str, Address]:
     """How each server is called in findings -> where it is."""
     return {
         **{f"{server} ({address})": Address(address, port) for server, address in zone.servers},
@@ -81,14 +81,14 @@ def _zone_of(name: str) -> Lookups[dict[str, _Zone]]:
     labels = name.split(".")
     for at in range(len(labels) - 1):
         apex = ".".join(labels[at:])
-        answer = yield from ask(apex, "NS")
+        answer = yield from query(apex, "NS")
         if answer.values and not answer.chain:
             pairs = [(server, kind) for server in answer.values for kind in ("A", "AAAA")]
-            addresses = yield from ask_all(*pairs)
+            addresses = yield from query_all(*pairs)
             servers = [
                 (server, address)
-                for (server, _), answer_of_server in zip(pairs, addresses, strict=True)
-                for address in answer_of_server.values
+                for (server, _), server_answer in zip(pairs, addresses, strict=True)
+                for address in server_answer.values
             ]
             return {apex: _Zone(apex, tuple(servers))}
     return {}
@@ -97,32 +97,32 @@ def _zone_of(name: str) -> Lookups[dict[str, _Zone]]:
 async def _check_zone(
     zone: _Zone,
     records: Sequence[Record],
-    asked: Mapping[str, Address],
+    queried: Mapping[str, Address],
     resolvers: Mapping[Address, Resolver],
 ) -> list[Finding]:
     answers = await asyncio.gather(
-        *(resolvers[address].run(_told(zone, records)) for address in asked.values())
+        *(resolvers[address].run(_queries(zone, records)) for address in queried.values())
     )
     by_server = {
         server: part
-        for (server, address), part in zip(asked.items(), answers, strict=True)
+        for (server, address), part in zip(queried.items(), answers, strict=True)
         # Where this machine has no IPv6, such a server says nothing about itself.
         if not (ip_address(address.host).version == 6 and part[0].status is Status.UNREACHABLE)
     }
-    return [*_silent(zone, by_server), *_differing(zone, records, by_server)]
+    return [*_unreachable(zone, by_server), *_differing(zone, records, by_server)]
 
 
-def _told(zone: _Zone, records: Sequence[Record]) -> Lookups[tuple[Answer, ...]]:
+def _queries(zone: _Zone, records: Sequence[Record]) -> Lookups[tuple[Answer, ...]]:
     """What one server says of the zone and of each record. One that does not answer for the zone is
     asked no more: waiting for it takes the time that other zones need."""
-    apex = yield from ask(zone.name, "SOA")
+    apex = yield from query(zone.name, "SOA")
     if apex.status is not Status.OK:
         return (apex,)
-    rest = yield from ask_all(*((record.name, record.type) for record in records))
+    rest = yield from query_all(*((record.name, record.type) for record in records))
     return (apex, *rest)
 
 
-def _silent(zone: _Zone, by_server: dict[str, tuple[Answer, ...]]) -> list[Finding]:
+def _unreachable(zone: _Zone, by_server: dict[str, tuple[Answer, ...]]) -> list[Finding]:
     return [
         _finding(
             zone.name,
@@ -130,7 +130,7 @@ def _silent(zone: _Zone, by_server: dict[str, tuple[Answer, ...]]) -> list[Findi
             "propagation.server",
             f"{server}: {part[0].status}",
             "every server answers for the zone",
-            "Lookups that meet this server take seconds longer, and some of them fail.",
+            "Lookups at this server take seconds longer, and some fail.",
         )
         for server, part in by_server.items()
         if part[0].status is not Status.OK
@@ -152,13 +152,13 @@ def _differing(
                 "propagation.serial",
                 shown,
                 "the same serial everywhere",
-                "Some servers still have the zone of before. It passes, unless transfers fail.",
+                "Some servers still have the previous zone, until the next zone transfer.",
             )
         )
     for number, record in enumerate(records, 1):
-        said = {server: _said(part[number]) for server, part in answering.items()}
-        if len(set(said.values())) > 1:
-            shown = "; ".join(f"{server}: {text}" for server, text in said.items())
+        values = {server: _shown(part[number]) for server, part in answering.items()}
+        if len(set(values.values())) > 1:
+            shown = "; ".join(f"{server}: {text}" for server, text in values.items())
             findings.append(
                 _finding(
                     record.name,
@@ -166,7 +166,7 @@ def _differing(
                     "propagation",
                     shown,
                     ", ".join(record.values),
-                    "Receivers see the one or the other, by chance.",
+                    "Receivers get one or the other at random.",
                 )
             )
     if not findings and answering:
@@ -176,7 +176,7 @@ def _differing(
     return findings
 
 
-def _said(answer: Answer) -> str:
+def _shown(answer: Answer) -> str:
     return ", ".join((*answer.chain, *answer.values)) or answer.status.value
 
 

@@ -8,7 +8,7 @@ from mailfleet.dns.checks.desired import DesiredRecords, Sender
 from mailfleet.dns.checks.names import missing_or_unknown
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record, presentation
-from mailfleet.dns.resolve.answer import Lookups, ask, together
+from mailfleet.dns.resolve.answer import Lookups, query, run_together
 from mailfleet.dns.spf import Evaluation, InvalidPolicyError, Policy, evaluate, is_policy, parse
 from mailfleet.dns.spf import Verdict as Spf
 from mailfleet.dns.spf.evaluate import MAX_LOOKUPS, MAX_VOID
@@ -22,7 +22,7 @@ _NOBODY = Sender(IPv4Address("192.0.2.1"), "invalid")
 
 def check_spf(record: Record, desired: DesiredRecords) -> Lookups[list[Finding]]:
     """One policy at the name; every sender passes; what it costs receivers stays in bounds."""
-    answer = yield from ask(record.name, "TXT")
+    answer = yield from query(record.name, "TXT")
     (ours,) = (value for value in record.values if is_policy(value))
     if answer.failed:
         failed = missing_or_unknown(record, "spf", answer)
@@ -42,7 +42,7 @@ def check_spf(record: Record, desired: DesiredRecords) -> Lookups[list[Finding]]
         return [_fault(record, "spf.nobody", texts[0], ours, record.source)]
     senders = desired.senders_of(record.name)
     anyone = desired.senders[0] if desired.senders else _NOBODY
-    *results, survey = yield from together(
+    *results, survey = yield from run_together(
         *(_evaluate(sender, record.name, False) for sender in senders),
         _evaluate(anyone, record.name, True),
     )
@@ -137,10 +137,10 @@ def _advice(
     remarks = {
         "+all": everyone and "Anyone may send in this name, and receivers trust it the less.",
         "no verdict on others (all is missing or ?all)": nobody
-        and "The policy does not say that other senders are wrong, so it protects nobody.",
+        and "The policy does not reject other senders, so it gives no protection.",
         "ptr": "ptr" in kinds
         and "Receivers may skip this mechanism, which RFC 7208 section 5.5 says not to use.",
-        "terms after all": "all" in kinds[:-1] and "What stands after `all` has no effect.",
+        "terms after all": "all" in kinds[:-1] and "Terms after `all` have no effect.",
         f"{len(published)} bytes": len(published) > _LONG
         and "The answer may not fit a datagram, and receivers without TCP see no policy.",
     }
@@ -160,7 +160,7 @@ def _advice(
             record,
             "spf.sender-id",
             Verdict.INFO,
-            "a Sender ID record, which nobody reads any more",
+            "a Sender ID record, which is obsolete",
             effect="Mail is not affected.",
             remedy=(),
             source="RFC 6686",

@@ -9,7 +9,7 @@ from mailfleet.dns.checks.spf import check_spf
 from mailfleet.dns.checks.transport import check_sts, check_tls_reports
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
-from mailfleet.dns.resolve.answer import Lookups, ask
+from mailfleet.dns.resolve.answer import Lookups, query
 from mailfleet.dns.spf import is_policy
 
 
@@ -31,8 +31,8 @@ def check_text(record: Record, desired: DesiredRecords) -> Lookups[list[Finding]
 
 
 def check_holds(record: Record) -> Lookups[list[Finding]]:
-    """Every wanted text is there, whatever else stands at the name."""
-    answer = yield from ask(record.name, "TXT")
+    """All desired texts are published; others at the name are allowed."""
+    answer = yield from query(record.name, "TXT")
     if failed := missing_or_unknown(record, "text", answer):
         return [failed]
     held = set(record.values) <= set(answer.values)

@@ -7,7 +7,7 @@ from mailfleet.dns.checks.names import missing_or_unknown
 from mailfleet.dns.dmarc import is_report_uri
 from mailfleet.dns.finding import Finding, Verdict, of_record
 from mailfleet.dns.record import Record
-from mailfleet.dns.resolve.answer import Lookups, ask
+from mailfleet.dns.resolve.answer import Lookups, query
 
 _Fields = Sequence[tuple[str, str]]
 _Fault = Callable[[_Fields, _Fields], str]
@@ -35,7 +35,7 @@ def check_tls_reports(record: Record) -> Lookups[list[Finding]]:
 
 
 def _one(record: Record, check: str, version: str, fault: _Fault) -> Lookups[list[Finding]]:
-    answer = yield from ask(record.name, "TXT")
+    answer = yield from query(record.name, "TXT")
     if failed := missing_or_unknown(record, check, answer):
         return [failed]
     texts = [text for text in answer.values if re.match(rf"{version}[ \t]*(;|\Z)", text)]
@@ -72,7 +72,7 @@ def _sts_fault(published: _Fields, desired: _Fields) -> str:
     ids = [value for name, value in published if name == "id"]
     if len(ids) != 1 or not _ID.match(ids[0]):
         return "there is not one id= of 1 to 32 letters and digits"
-    return "" if ("id", ids[0]) in desired else "another id than that of the policy we serve"
+    return "" if ("id", ids[0]) in desired else "not the id of the policy that the fleet serves"
 
 
 def _reports_fault(published: _Fields, desired: _Fields) -> str:

@@ -27,23 +27,23 @@ class Status(StrEnum):
 
 
 VOID = frozenset({Status.NODATA, Status.NXDOMAIN, Status.BAD_NAME})
-"""There is an answer, and it is that there is nothing."""
+"""The servers answered that there is no such record."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """One name and type, such as `example.com`, `MX`; or what a name leads to: a URL and `HTTPS`,
-    an SMTP server and `STARTTLS`."""
+    """A name and a type, such as `example.com` and `MX`; or a probe: a URL and `HTTPS`, an SMTP
+    server and `STARTTLS`."""
 
     name: str
     type: str
     unchecked: bool = False
-    """Ask a validating resolver not to check signatures (RFC 4035 section 3.2.2)."""
+    """Tell a validating resolver not to verify signatures (RFC 4035 section 3.2.2)."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back for one question."""
+    """The answer to one question."""
 
     question: Question
     status: Status
@@ -53,49 +53,49 @@ class Answer:
     chain: tuple[str, ...] = ()
     """Names that CNAMEs led to, the last one holding the values."""
     ttl: int = 0
-    """Seconds for which the answer, or its absence, may be remembered."""
+    """Seconds for which the answer, or the absence of records, may be cached."""
     secure: bool = False
-    """The resolver says that it has checked signatures up to the root (RFC 4035 section 3.2.3)."""
+    """The resolver has verified the signatures up to the root (RFC 4035 section 3.2.3)."""
 
     @property
     def failed(self) -> bool:
-        """Nothing is known: neither that there is something nor that there is nothing."""
+        """Unknown: neither that records exist nor that they do not."""
         return self.status is not Status.OK and self.status not in VOID
 
 
-FindingType = TypeVar("FindingType")
-Lookups = Generator[tuple[Question, ...], tuple[Answer, ...], FindingType]
-"""A check that needs lookups: it yields questions to be asked at once, and is sent their answers in
-the same order."""
+Result = TypeVar("Result")
+Lookups = Generator[tuple[Question, ...], tuple[Answer, ...], Result]
+"""A check: it yields questions to be queried concurrently and is sent their answers in the same
+order."""
 
 
-def ask(name: str, kind: str) -> Lookups[Answer]:
+def query(name: str, kind: str) -> Lookups[Answer]:
     """One question, for `yield from`."""
     (answer,) = yield (Question(name.lower().rstrip("."), kind),)
     return answer
 
 
 def probe(name: str, kind: str) -> Lookups[Answer]:
-    """What a URL (`HTTPS`) or an SMTP server (`STARTTLS`) shows."""
+    """Probe a URL (`HTTPS`) or an SMTP server (`STARTTLS`)."""
     (answer,) = yield (Question(name, kind),)
     return answer
 
 
-def ask_unchecked(name: str, kind: str) -> Lookups[Answer]:
-    """One question whose answer a validating resolver gives even where signatures are wrong."""
+def query_unchecked(name: str, kind: str) -> Lookups[Answer]:
+    """One question that a validating resolver answers even if signatures are wrong."""
     (answer,) = yield (Question(name.lower().rstrip("."), kind, unchecked=True),)
     return answer
 
 
-def ask_all(*questions: tuple[str, str]) -> Lookups[tuple[Answer, ...]]:
-    """Several questions at once."""
+def query_all(*questions: tuple[str, str]) -> Lookups[tuple[Answer, ...]]:
+    """Several questions, queried concurrently."""
     answers = yield tuple(Question(name.lower().rstrip("."), kind) for name, kind in questions)
     return answers
 
 
-def together(*parts: Lookups[FindingType]) -> Lookups[list[FindingType]]:
-    """Several checks side by side: each round asks what all of them want to know."""
-    results: dict[int, FindingType] = {}
+def run_together(*parts: Lookups[Result]) -> Lookups[list[Result]]:
+    """Run several checks together: each round queries the questions of all of them."""
+    results: dict[int, Result] = {}
     waiting: dict[int, tuple[Question, ...]] = {}
 
     def step(number: int, answers: tuple[Answer, ...] | None) -> None:
@@ -119,12 +119,12 @@ def together(*parts: Lookups[FindingType]) -> Lookups[list[FindingType]]:
     return [results[number] for number in range(len(parts))]
 
 
-def run(check: Lookups[FindingType], lookup: Callable[[Question], Answer]) -> FindingType:
-    """Run a check on answers that are at hand."""
+def run(check: Lookups[Result], lookup: Callable[[Question], Answer]) -> Result:
+    """Run a check on answers from `lookup`."""
     try:
         questions = next(check)
         while True:
             questions = check.send(tuple(map(lookup, questions)))
     except StopIteration as end:
-        result: FindingType = end.value
+        result: Result = end.value
         return result

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from mailfleet.dns.resolve import wire
-from mailfleet.dns.resolve.answer import Answer, FindingType, Lookups, Question, Status
+from mailfleet.dns.resolve.answer import Answer, Lookups, Question, Result, Status
 from mailfleet.dns.resolve.probe import PROBES, Probes
-from mailfleet.dns.resolve.server import Address, Asked, NoAnswerError, NotReachableError, Server
+from mailfleet.dns.resolve.server import Address, NoAnswerError, NotReachableError, Query, Server
 
 Item = TypeVar("Item")
 
@@ -20,28 +20,29 @@ _RCODES = {
     wire.SERVFAIL: Status.SERVFAIL,
 }
 _SETTLED = frozenset({Status.OK, Status.NODATA, Status.NXDOMAIN})
-_REMEMBERED = 2048
-"""Questions, the last ones asked: what all domains ask about, and what 100 of them ask."""
-_AHEAD = 16384
-"""Looks that may end before an earlier one has: what 2,000 domains take while one waits for silent
-servers. A kilobyte each."""
+_CACHED_QUESTIONS = 2048
+"""Most recent questions kept: those common to all domains, and those of about 100 domains."""
+_MAX_WAITING_RESULTS = 16384
+"""Checks that may finish before an earlier one: those of 2,000 domains while one waits for silent
+servers. Their results take a kilobyte each."""
 MAX_CHAIN = 8
 """CNAMEs followed (RFC 1034 section 5.2.2 asks for a bound without naming one)."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may take."""
+    """Limits of one run."""
 
     seconds: float = 60.0
-    """For the whole run: what is not answered by then counts as unanswered."""
+    """For the whole run: later answers count as missing."""
     first_wait: float = 1.5
     """For one query; a second try waits twice as long."""
     tries: int = 2
     in_flight: int = 100
-    """Questions at once; with many more, answers overflow the socket (Linux: 212992 bytes)."""
+    """Concurrent questions; with many more, answers overflow the socket buffer (Linux: 212992
+    bytes)."""
     rate: float = 500.0
-    """Queries per second to each server; 0: as fast as it answers."""
+    """Queries per second to each server; 0: no limit."""
 
 
 def system_servers(file: Path = Path("/etc/resolv.conf")) -> list[Address]:
@@ -55,16 +56,16 @@ def system_servers(file: Path = Path("/etc/resolv.conf")) -> list[Address]:
     return servers or [Address("127.0.0.1")]
 
 
-async def run_parallel(
-    check: Callable[[Item], Awaitable[FindingType]],
+async def gather_bounded(
+    check: Callable[[Item], Awaitable[Result]],
     items: Iterable[Item],
     limit: int,
-    take: Callable[[FindingType], object],
+    take: Callable[[Result], object],
 ) -> None:
-    """Look at items, so many at once, and hand what is found to `take`, in their order: what has
-    not begun costs nothing, nor does what has been taken."""
-    results: dict[int, FindingType] = {}
-    room = asyncio.Semaphore(_AHEAD)
+    """Check items, at most `limit` concurrently, and pass the results to `take` in the order of the
+    items. Memory stays bounded: items are read when they start, results dropped when taken."""
+    results: dict[int, Result] = {}
+    room = asyncio.Semaphore(_MAX_WAITING_RESULTS)
     waiting = iter(enumerate(items))
     taken = 0
 
@@ -82,8 +83,8 @@ async def run_parallel(
 
 
 class Resolver:
-    """Asks, remembers, and never takes longer than its limits. Use it inside one event loop. All
-    answers are told to `answered`."""
+    """Queries servers and caches answers within limits. Belongs to one event loop. Passes every
+    answer to `answered`."""
 
     def __init__(
         self,
@@ -100,25 +101,25 @@ class Resolver:
         self._slots = asyncio.Semaphore(self._limits.in_flight)
         self._ends = asyncio.get_running_loop().time() + self._limits.seconds
         self._plain: set[Server] = set()
-        """Servers that know nothing of EDNS."""
+        """Servers that do not support EDNS."""
 
-    async def run(self, check: Lookups[FindingType]) -> FindingType:
-        """Run a check, asking what it asks."""
+    async def run(self, check: Lookups[Result]) -> Result:
+        """Run a check and answer its questions."""
         try:
             questions = next(check)
             while True:
-                tasks = [self._ask(question) for question in questions]
+                tasks = [self._query_once(question) for question in questions]
                 questions = check.send(tuple([await task for task in tasks]))
         except StopIteration as end:
-            result: FindingType = end.value
+            result: Result = end.value
             return result
 
     async def run_all(
-        self, checks: Iterable[Lookups[FindingType]], take: Callable[[FindingType], object]
+        self, checks: Iterable[Lookups[Result]], take: Callable[[Result], object]
     ) -> None:
-        """Run checks side by side, no more at once than there are questions in flight, and hand
-        what each found to `take`, in their order."""
-        await run_parallel(self.run, checks, self._limits.in_flight, take)
+        """Run checks concurrently, as many as questions may be in flight, and pass their results to
+        `take` in the order of the checks."""
+        await gather_bounded(self.run, checks, self._limits.in_flight, take)
 
     @property
     def sent(self) -> int:
@@ -129,31 +130,31 @@ class Resolver:
         for server in self.servers:
             server.close()
 
-    def _ask(self, question: Question) -> asyncio.Task[Answer]:
+    def _query_once(self, question: Question) -> asyncio.Task[Answer]:
         task = self._known.get(question)
         if task is not None:
             self._known.move_to_end(question)
             return task
-        task = asyncio.get_running_loop().create_task(self._find(question))
+        task = asyncio.get_running_loop().create_task(self._query_and_record(question))
         self._known[question] = task
-        if len(self._known) > _REMEMBERED:
+        if len(self._known) > _CACHED_QUESTIONS:
             self._known.popitem(last=False)
         return task
 
-    async def _find(self, question: Question) -> Answer:
-        look = self._look_there if question.type in PROBES else self._resolve
+    async def _query_and_record(self, question: Question) -> Answer:
+        look = self._probe if question.type in PROBES else self._resolve
         answer = await look(question)
         self._answered(answer)
         return answer
 
     async def _resolve(self, question: Question) -> Answer:
-        """Follow CNAMEs that a server leaves to be followed, as authoritative ones do."""
+        """Query, and follow CNAMEs that the server did not follow, as authoritative ones do not."""
         chain: list[str] = []
         name = question.name
         ttl = 1 << 31
         secure = True
         while len(chain) < MAX_CHAIN:
-            step = await self._settle(Question(name, question.type, question.unchecked))
+            step = await self._query_servers(Question(name, question.type, question.unchecked))
             if step.question == question and (step.values or not step.chain):
                 return step
             ttl = min(ttl, step.ttl)
@@ -166,10 +167,10 @@ class Resolver:
             name = chain[-1]
         return Answer(question, Status.LOOP, (), tuple(chain), 0)
 
-    async def _look_there(self, question: Question) -> Answer:
-        """What the addresses of a name show, the first one that answers."""
+    async def _probe(self, question: Question) -> Answer:
+        """Probe the addresses of a name; the first that answers counts."""
         host = self._probes.host(question)
-        tasks = [self._ask(Question(host, kind)) for kind in ("A", "AAAA")]
+        tasks = [self._query_once(Question(host, kind)) for kind in ("A", "AAAA")]
         answers = [await task for task in tasks]
         addresses = [value for answer in answers for value in answer.values]
         if not addresses:
@@ -180,7 +181,7 @@ class Resolver:
     def _left(self) -> float:
         return self._ends - asyncio.get_running_loop().time()
 
-    async def _settle(self, question: Question) -> Answer:
+    async def _query_servers(self, question: Question) -> Answer:
         """The answer of the first server that has one, else the last failure."""
         try:
             name = wire.encode_name(question.name)
@@ -203,12 +204,12 @@ class Resolver:
         if seconds <= 0:
             return Answer(question, Status.TIMEOUT)
         kind = wire.TYPES[question.type]
-        asked = Asked(name, kind, server not in self._plain, question.unchecked)
+        query = Query(name, kind, server not in self._plain, question.unchecked)
         try:
-            data = await server.exchange(asked, seconds)
-            if asked.edns and data[3] & 15 in (wire.FORMERR, wire.NOTIMP):
+            data = await server.exchange(query, seconds)
+            if query.edns and data[3] & 15 in (wire.FORMERR, wire.NOTIMP):
                 self._plain.add(server)
-                data = await server.exchange(replace(asked, edns=False), seconds)
+                data = await server.exchange(replace(query, edns=False), seconds)
             return interpret(question, wire.parse(data))
         except NotReachableError:
             return Answer(question, Status.UNREACHABLE)
@@ -219,8 +220,8 @@ class Resolver:
 
 
 def interpret(question: Question, message: wire.Message) -> Answer:
-    """What a message says to a question. Status OK without values: look further at the chain's
-    last name."""
+    """The answer that a message gives to a question. Status OK without values: continue with the
+    last name of the chain."""
     if message.rcode not in (wire.NOERROR, wire.NXDOMAIN):
         return Answer(question, _RCODES.get(message.rcode, Status.SERVFAIL))
     aliases = {record.name: record for record in message.answers if record.type == "CNAME"}

@@ -9,7 +9,7 @@ from mailfleet.dns.resolve import wire
 
 
 class NotReachableError(Exception):
-    """Nobody is there: refused, no route, or not an address that this machine can use."""
+    """The server cannot be reached: refused, no route, or an unusable address."""
 
 
 class NoAnswerError(Exception):
@@ -42,7 +42,7 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Query:
     """A question as it goes over the wire."""
 
     name: bytes
@@ -106,7 +106,7 @@ class Server:
         self._opening = asyncio.Lock()
         self._streams = asyncio.Semaphore(16)
 
-    async def exchange(self, question: Asked, seconds: float) -> bytes:
+    async def exchange(self, question: Query, seconds: float) -> bytes:
         """The server's answer to one query, by TCP where it is truncated."""
         await self._turn()
         data = await self._datagram(question, seconds)
@@ -126,7 +126,7 @@ class Server:
             self._transport.close()
 
     async def _turn(self) -> None:
-        """Never more queries than the rate allows, evenly spread."""
+        """Wait until the rate allows another query."""
         self.sent += 1
         if not self._interval:
             return
@@ -135,19 +135,19 @@ class Server:
         if (wait := self._free_at - self._interval - now) > 0:
             await asyncio.sleep(wait)
 
-    async def _datagram(self, asked: Asked, seconds: float) -> bytes:
+    async def _datagram(self, query: Query, seconds: float) -> bytes:
         protocol = self._protocol or await self._open()
         assert self._transport is not None
         if self._transport.is_closing():
-            # A look that ended early, before it was told to all.
+            # The run ended early; this check has not been cancelled yet.
             raise NotReachableError("closed")
         loop = asyncio.get_running_loop()
         number = protocol.number()
         future: asyncio.Future[bytes] = loop.create_future()
-        protocol.waiting[number] = asked.echo, future
+        protocol.waiting[number] = query.echo, future
         timer = loop.call_later(seconds, _give_up, future)
         try:
-            self._transport.sendto(asked.message(number))
+            self._transport.sendto(query.message(number))
             return await future
         finally:
             timer.cancel()
@@ -168,8 +168,8 @@ class Server:
                     raise NotReachableError(str(error)) from None
             return self._protocol
 
-    async def _stream(self, asked: Asked) -> bytes:
-        message = asked.message(random.SystemRandom().getrandbits(16))
+    async def _stream(self, query: Query) -> bytes:
+        message = query.message(random.SystemRandom().getrandbits(16))
         reader, writer = await asyncio.open_connection(self.address.host, self.address.port)
         try:
             # RFC 7766 section 8: length and message in one segment.
@@ -178,7 +178,7 @@ class Server:
             data = await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
         finally:
             writer.close()
-        if data[:2] != message[:2] or not _echoes(data, asked.echo):
+        if data[:2] != message[:2] or not _echoes(data, query.echo):
             raise NoAnswerError
         if wire.is_truncated(data):
             # By TCP everything fits.

@@ -39,7 +39,7 @@ def changes_since_last(file: Path, findings: Iterable[Finding]) -> Iterator[str]
     with suppress(OSError, ValidationError):
         last = _Last.model_validate_json(file.read_bytes())
         lines = list(_differences(last.faults, faults))
-        yield f"since {last.at:%Y-%m-%d %H:%M} UTC: {'nothing is new' if not lines else ''}".strip()
+        yield f"since {last.at:%Y-%m-%d %H:%M} UTC: {'no changes' if not lines else ''}".strip()
         yield from lines
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def changes_since_last(file: Path, findings: Iterable[Finding]) -> Iterator[str]
 def _differences(before: dict[str, str], now: dict[str, str]) -> Iterator[str]:
     for key, seen in now.items():
         if key not in before:
-            yield f"  new   {key} {seen}"
+            yield f"  new     {key} {seen}"
         elif before[key] != seen:
-            yield f"  other {key} {seen}"
-    yield from (f"  well  {key}" for key in before if key not in now)
+            yield f"  changed {key} {seen}"
+    yield from (f"  fixed   {key}" for key in before if key not in now)

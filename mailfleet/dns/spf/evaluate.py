@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from mailfleet.dns.resolve.answer import Answer, Lookups, Status, ask, ask_all
+from mailfleet.dns.resolve.answer import Answer, Lookups, Status, query, query_all
 from mailfleet.dns.spf.macro import TEXT_LETTERS, InvalidMacroError, Template, shortened
 from mailfleet.dns.spf.policy import InvalidPolicyError, Mechanism, Policy, Verdict, parse, policies
 
@@ -89,7 +89,7 @@ class _Check:
         if not _is_domain(domain):
             self.result.reason = f"{shown}: not a domain name"
             return Verdict.NONE, None, domain
-        answer = yield from ask(domain, "TXT")
+        answer = yield from query(domain, "TXT")
         if answer.failed:
             raise _StopError(Verdict.TEMPERROR, f"{domain} TXT: {answer.status}")
         texts = policies(answer.values)
@@ -147,7 +147,7 @@ class _Check:
                 name == target.lower() or name.endswith(f".{target.lower()}") for name in names
             )
         if kind == "exists":
-            answer = yield from ask(target, "A")
+            answer = yield from query(target, "A")
             self._settled(answer)
             return answer.status is Status.OK
         names = [target]
@@ -166,7 +166,7 @@ class _Check:
         return verdict is Verdict.PASS
 
     def _exchangers(self, target: str) -> Lookups[list[str]]:
-        answer = yield from ask(target, "MX")
+        answer = yield from query(target, "MX")
         self._settled(answer)
         if len(answer.values) > MAX_NAMES:
             raise _StopError(Verdict.PERMERROR, f"{target} has more than {MAX_NAMES} MX records")
@@ -174,19 +174,19 @@ class _Check:
         return [name for name in names if name != "."]
 
     def _addresses(self, names: Iterable[str]) -> Lookups[list[Address]]:
-        answers = yield from ask_all(*((name, self._type) for name in names))
+        answers = yield from query_all(*((name, self._type) for name in names))
         for answer in answers:
             self._settled(answer)
         return [ip_address(value) for answer in answers for value in answer.values]
 
     def _validated_names(self) -> Lookups[list[str]]:
         """Names that the address points to and that point back to it (section 5.5)."""
-        answer = yield from ask(self._address.reverse_pointer, "PTR")
+        answer = yield from query(self._address.reverse_pointer, "PTR")
         if answer.failed:
             return []
         self._settled(answer)
         names = answer.values[:MAX_NAMES]
-        answers = yield from ask_all(*((name, self._type) for name in names))
+        answers = yield from query_all(*((name, self._type) for name in names))
         wanted = str(self._address)
         return [name for name, back in zip(names, answers, strict=True) if wanted in back.values]
 
@@ -212,7 +212,7 @@ class _Check:
         if policy.explanation is None:
             return ""
         target = yield from self._expand(policy.explanation, domain)
-        answer = yield from ask(target, "TXT")
+        answer = yield from query(target, "TXT")
         if len(answer.values) != 1 or not answer.values[0].isascii():
             return ""
         try:

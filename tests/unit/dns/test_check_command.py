@@ -85,7 +85,7 @@ def test_the_output_says_what_matters_first(wanted: list[Record], tmp_path: Path
     lines = check("--replay", str(file)).output.splitlines()
     assert lines[:5] == [
         "fail     rp.postal.example.com MX  mx  required",
-        "         found    no such record, which resolvers remember for up to 300 s",
+        "         found    no such record (resolvers may cache this for up to 300 s)",
         "         effect   Bounces are lost, and Postal keeps sending to dead addresses.",
         '         source   Postal manual, "DNS configuration"',
         "         remedy   rp.postal.example.com. IN MX 10 mx.postal.example.com.",

@@ -130,7 +130,12 @@ def test_another_spelling_is_no_fault(wanted: list[Record]) -> None:
         ({(KEY, "TXT"): ("a", "b")}, "dkim", "fail", "2 TXT records"),
         ({(KEY, "TXT"): ("v=DKIM1; p=x",)}, "dkim", "fail", "base64"),
         ({(RP, "MX"): ("10 other.example",)}, "mx", "fail", "lacks mx.postal"),
-        ({(RP, "MX"): ("10 mx.postal.example.com", "0 .")}, "mx.null", "fail", "stands alone"),
+        (
+            {(RP, "MX"): ("10 mx.postal.example.com", "0 .")},
+            "mx.null",
+            "fail",
+            "must be the only MX record",
+        ),
         (
             {(RP, "MX"): ("10 mx.postal.example.com", "20 192.0.2.1")},
             "mx.host",

@@ -79,17 +79,25 @@ GOOD_LIST: World = {(f"2.0.0.127.{ZEN}", "A"): ["127.0.0.2", "127.0.0.10"]}
         (
             {(f"2.0.0.127.{ZEN}", "A"): ["127.255.255.254"]},
             Verdict.INFO,
-            "127.255.255.254: it does not answer public resolvers",
+            "127.255.255.254: it refuses public resolvers",
         ),
         (
             {**GOOD_LIST, (f"10.2.0.192.{ZEN}", "A"): ["127.255.255.255"]},
             Verdict.INFO,
-            "127.255.255.255: it was asked too often",
+            "127.255.255.255: it received too many queries",
         ),
         ({}, Verdict.INFO, "127.0.0.2 is not on it"),
-        ({**GOOD_LIST, (f"1.0.0.127.{ZEN}", "A"): ["127.0.0.2"]}, Verdict.INFO, "lists everybody"),
+        (
+            {**GOOD_LIST, (f"1.0.0.127.{ZEN}", "A"): ["127.0.0.2"]},
+            Verdict.INFO,
+            "lists every address",
+        ),
         # A resolver that answers every name with an advertisement, and a list that was sold.
-        ({(f"2.0.0.127.{ZEN}", "A"): ["198.51.100.7"]}, Verdict.INFO, "198.51.100.7 is no listing"),
+        (
+            {(f"2.0.0.127.{ZEN}", "A"): ["198.51.100.7"]},
+            Verdict.INFO,
+            "198.51.100.7 is not a listing",
+        ),
         ({(f"2.0.0.127.{ZEN}", "A"): Status.TIMEOUT}, Verdict.INFO, "no answer in time"),
     ],
 )

@@ -11,9 +11,17 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from mailfleet.dns.resolve.answer import Answer, Question, Status, ask, ask_all, run, together
+from mailfleet.dns.resolve.answer import (
+    Answer,
+    Question,
+    Status,
+    query,
+    query_all,
+    run,
+    run_together,
+)
 from mailfleet.dns.resolve.recording import Recording, UnreadableRecordingError, save_answers
-from mailfleet.dns.resolve.resolver import Limits, Resolver, run_parallel, system_servers
+from mailfleet.dns.resolve.resolver import Limits, Resolver, gather_bounded, system_servers
 from mailfleet.dns.resolve.server import Address
 from tests.unit.dns.servers import Handler, Zone, serving, zone_handler
 
@@ -45,7 +53,7 @@ def resolve(
         async with serving(handler or zone_handler(ZONE), with_tcp) as address:
             resolver = Resolver([*more, address], limits)
             try:
-                return await resolver.run(ask_all(*questions))
+                return await resolver.run(query_all(*questions))
             finally:
                 resolver.close()
 
@@ -139,7 +147,7 @@ def test_a_bad_server_behind_tcp_is_a_status_in_time(
             streams = await asyncio.start_server(serve, address.host, address.port)
             resolver = Resolver([address], Limits(seconds=0.6, first_wait=0.3, rate=0))
             try:
-                return await resolver.run(ask("a.test", "A"))
+                return await resolver.run(query("a.test", "A"))
             finally:
                 resolver.close()
                 streams.close()
@@ -271,7 +279,7 @@ def test_an_unreachable_network_is_a_status() -> None:
         servers = [Address("2001:db8::1"), Address("127.0.0.1", 9)]
         resolver = Resolver(servers, HASTY)
         try:
-            return await resolver.run(ask("a.test", "A"))
+            return await resolver.run(query("a.test", "A"))
         finally:
             resolver.close()
 
@@ -321,7 +329,8 @@ def test_checks_side_by_side_get_their_own_answers() -> None:
         return Answer(Question(name, "A"), Status.OK, (name,))
 
     found = run(
-        together(ask("a.test", "A"), ask("b.test", "A")), lambda question: look(question.name)
+        run_together(query("a.test", "A"), query("b.test", "A")),
+        lambda question: look(question.name),
     )
     assert [answer.values for answer in found] == [("a.test",), ("b.test",)]
 
@@ -339,7 +348,7 @@ def test_one_look_that_waits_holds_up_no_other_of_thousands() -> None:
         return number
 
     taken: list[int] = []
-    asyncio.run(asyncio.wait_for(run_parallel(look, range(10_000), 100, taken.append), 60))
+    asyncio.run(asyncio.wait_for(gather_bounded(look, range(10_000), 100, taken.append), 60))
     assert taken == list(range(10_000))
 
 
