@@ -7,16 +7,6 @@ from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.templates import render_script
 
 
-def _fullest(column: str) -> str:
-    """Shell that sets `$1` to a column of df(1), such as 45%, and `$2` to the mount point, of the
-    fullest file system on which something of the fleet lies. Each may have one of its own."""
-    paths = "/ /opt /var/lib /var/lib/docker /var/log"
-    return (
-        f"set -- $(df --output={column},target {paths} 2>/dev/null | tail -n +2 | sort -rn | "
-        "head -n 1)"
-    )
-
-
 def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
     """What healthy means for this component, asked on the host and from here."""
     outbound = host[PreflightSettings].outbound_host
@@ -31,16 +21,13 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
         ),
         Probe(
             "disk",
-            f'{_fullest("pcent")}; echo "measured ${{1%\\%}}"; echo "$1 of $2 used"',
+            render_script("base/probes/file-system.sh", COLUMN="pcent", WHAT=""),
             "make room, or use a larger disk",
             limit=Limit(80, 90, "%"),
         ),
         Probe(
             "inodes",
-            f"{_fullest('ipcent')}; "
-            # File systems such as btrfs make inodes as they are needed, and show none.
-            '[ "$1" != - ] || set -- 0% $2; '
-            'echo "measured ${1%\\%}"; echo "$1 of the inodes of $2 used"',
+            render_script("base/probes/file-system.sh", COLUMN="ipcent", WHAT="the inodes of "),
             "remove small files, such as old messages or images",
             limit=Limit(80, 90, "%"),
         ),
@@ -54,7 +41,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
         ),
         Probe(
             "load",
-            'awk -v cores=$(nproc) \'{printf "measured %.2f\\n%s over 15 minutes, %d cores\\n", '
+            'awk -v cores="$(nproc)" \'{printf "measured %.2f\\n%s over 15 minutes, %d cores\\n", '
             "$3 / cores, $3, cores}' /proc/loadavg",
             "see what takes the time with `top`; use a larger server",
             limit=Limit(4, 50, " a core"),
