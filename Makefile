@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Lab tests by the host that they change.
 LAB_GROUPS := test-lab-mx1 test-lab-postal1 test-lab-postal3 test-lab-postal2
 
-.PHONY: setup demo lab-images lab-base test test-code test-lab $(LAB_GROUPS) test-email-api check release lab down docs lock clean
+.PHONY: setup demo lab-images lab-base test test-code test-lab $(LAB_GROUPS) test-email-api check release lab down docs recording lock clean
 
 setup: .venv/ready
 
@@ -76,6 +76,10 @@ release:
 docs: .venv/ready
 	$(BIN)/python docs/generate.py
 	$(BIN)/mkdocs build --strict
+
+# On a lab that `make demo` deployed. Changes nothing there.
+recording: .venv/ready
+	$(BIN)/python docs/record.py
 
 lab: .venv/ready
 	$(BIN)/mailfleet lab up --install-engine
