@@ -38,8 +38,8 @@ def main() -> None:
         asked += len(results)
         for one in results:
             # How busy this machine is, is no fault of the fleet.
-            if one["status"] != "ok" and one["probe"] != "load":
-                named[f"health {one['host']} {one['component']}: {one['probe']}"] += 1
+            if one["status"] != "ok" and one["name"] != "load":
+                named[f"health {one['host']} {one['component']}: {one['name']}"] += 1
     for name, count in named.most_common():
         print(f"{count:4}  {name}")
     print(f"{options.rounds} rounds, {asked} probes, {sum(named.values())} false alarms")

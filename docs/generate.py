@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from mailfleet.checks.exit_codes import MEANINGS
 from mailfleet.cli import main as mailfleet
 from mailfleet.components.registry import SCHEMA
 from mailfleet.drift.finding import REPORT
@@ -23,6 +24,15 @@ _CLI_HEAD = """\
 `pyinfra INVENTORY deploys/NAME.py`. Each command shows this text with `--help`.
 """
 
+_EXIT_CODES_HEAD = """\
+## Exit codes
+
+The same for every command. A failure is never hidden by an unreachable host: 2 wins over 3. With
+`--nagios`, the exit code is a Nagios plugin's instead.
+
+| Exit code | Meaning |
+|---|---|"""
+
 
 def pages() -> dict[str, str]:
     """File name -> content, for every generated file of the directory."""
@@ -32,10 +42,15 @@ def pages() -> dict[str, str]:
 
 def cli() -> str:
     """One section for each command, with its own help text."""
-    sections = [_CLI_HEAD]
+    sections = [_CLI_HEAD, _exit_codes()]
     for name, text in _helps(click.Context(mailfleet, info_name="mailfleet")):
         sections.append(f"## {name}\n\n```text\n{text}\n```\n")
     return "\n".join(sections)
+
+
+def _exit_codes() -> str:
+    rows = [f"| {code} | {meaning} |" for code, meaning in MEANINGS.items()]
+    return "\n".join([_EXIT_CODES_HEAD, *rows, ""])
 
 
 def _helps(context: click.Context) -> Iterator[tuple[str, str]]:

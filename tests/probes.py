@@ -4,12 +4,13 @@ import os
 import subprocess
 from pathlib import Path
 
-from mailfleet.checks.probe import Answers, Probe, Result, results
+from mailfleet.checks.probe import Answers, Probe, results
+from mailfleet.checks.result import CheckResult
 
 
 def asked(
     probe: Probe, directory: Path, component: str = "it", host: str = "one", **environment: str
-) -> Result:
+) -> CheckResult:
     """What a probe finds here. Programs in `directory` come before the machine's own."""
     done = subprocess.run(
         ["sh", "-c", Answers.command(Answers(), {f"{component}: {probe.name}": probe.command})],

@@ -10,7 +10,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 import gevent
 
-from mailfleet.checks.probe import Answer, ExternalProbe, Status
+from mailfleet.checks.probe import Answer, ExternalProbe
+from mailfleet.checks.result import Status
 from mailfleet.dns.settings import DnsSettings
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.settings import HostSettings

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
-from mailfleet.checks.probe import Result, Status
+from mailfleet.checks.result import CheckResult, Status
 
 NAGIOS_UNKNOWN = 3
 
@@ -24,7 +24,7 @@ def plain(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text.expandtabs())
 
 
-def junit(title: str, found: Sequence[Result]) -> str:
+def junit(title: str, found: Sequence[CheckResult]) -> str:
     """One suite for each host, one case for each result. What fails is a failure, what could not
     be asked an error; a warning passes, and its output tells."""
     whole = JUnitXml(title)
@@ -38,9 +38,9 @@ def junit(title: str, found: Sequence[Result]) -> str:
     return text.decode()
 
 
-def _case(one: Result) -> TestCase:
-    case = TestCase(plain(one.probe), classname=f"{one.host}.{one.component}", time=0)
-    told = f"{one.finding} -> {one.remedy}" if one.remedy else one.finding
+def _case(one: CheckResult) -> TestCase:
+    case = TestCase(plain(one.name), classname=f"{one.host}.{one.component}", time=0)
+    told = f"{one.message} -> {one.remedy}" if one.remedy else one.message
     told = plain(told)
     if one.status is Status.FAIL:
         case.result = [Failure(told)]
@@ -51,7 +51,7 @@ def _case(one: Result) -> TestCase:
     return case
 
 
-def nagios(name: str, found: Sequence[Result]) -> tuple[str, int]:
+def nagios(name: str, found: Sequence[CheckResult]) -> tuple[str, int]:
     """Status line with performance data, and exit status: 0 ok, 1 warning, 2 critical, 3 unknown.
     Results below the worst status are counted only."""
     worst = next((it for it in _NAGIOS if any(one.status is it for one in found)), Status.UNKNOWN)
@@ -60,7 +60,7 @@ def nagios(name: str, found: Sequence[Result]) -> tuple[str, int]:
     told = f"{len(concerned)} of {len(found)} {worst.value}"
     if worst is not Status.OK and found:
         told += ": " + "; ".join(
-            f"{one.host} {one.component}: {one.probe}: {one.finding}" for one in concerned[:_NAMED]
+            f"{one.host} {one.component}: {one.name}: {one.message}" for one in concerned[:_NAMED]
         )
         if len(concerned) > _NAMED:
             told += f"; and {len(concerned) - _NAMED} more"
@@ -80,6 +80,6 @@ def _status_line(text: str) -> str:
     return plain(text).replace("|", "/")
 
 
-def _label(one: Result) -> str:
-    text = f"{one.host} {one.component} {one.probe}".replace("'", "").replace("=", "")
+def _label(one: CheckResult) -> str:
+    text = f"{one.host} {one.component} {one.name}".replace("'", "").replace("=", "")
     return f"'{text}'"

@@ -1,6 +1,7 @@
 """Whether a host that sends straight to the MX gets out on port 25."""
 
-from mailfleet.checks.probe import Level, Probe
+from mailfleet.checks.probe import Probe
+from mailfleet.checks.result import Level
 
 
 def outbound_probe(host: str, port: int, relays: str) -> Probe:

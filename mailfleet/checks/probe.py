@@ -3,29 +3,13 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from math import isinf
 
 from pyinfra.api.facts import FactBase
 from typing_extensions import override
 
+from mailfleet.checks.result import CheckResult, Level, Status
 from mailfleet.checks.run_parallel import UTF_8_ONLY, run_parallel
-
-
-class Status(StrEnum):
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-    UNKNOWN = "unknown"
-
-
-class Level(StrEnum):
-    """`quick` takes a second or two; `full` also waits for other machines; `mail` also sends
-    messages."""
-
-    QUICK = "quick"
-    FULL = "full"
-    MAIL = "mail"
 
 
 @dataclass(frozen=True)
@@ -96,25 +80,6 @@ class ExternalProbe:
 AnyProbe = Probe | ExternalProbe
 
 
-@dataclass(frozen=True)
-class Result:
-    """The answer to one probe."""
-
-    host: str
-    component: str
-    probe: str
-    status: Status
-    finding: str
-    remedy: str
-    value: float | None = None
-    limit: str = ""
-    level: Level = Level.QUICK
-
-    @property
-    def row(self) -> tuple[str, str, str, str]:
-        return self.host, f"{self.component}: {self.probe}", self.status.value, self.finding
-
-
 # A warning is a status that no shell or program exits with by itself, as they do with 2.
 _STATUS = {"": Status.UNKNOWN, "0": Status.OK, "80": Status.WARN}
 SECONDS = 15
@@ -175,11 +140,11 @@ def _judged(probe: Probe, output: Output | None) -> Answer:
     return Answer(probe.limit.status(value), finding, value)
 
 
-def result(host: str, component: str, probe: AnyProbe, answer: Answer) -> Result:
+def result(host: str, component: str, probe: AnyProbe, answer: Answer) -> CheckResult:
     """An answer with its question; what is well needs no remedy."""
     remedy = "" if answer.status is Status.OK else probe.remedy
     limit = str(probe.limit) if probe.limit else ""
-    return Result(
+    return CheckResult(
         host,
         component,
         probe.name,
@@ -194,7 +159,7 @@ def result(host: str, component: str, probe: AnyProbe, answer: Answer) -> Result
 
 def results(
     host: str, component: str, probes: Iterable[AnyProbe], outputs: Mapping[str, Output]
-) -> list[Result]:
+) -> list[CheckResult]:
     """Outputs of one host as results; a probe without one is unknown."""
     return [
         result(host, component, probe, _judged(probe, outputs.get(f"{component}: {probe.name}")))
@@ -208,7 +173,7 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def run_external_probe(host: str, component: str, probe: ExternalProbe) -> Result:
+def run_external_probe(host: str, component: str, probe: ExternalProbe) -> CheckResult:
     """Ask one question from this machine."""
     try:
         answer = probe.ask()

@@ -4,7 +4,8 @@ import shlex
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
-from mailfleet.checks.probe import Level, Probe
+from mailfleet.checks.probe import Probe
+from mailfleet.checks.result import Level
 
 Tls = Literal["starttls", "tls", "none"]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailfleet.checks import tls as chain
-from mailfleet.checks.probe import Answer, ExternalProbe, Status, one_line
+from mailfleet.checks.probe import Answer, ExternalProbe, one_line
+from mailfleet.checks.result import Status
 
 _SECONDS = 10
 _HELO = "probe.invalid"

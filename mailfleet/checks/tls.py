@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mailfleet.agent.evaluate import LIFE_DAYS
-from mailfleet.checks.probe import Answer, Limit, Status
+from mailfleet.checks.probe import Answer, Limit
+from mailfleet.checks.result import Status
 
 REMEDY = "the runbook on certificates tells how a renewal is found and made to work"
 LEFT = Limit(14, 3, f" of {LIFE_DAYS} days")

@@ -54,15 +54,15 @@ def diagnose(
     sudo: bool,
     as_json: bool,
 ) -> None:
-    """Tell why a message did not arrive, with evidence and what to do. Changes nothing.
+    """Find out why a message was not delivered. Changes nothing.
 
-    It looks in Postal, in the mailserver, in the e-mail API and in the logs of other containers on
-    the hosts; an application elsewhere has its log read with --log.
+    Searches Postal, Postfix, the e-mail API and the logs of other containers on the hosts, and
+    prints the cause, the evidence and the remedy. Pass the log of an application that runs
+    elsewhere with --log.
 
-    Without --message-id it speaks of what was last heard of in the last 72 hours.
+    Without --message-id, the last message of the last 72 hours is diagnosed.
 
-    Exits 0 when the cause was found, 2 when it was not, 1 when it was not and no host could be
-    asked, when the settings are wrong, or when it is called wrongly."""
+    Exits 0 if the cause was found, 3 if not."""
     fleet = fleet_or_exit(inventory)
     try:
         lines = _lines(log)

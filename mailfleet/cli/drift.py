@@ -42,12 +42,13 @@ def drift(
     junit: Path | None,
     html: Path | None,
 ) -> None:
-    """Name every difference between the description and the hosts. Changes nothing.
+    """Show how hosts differ from the desired state. Changes nothing.
 
-    DEPLOYs such as deploys/postal.py restrict it to what these go through; by default every
-    component of every host is compared.
+    DEPLOYs such as deploys/postal.py limit the comparison to what they deploy; by default all
+    components of all hosts are compared.
 
-    Exits 0 when there is none, 2 when there is drift, 1 when a host could not be asked."""
+    Exits 0 if all hosts are in sync, 2 if one differs, 3 if none differs but one is unreachable or
+    gave no answer to a check."""
     try:
         report = drift_of(inventory, deploys, sudo)
         if html:

@@ -5,7 +5,7 @@ import time
 import click
 from prometheus_client import CollectorRegistry, start_http_server
 
-from mailfleet.checks.probe import Level
+from mailfleet.checks.result import Level
 from mailfleet.cli.refuse import refuse
 from mailfleet.cli.settings import fleet_or_exit
 from mailfleet.components.registry import COMPONENTS

@@ -9,24 +9,25 @@ from pathlib import Path
 import click
 
 from mailfleet.checks import formats
-from mailfleet.checks.probe import Level, Result
+from mailfleet.checks.exit_codes import exit_code
+from mailfleet.checks.result import CheckResult, Level
 from mailfleet.cli.refuse import UsageErrorCommand, refuse
 from mailfleet.cli.results import end_as_nagios, junit_option, nagios_option, write
 from mailfleet.components.registry import COMPONENTS, SCHEMA
 from mailfleet.fleet.errors import SettingsError
-from mailfleet.health.fleet import SHOWN, ask_fleet, exit_code
+from mailfleet.health.fleet import SHOWN, ask_fleet
 from mailfleet.secrets import SecretsError
 
 
-def show(found: Sequence[Result]) -> None:
+def show(found: Sequence[CheckResult]) -> None:
     """A table in the order of hosts and components; what to do follows each line in need of it."""
-    width = max((len(result.row[1]) for result in found), default=0)
+    width = max((len(f"{result.component}: {result.name}") for result in found), default=0)
     hosts = max((len(result.host) for result in found), default=0)
     for result in found:
         status = click.style(f"{result.status.value:7}", SHOWN[result.status])
-        name = f"{result.component}: {result.probe}"
+        name = f"{result.component}: {result.name}"
         click.echo(
-            f"{result.host:{hosts}}  {status} {name:{width}}  {formats.plain(result.finding)}"
+            f"{result.host:{hosts}}  {status} {name:{width}}  {formats.plain(result.message)}"
         )
         if result.remedy:
             limit = f" ({result.limit})" if result.limit else ""
@@ -70,10 +71,10 @@ def health(
     as_nagios: bool,
     junit: Path | None,
 ) -> None:
-    """Ask every host how its components are.
+    """Run health checks on every host.
 
-    Exits 0 when all is well or merely warned of, 2 when something fails, 1 when something could
-    not be asked, such as a host that is off."""
+    Exits 0 if all checks are ok or warn, 2 if a check fails, 3 if none fails but a host is
+    unreachable or a result unknown."""
     if quick + full + mail > 1:
         raise click.UsageError("give one of --quick, --full and --mail")
     level = Level.QUICK if quick else Level.MAIL if mail else Level.FULL
@@ -91,4 +92,4 @@ def health(
         click.echo(json.dumps([asdict(result) for result in found], indent=2))
     else:
         show(found)
-    sys.exit(exit_code(found))
+    sys.exit(exit_code(result.status for result in found))

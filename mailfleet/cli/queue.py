@@ -10,6 +10,7 @@ import click
 from pyinfra.api.command import StringCommand
 from pyinfra.api.host import Host as PyinfraHost
 
+from mailfleet.checks.exit_codes import OK, UNKNOWN
 from mailfleet.checks.queue import ACTIONS, Action, QueuedMessage, concerned, summary
 from mailfleet.cli.connect import connected
 from mailfleet.cli.refuse import refuse
@@ -123,7 +124,7 @@ def queue(
       release  end a hold
       delete   remove for good; the sender is told nothing
 
-    Exits 2 when a host did not answer, 1 when nothing could be asked."""
+    Exits 0 if every queue was read, and the action done, 3 if a host was unreachable."""
     try:
         loaded = load_inventory(inventory)
         fleet = fleet_of(loaded, Sources(inventory), SCHEMA)
@@ -154,7 +155,7 @@ def queue(
                 click.echo(f"mailfleet: {error}", err=True)
                 failed = True
         if failed and not seen:
-            sys.exit(1)
+            sys.exit(UNKNOWN)
         if as_json:
             everything = [asdict(entry) for _, entries in seen.values() for entry in entries]
             click.echo(json.dumps(everything, indent=2))
@@ -165,7 +166,7 @@ def queue(
                     _show(host.name, program, mine)
         if action is not None:
             failed |= not _carry_out(fleet, action, seen, yes, as_json)
-    sys.exit(2 if failed else 0)
+    sys.exit(UNKNOWN if failed else OK)
 
 
 def _programs(fleet: Fleet, host: str) -> list[str]:

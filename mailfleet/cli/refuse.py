@@ -8,13 +8,15 @@ from typing import Any, NoReturn
 import click
 from typing_extensions import override
 
+from mailfleet.checks.exit_codes import ERROR
+
 
 def refuse(why: str, as_nagios: bool = False) -> NoReturn:
     """Say why and exit 1; a Nagios plugin says it in one line on standard output, and exits 3."""
     if as_nagios:
         _end_as_unknown(click.get_current_context().command, why)
     click.echo(f"mailfleet: {why}", err=True)
-    sys.exit(1)
+    sys.exit(ERROR)
 
 
 def _end_as_unknown(command: click.Command, why: str) -> NoReturn:
@@ -54,4 +56,4 @@ def _misuse_refused(command: click.Command, as_nagios: bool) -> Iterator[None]:
         if as_nagios:
             _end_as_unknown(command, error.format_message())
         error.show()
-        sys.exit(1)
+        sys.exit(ERROR)

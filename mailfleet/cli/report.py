@@ -1,9 +1,11 @@
 """`mailfleet report`: one page about the whole fleet."""
 
+import sys
 from pathlib import Path
 
 import click
 
+from mailfleet.checks.exit_codes import exit_code
 from mailfleet.cli.dns import server_option
 from mailfleet.cli.refuse import refuse
 from mailfleet.cli.results import OutputFile, write
@@ -32,9 +34,11 @@ def report(inventory: str, output: Path, servers: list[Address], sudo: bool) -> 
     and the last deploys.
 
     The page needs no other file and loads nothing. It names hosts and addresses, and no secret.
-    Exits 0 when it was written, whatever it says."""
+    Exits 0 if nothing needs attention, 2 if something fails or differs, 3 if something is
+    unreachable or unknown; the page is written in each case."""
     try:
-        write(output, ask(inventory, servers, sudo).page())
+        status = ask(inventory, servers, sudo)
+        write(output, status.page())
     except (
         SettingsError,
         SecretsError,
@@ -46,3 +50,4 @@ def report(inventory: str, output: Path, servers: list[Address], sudo: bool) -> 
     except OSError as error:
         refuse(f"{error.filename}: {error.strerror}")
     click.echo(output)
+    sys.exit(exit_code(status.statuses))

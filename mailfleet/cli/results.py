@@ -10,7 +10,7 @@ import click
 from typing_extensions import override
 
 from mailfleet.checks import formats
-from mailfleet.checks.probe import Result
+from mailfleet.checks.result import CheckResult
 
 
 class OutputFile(click.Path):
@@ -52,7 +52,7 @@ junit_option = click.option(
 )
 
 
-def end_as_nagios(service: str, found: Sequence[Result]) -> NoReturn:
+def end_as_nagios(service: str, found: Sequence[CheckResult]) -> NoReturn:
     """Say the one line, and exit as it says."""
     line, code = formats.nagios(service, found)
     click.echo(line)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from mailfleet.checks.exit_codes import OK, UNKNOWN
+
 
 @dataclass(frozen=True)
 class Step:
@@ -37,7 +39,5 @@ class Diagnosis:
 
     @property
     def exit_code(self) -> int:
-        """0: the cause was found, 1: it was not and no host could be asked, 2: it was not."""
-        if self.cause.found:
-            return 0
-        return 1 if self.nobody_answers else 2
+        """0: the cause was found, 3: it is unknown."""
+        return OK if self.cause.found else UNKNOWN

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from mailfleet.agent.evaluate import Deviation
-from mailfleet.checks.probe import Result, Status
+from mailfleet.checks.exit_codes import exit_code
+from mailfleet.checks.result import CheckResult, Status
 
 
 class Kind(StrEnum):
@@ -90,12 +91,12 @@ class HostReport:
     error: str | None = None
 
     @property
-    def results(self) -> Sequence[Result]:
+    def results(self) -> Sequence[CheckResult]:
         """One that fails for each finding; a single one where there is none."""
         if self.error:
-            return [Result(self.name, "ssh", "login", Status.UNKNOWN, self.error, "")]
+            return [CheckResult(self.name, "ssh", "login", Status.UNKNOWN, self.error, "")]
         found = [
-            Result(
+            CheckResult(
                 self.name,
                 one.component,
                 f"{one.kind.value} {one.name}",
@@ -105,7 +106,7 @@ class HostReport:
             )
             for one in self.findings
         ]
-        return found or [Result(self.name, "drift", "drift", Status.OK, "as described", "")]
+        return found or [CheckResult(self.name, "drift", "drift", Status.OK, "as described", "")]
 
 
 @checked_dataclass(frozen=True)
@@ -124,16 +125,14 @@ class Report:
         return [finding for host in self.hosts for finding in host.findings]
 
     @property
-    def results(self) -> Sequence[Result]:
+    def results(self) -> Sequence[CheckResult]:
         """The same as results of a check, for the formats that other tools read."""
         return [result for host in self.hosts for result in host.results]
 
     @property
     def exit_code(self) -> int:
-        """0: none, 1: a host could not be asked, 2: drift."""
-        if any(host.error for host in self.hosts):
-            return 1
-        return 2 if self.findings else 0
+        """As mailfleet.checks.exit_codes has it."""
+        return exit_code(result.status for result in self.results)
 
 
 REPORT = TypeAdapter(Report)

@@ -9,7 +9,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from mailfleet.checks.probe import Level, Result, Status
+from mailfleet.checks.result import CheckResult, Level, Status
 
 LABELS = ("host", "component", "probe", "level")
 
@@ -21,7 +21,7 @@ CODES = {Status.OK: 0, Status.WARN: 1, Status.FAIL: 2, Status.UNKNOWN: 3}
 class Look:
     """The last results of one level's own probes, when they were asked, and how long it took."""
 
-    found: Sequence[Result]
+    found: Sequence[CheckResult]
     at: float
     seconds: float
 
@@ -33,7 +33,7 @@ class HealthCollector(Collector):
     def __init__(self) -> None:
         self._looks: dict[Level, Look] = {}
 
-    def keep(self, found: Sequence[Result], seconds: float, level: Level) -> None:
+    def keep(self, found: Sequence[CheckResult], seconds: float, level: Level) -> None:
         """Take the place of what was found before up to this level, `quick` or `full`: what a quick
         look does not ask keeps its result, with the time at which it was asked. `seconds` is how
         long the look took."""
@@ -64,12 +64,14 @@ class HealthCollector(Collector):
             "mailfleet_health_duration_seconds", "How long that took.", lambda look: look.seconds
         )
 
-    def _of_results(self, name: str, text: str, value: Callable[[Result], float | None]) -> Metric:
+    def _of_results(
+        self, name: str, text: str, value: Callable[[CheckResult], float | None]
+    ) -> Metric:
         family = GaugeMetricFamily(name, text, labels=LABELS)
         for look in self._looks.values():
             for one in look.found:
                 if (number := value(one)) is not None:
-                    labels = (one.host, one.component, one.probe, one.level.value)
+                    labels = (one.host, one.component, one.name, one.level.value)
                     family.add_metric(labels, number)
         return family
 

@@ -19,16 +19,14 @@ from mailfleet.checks.probe import (
     Answers,
     AnyProbe,
     ExternalProbe,
-    Level,
     Limit,
     Output,
     Probe,
-    Result,
-    Status,
     result,
     results,
     run_external_probe,
 )
+from mailfleet.checks.result import CheckResult, Level, Status
 from mailfleet.components.component import Component
 from mailfleet.components.registry import SCHEMA
 from mailfleet.converge.session import current_fleet
@@ -110,7 +108,7 @@ class HealthRun:
             outputs[f"{_SSH}: {_ANSWER.name}"] = Output("0", finding, f"measured {waited:.1f}")
         return outputs
 
-    def run_external_probe(self) -> list[Result]:
+    def run_external_probe(self) -> list[CheckResult]:
         """All questions from this machine, at once."""
         questions = [
             (name, component, probe)
@@ -130,8 +128,10 @@ class HealthRun:
         return found
 
     def results(
-        self, answers: Mapping[str, Mapping[str, Output] | Unreachable], others: Sequence[Result]
-    ) -> list[Result]:
+        self,
+        answers: Mapping[str, Mapping[str, Output] | Unreachable],
+        others: Sequence[CheckResult],
+    ) -> list[CheckResult]:
         """What hosts answered and what else was found of them, host by host. Mail passes hosts
         that were not asked, too: what was found of those is at the end."""
         asked = [
@@ -151,7 +151,7 @@ def ask_fleet(
     roles: Collection[str] = (),
     sudo: bool = False,
     level: Level = Level.FULL,
-) -> list[Result]:
+) -> list[CheckResult]:
     """Every probe on every host with one of the roles, or on all. Raises SettingsError, and
     SecretsError with the level `mail`."""
     loaded = load_inventory(inventory)
@@ -172,24 +172,17 @@ def ask_fleet(
 
 def results_of(
     name: str, probes: ProbesByComponent, answer: Mapping[str, Output] | Unreachable
-) -> list[Result]:
+) -> list[CheckResult]:
     """Results of what was asked on a host. Of one that cannot be asked, every probe is unknown."""
     outputs: Mapping[str, Output] = {} if isinstance(answer, Unreachable) else answer
     found = [
         one for component, some in probes.items() for one in results(name, component, some, outputs)
     ]
     if isinstance(answer, Unreachable):
-        login = Result(name, _SSH, "login", Status.FAIL, answer.finding, answer.remedy)
+        login = CheckResult(name, _SSH, "login", Status.UNKNOWN, answer.finding, answer.remedy)
         # What is to be done is to be able to ask.
         return [login, *(replace(one, remedy="", limit="") for one in found)]
     return [*results(name, _SSH, [_ANSWER], outputs), *found]
-
-
-def exit_code(found: Sequence[Result]) -> int:
-    """0: well or merely warned of, 1: something could not be asked, 2: something fails."""
-    if any(one.status is Status.UNKNOWN for one in found):
-        return 1
-    return 2 if any(one.status is Status.FAIL for one in found) else 0
 
 
 SHOWN = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red", Status.UNKNOWN: "red"}
@@ -207,9 +200,9 @@ def health_here(components: Iterable[Component]) -> None:
         status = click.style(one.status.value, SHOWN[one.status])
         remedy = f" -> {one.remedy}" if one.remedy else ""
         logger.info(
-            f"{context_host.print_prefix}{status} {one.component}: {one.probe}: "
-            f"{plain(one.finding)}{remedy}"
+            f"{context_host.print_prefix}{status} {one.component}: {one.name}: "
+            f"{plain(one.message)}{remedy}"
         )
     if bad := [one for one in found if one.status in (Status.FAIL, Status.UNKNOWN)]:
-        names = ", ".join(f"{one.component}: {one.probe}" for one in bad)
+        names = ", ".join(f"{one.component}: {one.name}" for one in bad)
         raise OperationError(f"{name} is not well: {names}")

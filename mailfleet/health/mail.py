@@ -15,7 +15,8 @@ from email.utils import formatdate, make_msgid
 
 import gevent
 
-from mailfleet.checks.probe import Level, Limit, Result, Status, one_line
+from mailfleet.checks.probe import Limit, one_line
+from mailfleet.checks.result import CheckResult, Level, Status
 from mailfleet.components.health.settings import HealthSettings
 from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
 from mailfleet.fleet.fleet import Fleet, Host
@@ -179,13 +180,13 @@ def mailbox(fleet: Fleet) -> Mailbox | None:
     return None
 
 
-def ask_mail(fleet: Fleet) -> list[Result]:
+def ask_mail(fleet: Fleet) -> list[CheckResult]:
     """Send, wait, and tell of each way whether and how the message came through. Raises
     SecretsError."""
     where, ways = mailbox(fleet), probes(fleet)
     if where is None or not ways:
         return [
-            Result(
+            CheckResult(
                 next(iter(fleet.hosts)),
                 "postal",
                 "mail",
@@ -210,7 +211,7 @@ def ask_mail(fleet: Fleet) -> list[Result]:
         unread = _unfit(error)
     except (OSError, imaplib.IMAP4.error) as error:
         unread = str(error)
-    results: list[Result] = []
+    results: list[CheckResult] = []
     for one in ways:
         refusal = errors.get(one.mark, "")
         if unread and not refusal:
@@ -255,8 +256,8 @@ def _await(where: Mailbox, marks: Sequence[str], until: float) -> dict[str, _Arr
             time.sleep(_PAUSE_SECONDS)
 
 
-def _unread(probe: Probe, where: Mailbox, error: str) -> Result:
-    return Result(
+def _unread(probe: Probe, where: Mailbox, error: str) -> CheckResult:
+    return CheckResult(
         probe.host,
         probe.component,
         f"mail by {probe.name}",
@@ -269,15 +270,15 @@ def _unread(probe: Probe, where: Mailbox, error: str) -> Result:
 
 def _results(
     probe: Probe, sent: float, error: str, arrived: _Arrived | None, seconds: int
-) -> list[Result]:
+) -> list[CheckResult]:
     """Whether it came through in time, and what the receiver made of it."""
     limit = Limit(min(_SLOW_SECONDS, seconds), seconds, " s")
     remedy = f"`mailfleet diagnose INVENTORY --to {probe.recipient}`, {probe.logs}"
 
-    def result(name: str, status: Status, finding: str, remedy: str, took: float) -> Result:
+    def result(name: str, status: Status, finding: str, remedy: str, took: float) -> CheckResult:
         told = "" if status is Status.OK else remedy
         value, shown = (round(took, 1), str(limit)) if took else (None, "")
-        return Result(
+        return CheckResult(
             probe.host, probe.component, name, status, finding, told, value, shown, Level.MAIL
         )
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -11,7 +11,8 @@ import gevent
 from pyinfra.api.host import Host as PyinfraHost
 
 from mailfleet.checks import probe, sections
-from mailfleet.checks.probe import Output, Result, Status
+from mailfleet.checks.probe import Output
+from mailfleet.checks.result import CheckResult, Status
 from mailfleet.checks.sections import Section, Sections
 from mailfleet.components.registry import COMPONENTS, SCHEMA
 from mailfleet.converge import observe
@@ -50,7 +51,7 @@ class FleetStatus:
     at: str
     """ISO 8601, UTC."""
     hosts: tuple[HostStatus, ...]
-    health: tuple[Result, ...]
+    health: tuple[CheckResult, ...]
     drift: Report
     dns: tuple[DnsFinding, ...]
     dns_error: str = ""
@@ -58,7 +59,7 @@ class FleetStatus:
     """Image -> a newer tag than its own."""
 
     @property
-    def unwell(self) -> list[Result]:
+    def unwell(self) -> list[CheckResult]:
         """What is not well, the worst first."""
         found = [one for one in self.health if one.status is not Status.OK]
         return sorted(found, key=lambda one: _WORST.index(one.status))
@@ -71,8 +72,8 @@ class FleetStatus:
         return sorted(found, key=lambda one: order.index(one.verdict))
 
     @property
-    def certificates(self) -> list[Result]:
-        return [one for one in self.health if _OF_CERTIFICATES.match(one.probe)]
+    def certificates(self) -> list[CheckResult]:
+        return [one for one in self.health if _OF_CERTIFICATES.match(one.name)]
 
     @property
     def waiting(self) -> int:
@@ -94,6 +95,16 @@ class FleetStatus:
     def counts(self) -> Counter[str]:
         """Status -> how many probes have it."""
         return Counter(one.status.value for one in self.health)
+
+    @property
+    def statuses(self) -> Iterator[Status]:
+        """Of everything on the page."""
+        yield from (one.status for one in (*self.health, *self.drift.results))
+        yield from (
+            Status(one.verdict.value) for one in self.dns_unwell if one.blocks(strict=False)
+        )
+        if self.dns_error:
+            yield Status.UNKNOWN
 
     @property
     def well(self) -> bool:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.checks.probe import ExternalProbe, Status
+from mailfleet.checks.probe import ExternalProbe
+from mailfleet.checks.result import Status
 from mailfleet.components.registry import COMPONENTS
 from mailfleet.health.fleet import HealthRun
 from tests.accept.knot import knot
@@ -46,8 +47,8 @@ def test_each_sending_host_reports_its_own_addresses(
         found = {one.host: one for one in HealthRun.of(_BASE, fleet).run_external_probe()}
     assert found.keys() == {"postal1", "postal2"}
     assert found["postal2"].status is status
-    assert finding in found["postal2"].finding
-    assert "192.0.2.11" not in found["postal1"].finding
+    assert finding in found["postal2"].message
+    assert "192.0.2.11" not in found["postal1"].message
     assert found["postal1"].status is (Status.WARN if "gone.test" in lists else Status.OK)
 
 
@@ -72,4 +73,4 @@ def test_unreachable_resolver_is_no_listing(fleet_from: Write) -> None:
     fleet = fleet_from("", _INVENTORY, all=POSTAL + dns)
     results = HealthRun.of(_BASE, fleet).run_external_probe()
     assert {one.status for one in results} == {Status.WARN}
-    assert all("server not reachable" in one.finding for one in results)
+    assert all("server not reachable" in one.message for one in results)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.checks.probe import Probe, Result, Status
+from mailfleet.checks.probe import Probe
+from mailfleet.checks.result import CheckResult, Status
 from mailfleet.components.mariadb import probes as mariadb
 from mailfleet.components.postal import probes as postal
 from tests.lab.hosts import until
@@ -85,7 +86,7 @@ class Database:
         )
         return done.returncode == 0
 
-    def ask(self, name: str, write: Write, settings: str = "", later: int = 0) -> Result:
+    def ask(self, name: str, write: Write, settings: str = "", later: int = 0) -> CheckResult:
         fleet = write(settings)
         host = fleet.hosts["postal1"]
         known = (*mariadb.probes(fleet, host), *postal.probes(fleet, host))
@@ -148,22 +149,22 @@ def test_domains_that_cannot_send_well_are_named(database: Database, fleet_from:
     assert database.sql(_DOMAINS)
     found = database.ask("sending domains", fleet_from)
     assert (found.status, found.value, found.limit) == (Status.WARN, 4, "warns from 1")
-    assert found.finding == (
+    assert found.message == (
         "4 of 5: new.test (DNS never checked), nobody.test (not verified), unsigned.test (DKIM "
         "missing), wrong.test (DKIM invalid, SPF missing, return path invalid)"
     )
     assert database.sql("DELETE FROM postal.domains WHERE name <> 'good.test'")
     found = database.ask("sending domains", fleet_from)
     assert found.status is Status.OK
-    assert found.finding == "all 1 verified, SPF and DKIM as Postal wants them"
+    assert found.message == "all 1 verified, SPF and DKIM as Postal wants them"
 
 
 def test_of_many_bad_domains_some_are_named(database: Database, fleet_from: Write) -> None:
     names = ", ".join(f"('d{number}.test')" for number in range(12))
     assert database.sql(f"INSERT INTO postal.domains (name) VALUES {names}")
     found = database.ask("sending domains", fleet_from)
-    assert found.finding.startswith("12 of 12: d0.test (not verified), ")
-    assert found.finding.endswith(" and 7 more")
+    assert found.message.startswith("12 of 12: d0.test (not verified), ")
+    assert found.message.endswith(" and 7 more")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +214,7 @@ def test_tasks_that_are_not_run_are_told(
     assert database.sql(f"INSERT INTO postal.scheduled_tasks (next_run_after) VALUES ({after})")
     found = database.ask("scheduled tasks", fleet_from)
     assert found.status is status
-    assert found.finding.startswith(finding)
+    assert found.message.startswith(finding)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ def test_tasks_that_were_never_planned_are_told(
     """A worker plans them all when it starts."""
     found = database.ask("scheduled tasks", fleet_from, later=later)
     assert found.status is status
-    assert found.finding.startswith("none was ever planned, in ")
+    assert found.message.startswith("none was ever planned, in ")
 
 
 @pytest.mark.parametrize(("others", "status"), [(7, Status.WARN), (9, Status.FAIL)])
@@ -248,7 +249,7 @@ def test_connections_that_are_held_are_measured(
         found = database.ask("connections", fleet_from)
     assert database.sql("SET GLOBAL max_connections = 151")
     assert (found.status, found.value) == (status, 10 * (others + 1))
-    assert found.finding == f"{10 * (others + 1)}% of max_connections in use"
+    assert found.message == f"{10 * (others + 1)}% of max_connections in use"
 
 
 def test_tables_of_older_versions_are_named(database: Database, fleet_from: Write) -> None:
@@ -270,4 +271,4 @@ def test_a_database_without_postals_tables_is_not_well(
     found = database.ask("sending domains", fleet_from)
     assert database.sql("RENAME TABLE postal.gone TO postal.domains")
     assert found.status is Status.FAIL
-    assert "doesn't exist" in found.finding
+    assert "doesn't exist" in found.message

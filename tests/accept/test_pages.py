@@ -12,7 +12,7 @@ from axe_core_python.selenium import Axe
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from mailfleet.checks.probe import Result, Status
+from mailfleet.checks.result import CheckResult, Status
 from mailfleet.dns.finding import Verdict
 from mailfleet.drift.finding import Finding, HostReport, Kind, Report
 from mailfleet.report.drift_page import page
@@ -58,7 +58,7 @@ def everything(well: FleetStatus, unwell: FleetStatus) -> FleetStatus:
         unwell,
         health=(
             *unwell.health,
-            *(Result(host, "caddy", f"chain of {it}", it, _LONG, "look") for it in Status),
+            *(CheckResult(host, "caddy", f"chain of {it}", it, _LONG, "look") for it in Status),
         ),
         drift=Report(
             "i", "now", (HostReport(host, tuple(drift)), HostReport("off", error="cannot log in"))
@@ -158,7 +158,7 @@ def test_a_reader_finds_every_finding(
     seen = browser.execute_script("return document.body.innerText")
     for words in (
         *Kind,
-        *(one.finding for one in everything.health),
+        *(one.message for one in everything.health),
         "cannot log in",
         "3.3.8 is out",
         'example.com. IN TXT "v=spf1 -all"',

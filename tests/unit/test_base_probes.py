@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.checks.probe import Probe, Result, Status
+from mailfleet.checks.probe import Probe
+from mailfleet.checks.result import CheckResult, Status
 from mailfleet.components.access import probes as access
 from mailfleet.components.base import probes as base
 from tests.probes import asked, install
 from tests.unit.conftest import Write
 
 
-def _ask(name: str, fleet_from: Write, directory: Path, **programs: str) -> Result:
+def _ask(name: str, fleet_from: Write, directory: Path, **programs: str) -> CheckResult:
     """Ask on this machine, where each of the programs is this shell."""
     fleet = fleet_from()
     host = fleet.hosts["postal1"]
@@ -47,7 +48,7 @@ def test_the_fullest_file_system_decides(
     finding: str,
 ) -> None:
     found = _ask(name, fleet_from, tmp_path, df=_DF.format(docker=docker))
-    assert (found.status, found.value, found.finding) == (status, value, finding)
+    assert (found.status, found.value, found.message) == (status, value, finding)
 
 
 def test_file_systems_without_inodes_are_well(fleet_from: Write, tmp_path: Path) -> None:
@@ -64,15 +65,15 @@ def test_this_machine_has_a_disk(fleet_from: Write, tmp_path: Path) -> None:
 def test_a_systemd_that_does_not_answer_is_not_well(fleet_from: Write, tmp_path: Path) -> None:
     silent = "echo 'Failed to connect to bus' >&2; exit 1"
     found = _ask("units", fleet_from, tmp_path, systemctl=silent)
-    assert (found.status, found.finding) == (Status.FAIL, "Failed to connect to bus")
+    assert (found.status, found.message) == (Status.FAIL, "Failed to connect to bus")
 
 
 def test_each_failed_unit_is_named(fleet_from: Write, tmp_path: Path) -> None:
     units = "printf 'a.service loaded failed failed A\\nb.timer loaded failed failed B\\n'"
     found = _ask("units", fleet_from, tmp_path, systemctl=f'[ "$1" != list-units ] || {units}')
-    assert (found.status, found.finding.strip()) == (Status.FAIL, "failed: a.service b.timer")
+    assert (found.status, found.message.strip()) == (Status.FAIL, "failed: a.service b.timer")
     found = _ask("units", fleet_from, tmp_path, systemctl="true")
-    assert (found.status, found.finding.strip()) == (Status.OK, "failed: none")
+    assert (found.status, found.message.strip()) == (Status.OK, "failed: none")
 
 
 # As nft(8) prints them.
@@ -111,7 +112,7 @@ def test_memory_that_runs_out_is_told(
     real = shutil.which("awk")
     awk = f'exec {real} "$(printf %s "$1")" {tmp_path}/meminfo'
     found = _ask("memory", fleet_from, tmp_path, awk=f"case $* in */proc/meminfo) {awk} ;; esac")
-    assert (found.status, found.value, found.finding) == (status, value, f"{value}% available")
+    assert (found.status, found.value, found.message) == (status, value, f"{value}% available")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_a_clock_that_nobody_sets_is_told(
     fleet_from: Write, tmp_path: Path, tracking: str, status: Status, finding: str
 ) -> None:
     found = _ask("clock", fleet_from, tmp_path, chronyc=f"echo '{tracking}'")
-    assert (found.status, found.finding) == (status, finding)
+    assert (found.status, found.message) == (status, finding)
 
 
 def test_a_chronyd_that_does_not_answer_is_no_right_clock(
@@ -147,4 +148,4 @@ def test_a_chronyd_that_does_not_answer_is_no_right_clock(
 ) -> None:
     silent = "echo '506 Cannot talk to daemon'; exit 1"
     found = _ask("clock", fleet_from, tmp_path, chronyc=silent)
-    assert (found.status, found.finding) == (Status.FAIL, "506 Cannot talk to daemon")
+    assert (found.status, found.message) == (Status.FAIL, "506 Cannot talk to daemon")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.checks.probe import Probe, Result, Status
+from mailfleet.checks.probe import Probe
+from mailfleet.checks.result import CheckResult, Status
 from mailfleet.components.caddy import probes as caddy
 from mailfleet.components.docker import probes as docker_component
 from mailfleet.components.email_api import probes as email_api
@@ -26,7 +27,7 @@ from tests.unit.test_mailserver import INVENTORY as MAILSERVER_INVENTORY
 from tests.unit.test_mailserver import MAILSERVER
 
 
-def _ask(probe: Probe, directory: Path, docker: str, systemctl: str = "") -> Result:
+def _ask(probe: Probe, directory: Path, docker: str, systemctl: str = "") -> CheckResult:
     """Ask on this machine, where `docker` and `systemctl` are these shells."""
     install(directory, docker=docker, systemctl=systemctl)
     return asked(probe, directory)
@@ -54,7 +55,7 @@ def test_a_slow_start_of_mariadb_is_told_for_a_day(
     ready = int(time.time()) - ago
     found = _ask(_start(fleet_from), tmp_path, f"cat >/dev/null; echo {ready} {ready - took}")
     assert (found.status, found.value) == (status, value)
-    assert found.finding.startswith(f"ready {took} s after its start at 20")
+    assert found.message.startswith(f"ready {took} s after its start at 20")
 
 
 @pytest.mark.parametrize(
@@ -70,13 +71,13 @@ def test_a_start_that_goes_on_is_measured(
     )
     found = _ask(_start(fleet_from), tmp_path, docker)
     assert found.status is status
-    assert found.finding.startswith("not ready ")
-    assert found.finding.endswith(": InnoDB: recovers")
+    assert found.message.startswith("not ready ")
+    assert found.message.endswith(": InnoDB: recovers")
 
 
 def test_a_mariadb_that_does_not_run_has_no_start(fleet_from: Write, tmp_path: Path) -> None:
     found = _ask(_start(fleet_from), tmp_path, "echo container mariadb is not running >&2; exit 1")
-    assert (found.status, found.finding) == (Status.FAIL, "container mariadb is not running")
+    assert (found.status, found.message) == (Status.FAIL, "container mariadb is not running")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_postal_itself_says_which_version_runs(
     said = " ".join(f'"exec {name} postal version") echo {it} ;;' for name, it in images.items())
     docker = f'case "$*" in ps*) {running} ;; {said} *) exit 1 ;; esac'
     found = _ask(probe, tmp_path, docker)
-    assert (found.status, found.finding) == (status, finding)
+    assert (found.status, found.message) == (status, finding)
 
 
 def test_a_stopped_docker_is_named_and_not_started(fleet_from: Write, tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_a_stopped_docker_is_named_and_not_started(fleet_from: Write, tmp_path: 
     (probe,) = docker_component.probes(fleet := fleet_from(), fleet.hosts["postal1"])
     found = _ask(probe, tmp_path, docker, systemctl="exit 3")
     assert found.status is Status.FAIL
-    assert found.finding == "cannot connect to unix:///docker.service-is-not-active"
+    assert found.message == "cannot connect to unix:///docker.service-is-not-active"
     assert _ask(probe, tmp_path, docker).status is Status.OK
 
 
@@ -167,7 +168,7 @@ def test_the_oldest_message_of_postfix_decides(
     lines = " ".join(f"'{_waiting(*message)}'" for message in queue)
     told = _ask(probe, tmp_path, f"printf '%s\\n' {lines}" if queue else ":")
     assert told.status is status
-    assert re.fullmatch(finding, told.finding), told.finding
+    assert re.fullmatch(finding, told.message), told.message
 
 
 def test_a_queue_that_cannot_be_read_is_not_empty(fleet_from: Write, tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ def test_a_queue_that_cannot_be_read_is_not_empty(fleet_from: Write, tmp_path: P
     (probe,) = (it for it in found if it.name == "queue")
     assert isinstance(probe, Probe)
     told = _ask(probe, tmp_path, "echo no such container >&2; exit 1")
-    assert (told.status, told.finding) == (Status.FAIL, "no such container")
+    assert (told.status, told.message) == (Status.FAIL, "no such container")
 
 
 _HOST_NETWORKING = 'postal_networking = "host"\npostal_use_ip_pools = True\n'
@@ -235,7 +236,7 @@ def test_pool_addresses_must_be_on_the_host(
     told = "; ".join(f"echo 'pair {pair}'" for pair in pairs) or ":"
     docker = f'case "$*" in ps*) echo 4afe ;; *) cat >/dev/null; {told} ;; esac'
     answer = _ask(probe, tmp_path, docker)
-    assert (answer.status, answer.finding) == (status, finding)
+    assert (answer.status, answer.message) == (status, finding)
 
 
 def test_without_pools_nobody_asks_for_their_addresses(fleet_from: Write) -> None:
@@ -270,7 +271,7 @@ def test_a_process_of_the_mailserver_that_does_not_run_is_named(
 ) -> None:
     lines = f"echo '{_RUNS}'; echo '{_DOVECOT.format(state=state)}'; exit {code}"
     found = _ask(_of_mailserver(fleet_from, "processes"), tmp_path, lines)
-    assert (found.status, found.finding) == (status, finding or "dovecot FATAL")
+    assert (found.status, found.message) == (status, finding or "dovecot FATAL")
 
 
 def test_a_mailserver_that_cannot_be_asked_has_no_processes(
@@ -364,4 +365,4 @@ def test_a_certificate_warns_when_a_part_of_its_life_is_left_and_fails_after_it(
         command = probe.command.replace("/opt/email-api/secrets", str(tmp_path))
         found = _ask(replace(probe, command=command), tmp_path, docker="exit 1")
         assert found.status is status, probe.name
-        assert found.finding.startswith("valid until ")
+        assert found.message.startswith("valid until ")

@@ -56,7 +56,8 @@ def _report(*hosts: HostReport) -> Report:
     [
         ([HostReport("one")], 0),
         ([HostReport("one", (_finding(),)), HostReport("two")], 2),
-        ([HostReport("one", (_finding(),)), HostReport("two", error="cannot log in")], 1),
+        ([HostReport("one", (_finding(),)), HostReport("two", error="cannot log in")], 2),
+        ([HostReport("one"), HostReport("two", error="cannot log in")], 3),
     ],
 )
 def test_exit_code(hosts: list[HostReport], code: int) -> None:

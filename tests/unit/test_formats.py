@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mailfleet.checks.formats import junit, nagios
-from mailfleet.checks.probe import Level, Result, Status
+from mailfleet.checks.result import CheckResult, Level, Status
 from mailfleet.cli.drift import lines
 from mailfleet.cli.health import show
 from mailfleet.components.registry import COMPONENTS
@@ -23,10 +23,12 @@ from mailfleet.health.exporter import HealthCollector
 from mailfleet.templates import ROOT
 from tests.unit.conftest import Write
 
-OK = Result("one", "base", "disk", Status.OK, "45% used", "", 45.0, "warns from 80%")
-WARN = Result("one", "postal", "held", Status.WARN, "3 held", "look at them", 3.0)
-FAIL = Result("two", "postal", "worker", Status.FAIL, "a <b> | \x1b[31m c", "read the log")
-UNKNOWN = Result("two", "caddy", "redirect", Status.UNKNOWN, "the host did not answer", "log in")
+OK = CheckResult("one", "base", "disk", Status.OK, "45% used", "", 45.0, "warns from 80%")
+WARN = CheckResult("one", "postal", "held", Status.WARN, "3 held", "look at them", 3.0)
+FAIL = CheckResult("two", "postal", "worker", Status.FAIL, "a <b> | \x1b[31m c", "read the log")
+UNKNOWN = CheckResult(
+    "two", "caddy", "redirect", Status.UNKNOWN, "the host did not answer", "log in"
+)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,9 @@ UNKNOWN = Result("two", "caddy", "redirect", Status.UNKNOWN, "the host did not a
         ([], "HEALTH UNKNOWN - 0 of 0 unknown", 3),
     ],
 )
-def test_the_worst_decides_what_nagios_is_told(found: list[Result], line: str, code: int) -> None:
+def test_the_worst_decides_what_nagios_is_told(
+    found: list[CheckResult], line: str, code: int
+) -> None:
     told, exits = nagios("HEALTH", found)
     assert told.startswith(line)
     assert exits == code
@@ -67,7 +71,7 @@ def test_drift_fails_in_other_tools_too() -> None:
     finding = Finding("one", "base", Kind.FILE, "/etc/a", "b", "c", "deploy again")
     unanswered = Finding("one", "base", Kind.UNKNOWN, "clock", "an answer", "nothing", "look")
     report = Report("i", "now", (HostReport("one", (finding, unanswered)), HostReport("two")))
-    assert [(one.host, one.probe, one.status) for one in report.results] == [
+    assert [(one.host, one.name, one.status) for one in report.results] == [
         ("one", "file /etc/a", Status.FAIL),
         ("one", "unknown clock", Status.UNKNOWN),
         ("two", "drift", Status.OK),
@@ -78,7 +82,7 @@ def test_drift_fails_in_other_tools_too() -> None:
 
 def test_no_server_speaks_to_the_operators_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """A banner, a log line or a blocklist's reason is what others write."""
-    found = [replace(FAIL, probe="port \x1b[2J", finding="220 \x1b]0;owned\x07 mx")]
+    found = [replace(FAIL, name="port \x1b[2J", message="220 \x1b]0;owned\x07 mx")]
     show(found)
     assert "\x1b" not in capsys.readouterr().out
     assert "\x1b" not in nagios("HEALTH", found)[0]
@@ -110,7 +114,7 @@ def test_what_is_no_longer_asked_is_no_longer_scraped() -> None:
 def test_a_quick_look_makes_nothing_fresh_that_it_did_not_ask(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    full = replace(FAIL, probe="version", level=Level.FULL)
+    full = replace(FAIL, name="version", level=Level.FULL)
     collector = HealthCollector()
     monkeypatch.setattr(time, "time", lambda: 1000.0)
     collector.keep([OK, full], 9.0, Level.FULL)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mailfleet.checks.gates import Gate, gates_of
-from mailfleet.checks.probe import ExternalProbe, Level, Limit, Probe
+from mailfleet.checks.probe import ExternalProbe, Limit, Probe
+from mailfleet.checks.result import Level
 from mailfleet.components.registry import COMPONENTS
 from mailfleet.converge.bundle import Bundle, File, Project, Unit
 from mailfleet.converge.observe import Observation

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from mailfleet.checks.probe import Level, Result, Status
+from mailfleet.checks.result import CheckResult, Level, Status
 from mailfleet.fleet.errors import SettingsError
 from mailfleet.health import mail
 from mailfleet.health.mail import Probe, _Arrived, _refusal, _results, _send, probes
@@ -102,7 +102,7 @@ def test_what_did_not_arrive_leads_to_the_diagnosis() -> None:
     for error in ("", "535 Invalid credential"):
         (found,) = _results(PROBE, SENT, error, None, 120)
         assert found.status is Status.FAIL
-        assert error in found.finding
+        assert error in found.message
         assert "mailfleet diagnose INVENTORY --to x@b.test" in found.remedy
 
 
@@ -184,7 +184,7 @@ postal_smtp_tls = "off"
 """
 
 
-def _asked(fleet_from: Write, server: _Server) -> list[Result]:
+def _asked(fleet_from: Write, server: _Server) -> list[CheckResult]:
     inventory = INVENTORY.replace("192.0.2.10", "127.0.0.1")
     port = server.server_address[1]
     settings = f"{SETTINGS}{_WITH_KEY}postal_smtp_ports = [{port}]\nhealth_imap_port = 1\n"
@@ -197,7 +197,7 @@ def test_a_refused_key_is_one_failed_login_and_outweighs_the_mailbox(fleet_from:
     serves the mailbox either."""
     with _postal() as server:
         (found,) = _asked(fleet_from, server)
-    assert (found.status, "535" in found.finding) == (Status.FAIL, True)
+    assert (found.status, "535" in found.message) == (Status.FAIL, True)
     assert [it[1] for it in server.asked if it[0].upper() == b"AUTH"] == [b"PLAIN"]
 
 

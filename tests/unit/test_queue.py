@@ -128,6 +128,6 @@ def test_queues_that_nobody_told_are_not_asked(fleet_from: Write) -> None:
     off = INVENTORY.replace('_host = ("postal1", {', '_host = ("postal1", {"ssh_port": 1, ')
     fleet_from(inventory=off.replace("192.0.2.10", "127.0.0.1"))
     done = CliRunner().invoke(main, ["queue", "inventories/test.py", "delete", "--yes"])
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert "postal1: cannot log in" in done.stderr
     assert "nothing to delete" not in done.output

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.checks.probe import Answers, Result, Status
+from mailfleet.checks.probe import Answers
 from mailfleet.checks.queue import Summary
+from mailfleet.checks.result import CheckResult, Status
 from mailfleet.checks.sections import Section, Sections
 from mailfleet.converge.observe import Wanted
 from mailfleet.dns.finding import Finding as DnsFinding
@@ -42,10 +43,14 @@ ANSWERS = {
     "Postal": Section(0, POSTAL),
     "Postfix": Section(1, "Error response from daemon: No such container: mailserver\n"),
 }
-WELL = Result("postal1", "base", "disk", Status.OK, "45% used", "", 45.0, "warns from 80%")
-CHAIN = Result("postal1", "caddy", "chain of a.test from here", Status.OK, "valid until Mar 1", "")
-BAD = Result("postal1", "postal", "worker 9090", Status.FAIL, "<script>alert(1)</script>", "look")
-HELD = Result("postal1", "postal", "held messages", Status.WARN, "3 held", "release them")
+WELL = CheckResult("postal1", "base", "disk", Status.OK, "45% used", "", 45.0, "warns from 80%")
+CHAIN = CheckResult(
+    "postal1", "caddy", "chain of a.test from here", Status.OK, "valid until Mar 1", ""
+)
+BAD = CheckResult(
+    "postal1", "postal", "worker 9090", Status.FAIL, "<script>alert(1)</script>", "look"
+)
+HELD = CheckResult("postal1", "postal", "held messages", Status.WARN, "3 held", "release them")
 DRIFT = Finding(
     "postal1",
     "base",
@@ -159,7 +164,7 @@ def test_the_page_tells_everything_with_what_to_do(unwell: FleetStatus) -> None:
         "-password: ********",
     ):
         assert words in page.text, words
-    assert [one.probe for one in unwell.unwell] == ["worker 9090", "held messages"]
+    assert [one.name for one in unwell.unwell] == ["worker 9090", "held messages"]
     assert unwell.components("postal1")["postal"] is Status.FAIL
 
 

@@ -1,7 +1,8 @@
 """Health probes of base: units, disk, memory, load, resolver, clock."""
 
 from mailfleet.checks.blocklist import blocklist_probes
-from mailfleet.checks.probe import AnyProbe, Level, Limit, Probe
+from mailfleet.checks.probe import AnyProbe, Limit, Probe
+from mailfleet.checks.result import Level
 from mailfleet.components.preflight.settings import PreflightSettings
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.templates import render_script

@@ -1,6 +1,7 @@
 """Health probes of MariaDB: queries, start, binary log, connections, tables, replication."""
 
-from mailfleet.checks.probe import Level, Limit, Probe
+from mailfleet.checks.probe import Limit, Probe
+from mailfleet.checks.result import Level
 from mailfleet.components.mariadb.settings import CLIENT
 from mailfleet.components.postal.settings import PostalSettings
 from mailfleet.fleet.fleet import Fleet, Host

@@ -5,8 +5,9 @@ import re
 from mailfleet.checks.certificate import expiry
 from mailfleet.checks.https import WebSite
 from mailfleet.checks.outbound import outbound_probe
-from mailfleet.checks.probe import AnyProbe, ExternalProbe, Level, Probe
+from mailfleet.checks.probe import AnyProbe, ExternalProbe, Probe
 from mailfleet.checks.relay import postal_relay_probe
+from mailfleet.checks.result import Level
 from mailfleet.checks.smtp import SmtpServer
 from mailfleet.components.caddy.settings import CaddySettings
 from mailfleet.components.health.settings import HealthSettings

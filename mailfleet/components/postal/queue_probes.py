@@ -3,7 +3,8 @@ says OK."""
 
 from math import inf
 
-from mailfleet.checks.probe import Level, Limit, Probe
+from mailfleet.checks.probe import Limit, Probe
+from mailfleet.checks.result import Level
 from mailfleet.components.health.settings import HealthSettings
 from mailfleet.components.mariadb.settings import CLIENT
 from mailfleet.components.postal.settings import PostalSettings

@@ -60,7 +60,7 @@ def probing(
 def _mail(operator: Operator) -> tuple[Outcome, dict[str, dict[str, str]]]:
     outcome = operator.run_json("mailfleet", "health", operator.inventory, "--mail", "--json")
     assert outcome.data, outcome
-    return outcome, {one["probe"]: one for one in outcome.data if "mail by" in one["probe"]}
+    return outcome, {one["name"]: one for one in outcome.data if "mail by" in one["name"]}
 
 
 def test_mail_comes_through_on_every_way(probing: Operator, internet1: Machine, lab: Lab) -> None:
@@ -68,9 +68,9 @@ def test_mail_comes_through_on_every_way(probing: Operator, internet1: Machine, 
     for name, hop in (("SMTP", "postal"), ("API", "postal"), ("alias", "mx1.lab.test")):
         one = found[f"mail by {name}"]
         assert one["status"] == "ok", one
-        assert hop in one["finding"], one
-        assert "mx.internet.test" in one["finding"], one
-        results = found[f"authentication of mail by {name}"]["finding"]
+        assert hop in one["message"], one
+        assert "mx.internet.test" in one["message"], one
+        results = found[f"authentication of mail by {name}"]["message"]
         assert "spf=pass" in results, results
         # No key is published until an operator does it.
         assert "dkim=" in results and "dmarc=" in results, results
@@ -85,7 +85,7 @@ def test_a_way_that_is_closed_is_named(probing: Operator, tmp_path: Path) -> Non
     wrong.run("mailfleet", "secrets", "init", wrong.inventory).ok()
     outcome, found = _mail(wrong)
     assert found["mail by SMTP"]["status"] == "fail"
-    assert "535" in found["mail by SMTP"]["finding"]
+    assert "535" in found["mail by SMTP"]["message"]
     assert found["mail by API"]["status"] == "ok"
     assert "mailfleet diagnose INVENTORY --to" in found["mail by SMTP"]["remedy"]
     assert "not-the-key" not in outcome.screen + str(outcome.data)

@@ -102,7 +102,7 @@ def test_a_wrong_key_is_named_and_nothing_else(ingress: Operator, sink: Sink) ->
         "mailfleet", "health", ingress.inventory, "--role", "mailserver", "--quick", "--json"
     )
     unwell = {
-        f"{one['component']}: {one['probe']}": one["finding"]
+        f"{one['component']}: {one['name']}": one["message"]
         for one in outcome.data
         if one["status"] == "fail"
     }

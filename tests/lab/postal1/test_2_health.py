@@ -159,9 +159,9 @@ def _health(operator: Operator, *options: str) -> Outcome:
 def _unwell(outcome: Outcome) -> dict[str, str]:
     """Probe -> status, of those that are not well. How busy this machine is, is no fault."""
     return {
-        f"{one['component']}: {one['probe']}": one["status"]
+        f"{one['component']}: {one['name']}": one["status"]
         for one in outcome.data
-        if one["status"] != "ok" and one["probe"] != "load"
+        if one["status"] != "ok" and one["name"] != "load"
     }
 
 
@@ -169,7 +169,7 @@ def test_a_healthy_fleet_has_nothing_to_tell(deployed: Operator) -> None:
     outcome = _health(deployed, "--role", "postal")
     assert _unwell(outcome) == {}, _unwell(outcome)
     assert outcome.code == 0
-    (disk,) = (one for one in outcome.data if one["probe"] == "disk")
+    (disk,) = (one for one in outcome.data if one["name"] == "disk")
     assert 0 < disk["value"] < 100
     assert disk["limit"] == "warns from 80%, fails from 90%"
 
@@ -235,7 +235,7 @@ def test_a_slow_start_another_version_and_a_listed_address_are_named(
         "postal: version": "warn",
         "base: blocklists from here": "fail",
     }, _unwell(outcome)
-    findings = {one["probe"]: one["finding"] for one in outcome.data}
+    findings = {one["name"]: one["message"] for one in outcome.data}
     assert findings["version"] == "runs 3.3.7, described is 3.3.6"
     assert findings["blocklists from here"].startswith(
         f"bl.lab.test: {postal1.address} is listed: 127.0.0.4, sends spam"
@@ -244,7 +244,7 @@ def test_a_slow_start_another_version_and_a_listed_address_are_named(
 
 def test_quick_asks_the_host_only(deployed: Operator) -> None:
     outcome = _health(deployed, "--role", "postal", "--quick")
-    names = {one["probe"] for one in outcome.data}
+    names = {one["name"] for one in outcome.data}
     assert "login page" in names
     assert "outbound port 25" not in names
     assert not any(name.endswith("from here") for name in names)
@@ -255,7 +255,7 @@ def test_of_a_host_that_is_off_nothing_is_known(deployed: Operator, tmp_path: Pa
     outcome = _health(one_off, "--role", "postal", "--role", "server")
     off = {one["status"] for one in outcome.data if one["host"] == "postal2"}
     unwell = {
-        f"{one['component']}: {one['probe']}": one["finding"]
+        f"{one['component']}: {one['name']}": one["message"]
         for one in outcome.data
         if one["host"] != "postal2" and one["status"] in ("fail", "unknown")
     }
