@@ -40,14 +40,13 @@ def junit(title: str, found: Sequence[CheckResult]) -> str:
 
 def _case(one: CheckResult) -> TestCase:
     case = TestCase(plain(one.name), classname=f"{one.host}.{one.component}", time=0)
-    told = f"{one.message} -> {one.remedy}" if one.remedy else one.message
-    told = plain(told)
+    text = plain(" -> ".join(filter(None, (one.summary, one.remedy))))
     if one.status is Status.FAIL:
-        case.result = [Failure(told)]
+        case.result = [Failure(text)]
     elif one.status is Status.UNKNOWN:
-        case.result = [Error(told)]
+        case.result = [Error(text)]
     else:
-        case.system_out = f"{one.status.value}: {told}"
+        case.system_out = f"{one.status.value}: {text}"
     return case
 
 
@@ -60,7 +59,7 @@ def nagios(name: str, found: Sequence[CheckResult]) -> tuple[str, int]:
     told = f"{len(concerned)} of {len(found)} {worst.value}"
     if worst is not Status.OK and found:
         told += ": " + "; ".join(
-            f"{one.host} {one.component}: {one.name}: {one.message}" for one in concerned[:_NAMED]
+            f"{one.host} {one.component}: {one.name}: {one.summary}" for one in concerned[:_NAMED]
         )
         if len(concerned) > _NAMED:
             told += f"; and {len(concerned) - _NAMED} more"

@@ -42,3 +42,8 @@ class CheckResult:
     """Lines that show it: a diff, parts of a log. Secrets are masked."""
     source: str = ""
     """RFC section or manual page that the check comes from."""
+
+    @property
+    def summary(self) -> str:
+        """Found and expected in one line."""
+        return f"{self.message}; expected {self.expected}" if self.expected else self.message

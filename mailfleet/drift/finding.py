@@ -92,7 +92,7 @@ class HostReport:
 
     @property
     def results(self) -> Sequence[CheckResult]:
-        """One that fails for each finding; a single one where there is none."""
+        """A failure for each finding; a single ok where there is none."""
         if self.error:
             return [CheckResult(self.name, "ssh", "login", Status.UNKNOWN, self.error, "")]
         found = [
@@ -101,12 +101,14 @@ class HostReport:
                 one.component,
                 f"{one.kind.value} {one.name}",
                 Status.UNKNOWN if one.kind is Kind.UNKNOWN else Status.FAIL,
-                f"wanted {one.wanted}; seen {one.seen}",
+                one.seen,
                 one.remedy,
+                expected=one.wanted,
+                evidence=one.diff,
             )
             for one in self.findings
         ]
-        return found or [CheckResult(self.name, "drift", "drift", Status.OK, "as described", "")]
+        return found or [CheckResult(self.name, "drift", "drift", Status.OK, "in sync")]
 
 
 @checked_dataclass(frozen=True)

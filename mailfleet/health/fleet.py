@@ -4,7 +4,6 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import click
 import gevent
 from pyinfra import host as context_host
 from pyinfra import logger
@@ -27,6 +26,7 @@ from mailfleet.checks.probe import (
     run_external_probe,
 )
 from mailfleet.checks.result import CheckResult, Level, Status
+from mailfleet.checks.terminal import styled
 from mailfleet.components.component import Component
 from mailfleet.components.registry import SCHEMA
 from mailfleet.converge.session import current_fleet
@@ -185,10 +185,6 @@ def results_of(
     return [*results(name, _SSH, [_ANSWER], outputs), *found]
 
 
-SHOWN = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red", Status.UNKNOWN: "red"}
-"""Colours of statuses."""
-
-
 def health_here(components: Iterable[Component]) -> None:
     """In a deploy: ask the host at hand, print what is not well, and fail where something fails.
     Raises OperationError."""
@@ -197,7 +193,7 @@ def health_here(components: Iterable[Component]) -> None:
     checkup = HealthRun({name: probes})
     found = checkup.results({name: checkup.ask(context_host)}, checkup.run_external_probe())
     for one in found:
-        status = click.style(one.status.value, SHOWN[one.status])
+        status = styled(one.status, one.status.value)
         remedy = f" -> {one.remedy}" if one.remedy else ""
         logger.info(
             f"{context_host.print_prefix}{status} {one.component}: {one.name}: "

@@ -129,8 +129,8 @@ def test_an_empty_postal_is_well(database: Database, fleet_from: Write) -> None:
         )
     }
     assert {one.status for one in found.values()} == {Status.OK}, found
-    assert found["held messages"].finding == "0 held"
-    assert found["sending domains"].finding == "none yet"
+    assert found["held messages"].message == "0 held"
+    assert found["sending domains"].message == "none yet"
     assert found["connections"].value is not None
 
 
@@ -260,8 +260,8 @@ def test_tables_of_older_versions_are_named(database: Database, fleet_from: Writ
     raw, row = (database.ask(name, fleet_from) for name in ("raw tables", "row format"))
     assert database.sql("DROP TABLE `postal-server-2`.`raw-2020-01-01`, postal.old")
     assert (raw.status, row.status) == (Status.WARN, Status.WARN)
-    assert raw.finding == "not LONGBLOB: postal-server-2.raw-2020-01-01 blob"
-    assert row.finding == "not DYNAMIC: postal/old"
+    assert raw.message == "not LONGBLOB: postal-server-2.raw-2020-01-01 blob"
+    assert row.message == "not DYNAMIC: postal/old"
 
 
 def test_a_database_without_postals_tables_is_not_well(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailfleet.components.preflight.findings import findings
+from mailfleet.components.preflight.results import results
 from mailfleet.converge.observe import Observation
 from tests.unit.conftest import INVENTORY, Write
 
@@ -33,5 +33,5 @@ def test_a_host_must_be_a_machine_that_its_images_are_made_for(
     names = 'postal_web_hostname = "postal.example.com"\ncaddy_acme_email = "a@example.com"\n'
     fleet = fleet_from(tls, inventory=inventory + other, all=names + tls)
     seen = Observation(facts={"preflight/architecture": (machine,), "preflight/os": ("debian 13",)})
-    found = {result.name: result for result in findings(fleet, fleet.hosts["other"], seen)}
+    found = {result.name: result for result in results(fleet, fleet.hosts["other"], seen)}
     assert found["architecture"].status == status

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailfleet.components.preflight import bundle as preflight
-from mailfleet.components.preflight.findings import findings
+from mailfleet.components.preflight.results import results
 from mailfleet.converge.bundle import Bundle
 from mailfleet.converge.observe import Wanted, parse
 from tests.unit.conftest import Write
@@ -35,8 +35,8 @@ def test_name_servers_that_are_down_end_no_deploy(
     )
     seen = parse(done.stdout.splitlines())
     assert not seen.unanswered
-    found = {result.name: result for result in findings(fleet, host, seen)}
-    assert (found["host-name"].status, found["host-name"].finding) == (
+    found = {result.name: result for result in results(fleet, host, seen)}
+    assert (found["host-name"].status, found["host-name"].message) == (
         "warn",
         f"{host.fqdn} does not resolve",
     )
