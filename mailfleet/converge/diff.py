@@ -1,9 +1,8 @@
-"""What `--diff` shows: every changed file of a bundle, never the content of a secret one."""
+"""What `--diff` shows: every changed file of a bundle, with secrets masked."""
 
 import base64
-import difflib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import click
 from pyinfra import logger
@@ -12,6 +11,7 @@ from pyinfra.api.host import Host
 from typing_extensions import override
 
 from mailfleet.converge.bundle import Bundle, File
+from mailfleet.converge.file_diff import unified
 from mailfleet.converge.plan import FileChanges, observe
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
@@ -46,13 +46,19 @@ class Contents(FactBase[dict[str, bytes]]):
         return {path: base64.b64decode("".join(lines)) for path, lines in encoded.items()}
 
 
+def contents_of(host: Host, files: Iterable[File]) -> dict[str, bytes]:
+    """Path -> content on the host. With -vvv pyinfra prints all that facts read: files that hold
+    secrets are left out then."""
+    paths = [file.path for file in files if not (file.secret and host.state.print_fact_output)]
+    return (host.get_fact(Contents, paths=paths) or {}) if paths else {}
+
+
 def show_differences(host: Host, bundle: Bundle, changes: FileChanges) -> None:
     """Print what would change, as a unified diff per file."""
-    visible = [item.path for item in changes.files if not item.secret]
-    former = host.get_fact(Contents, paths=visible) if visible else {}
-    seen = observe(host)
+    contents = contents_of(host, changes.files)
+    observed = observe(host)
     for item in changes.files:
-        known = seen.paths.get(item.path)
+        known = observed.paths.get(item.path)
         attributes = f"mode {item.mode:o}, owner {item.uid}:{item.gid}"
         if known is not None and (known.mode, known.uid, known.gid) != (
             item.mode,
@@ -62,26 +68,15 @@ def show_differences(host: Host, bundle: Bundle, changes: FileChanges) -> None:
             attributes = f"mode {known.mode:o} -> {item.mode:o}, "
             attributes += f"owner {known.uid}:{known.gid} -> {item.uid}:{item.gid}"
         _print(host, f"{'changes' if known else 'creates'} {item.path} ({attributes})")
-        if item.secret:
-            if known is None or known.sha256 != item.sha256:
-                _print(host, f"  {len(item.content)} bytes, content hidden: it holds secrets")
-        else:
-            for line in _unified(item, former.get(item.path, b"")):
+        if known is None or item.path in contents:
+            for line in unified(item, contents.get(item.path, b"")):
                 _print(host, click.style(f"  {line}", _COLOURS.get(line[:1])))
+        elif known.sha256 != item.sha256:
+            _print(host, "  content hidden: it holds secrets, and -vvv prints what is read")
     for directory in changes.directories:
         _print(host, f"makes directory {directory.path} (mode {directory.mode:o})")
     for path in changes.extra:
-        _print(host, f"removes {path}: not in the description")
-
-
-def _unified(item: File, former: bytes) -> list[str]:
-    lines = difflib.unified_diff(
-        former.decode(errors="replace").splitlines(),
-        item.content.decode(errors="replace").splitlines(),
-        lineterm="",
-        n=2,
-    )
-    return list(lines)[2:]
+        _print(host, f"removes {path}: not in the desired state")
 
 
 def _print(host: Host, text: str) -> None:

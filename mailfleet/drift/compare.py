@@ -15,8 +15,9 @@ from mailfleet.agent.evaluate import DEPLOY
 from mailfleet.checks.drift_check import DriftCheck
 from mailfleet.checks.formats import plain
 from mailfleet.components.registry import COMPONENTS, PREFLIGHT, SCHEMA
-from mailfleet.converge.bundle import Bundle
-from mailfleet.converge.diff import Contents
+from mailfleet.converge.bundle import Bundle, File
+from mailfleet.converge.diff import contents_of
+from mailfleet.converge.file_diff import unified
 from mailfleet.converge.manifest import manifest_path
 from mailfleet.converge.observe import ANSWER_SECONDS, PATHS, HostState, Observation, Wanted
 from mailfleet.converge.plan import file_changes
@@ -25,7 +26,6 @@ from mailfleet.deploying.desired import desired_bundles
 from mailfleet.deploying.start import Scope, any_host, scope_of
 from mailfleet.drift import evaluate
 from mailfleet.drift.bundle import differences, is_deployed
-from mailfleet.drift.contents import unified
 from mailfleet.drift.evaluate import as_bundle, observed_as
 from mailfleet.drift.finding import Difference, Finding, HostReport, Kind, Report
 from mailfleet.fleet.errors import SettingsError
@@ -94,9 +94,10 @@ class Comparison:
             if check.component == bundle.component:
                 yield from evaluate.differences(check, seen, differing)
 
-    def differing_files(self, findings: Iterable[Finding]) -> list[str]:
+    def differing_files(self, findings: Iterable[Finding]) -> list[File]:
+        """Files whose content differs."""
         return [
-            finding.name
+            self.bundles[finding.component].file(finding.name)
             for finding in findings
             # Of anything but a file, such as a link, the content is another's.
             if finding.kind is Kind.FILE and finding.seen.startswith("other content")
@@ -129,10 +130,8 @@ def compare(comparison: Comparison, host: PyinfraHost) -> list[Finding] | Unreac
     if who != "0":
         return Unreachable("only root sees everything", "set _sudo in the inventory, or use --sudo")
     found = comparison.findings(seen)
-    if paths := comparison.differing_files(found):
-        contents = host.get_fact(Contents, paths=paths)
-        found = comparison.with_diffs(found, contents)
-    return found
+    contents = contents_of(host, comparison.differing_files(found))
+    return comparison.with_diffs(found, contents)
 
 
 def comparisons_of(fleet: Fleet, deploys: Sequence[str] = ()) -> dict[str, Comparison]:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,6 +23,8 @@ from mailfleet.components.email_api import drift as email_api
 from mailfleet.components.email_api.aliases import digest
 from mailfleet.converge.bundle import Bundle, Condition, File, Project, Unit
 from mailfleet.converge.database import native_password_hash, told_password
+from mailfleet.converge.diff import contents_of
+from mailfleet.converge.file_diff import unified
 from mailfleet.converge.manifest import with_manifest
 from mailfleet.converge.observe import Container, Observation, Wanted, parse
 from mailfleet.converge.observe import Path as Path_
@@ -30,7 +33,6 @@ from mailfleet.deploying.start import scope_of
 from mailfleet.drift import evaluate
 from mailfleet.drift.bundle import differences
 from mailfleet.drift.compare import _EVERYTHING, Comparison
-from mailfleet.drift.contents import unified
 from mailfleet.drift.evaluate import as_bundle
 from mailfleet.drift.finding import REPORT, Finding, HostReport, Kind, Report
 from mailfleet.fleet.fleet import Fleet
@@ -88,7 +90,21 @@ def test_the_published_schema_is_that_of_the_reports() -> None:
     assert set(schema["$defs"]["Kind"]["enum"]) == {kind.value for kind in Kind}
 
 
-def test_of_secret_files_only_keys_are_shown() -> None:
+@pytest.mark.parametrize(("verbose", "read"), [(False, ["/x", "/y"]), (True, ["/y"])])
+def test_secret_files_are_not_read_where_pyinfra_prints_what_it_reads(
+    verbose: bool, read: list[str]
+) -> None:
+    class _Host:
+        state = SimpleNamespace(print_fact_output=verbose)
+
+        def get_fact(self, fact: object, paths: list[str]) -> dict[str, bytes]:
+            return dict.fromkeys(paths, b"")
+
+    files = [File("/x", b"", secret=True), File("/y", b"")]
+    assert list(contents_of(_Host(), files)) == read  # type: ignore[arg-type]
+
+
+def test_diff_of_a_secret_file_shows_only_keys() -> None:
     wanted = File("/x", b"a:\n  password: new\nBODY\n", secret=True)
     shown = unified(wanted, b"a:\n  password: by-hand\nOTHER=\n")
     assert "-  password: ********" in shown
@@ -502,8 +518,8 @@ def test_every_line_is_a_key_but_comments_and_blank_ones(tmp_path: Path) -> None
 
 def test_what_a_link_leads_to_is_no_content_of_the_file(fleet_from: Write) -> None:
     fleet = fleet_from()
-    comparison = Comparison(fleet.hosts["postal1"], {}, (), frozenset())
     bundle = Bundle("base", files=(File("/etc/a", b"new"), File("/etc/b", b"new")))
+    comparison = Comparison(fleet.hosts["postal1"], {"base": bundle}, (), frozenset())
     applied = {"base/a": ""}
     seen = {
         "/etc/a": Path_("symbolic link", 0o777, 0, 0, "that of /etc/shadow"),
@@ -514,7 +530,7 @@ def test_what_a_link_leads_to_is_no_content_of_the_file(fleet_from: Write) -> No
         for one in differences(bundle, Observation(paths=seen, applied=applied))
     ]
     assert [one.name for one in found] == ["/etc/a", "/etc/b"]
-    assert comparison.differing_files(found) == ["/etc/b"]
+    assert comparison.differing_files(found) == [bundle.file("/etc/b")]
 
 
 def test_what_a_host_does_not_tell_is_unknown_not_absent() -> None:
