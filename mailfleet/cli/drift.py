@@ -1,4 +1,4 @@
-"""`mailfleet drift`: is every host as described?"""
+"""`mailfleet drift`."""
 
 import sys
 from pathlib import Path
@@ -23,7 +23,7 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 @click.command(cls=UsageErrorCommand)
 @click.argument("inventory")
 @click.argument("deploys", nargs=-1, metavar="[DEPLOY]...")
-@click.option("--sudo", is_flag=True, help="Look with sudo, like pyinfra's own --sudo.")
+@click.option("--sudo", is_flag=True, help="Use sudo on the hosts, like pyinfra's --sudo.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @nagios_option
 @junit_option
@@ -31,7 +31,7 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
     "--html",
     "html",
     type=OutputFile(),
-    help="Write the report as one HTML page too.",
+    help="Also write the report as an HTML page.",
 )
 def drift(
     inventory: str,
@@ -69,20 +69,19 @@ def drift(
 
 
 def show(report: Report, deploys: tuple[str, ...] = ()) -> None:
-    """One line for each host, and below it what differs there."""
+    """One line for each host, and below it its differences."""
     for host in report.hosts:
         if host.error:
             click.echo(f"{host.name}: {click.style(host.error, 'red')}")
             continue
-        count = len(host.findings)
-        told = click.style(f"{count} differ", "yellow") if count else click.style("none", "green")
-        click.echo(f"{click.style(host.name, bold=True)}: {told}")
+        summary = click.style(host.summary, "yellow" if host.findings else "green")
+        click.echo(f"{click.style(host.name, bold=True)}: {summary}")
         for finding in host.findings:
             for line in lines(finding):
                 click.echo(line)
     if report.findings:
         names = " ".join(deploys) or "deploys/site.py"
-        click.echo(f"To deploy again: pyinfra {report.inventory} {names}")
+        click.echo(f"Deploy again: pyinfra {report.inventory} {names}")
 
 
 def lines(finding: Finding) -> list[str]:
@@ -90,7 +89,7 @@ def lines(finding: Finding) -> list[str]:
     kind = click.style(finding.kind.value, "yellow")
     return [
         f"  {finding.component}: {kind} {plain(finding.name)}",
-        f"      wanted {plain(finding.wanted)}; seen {plain(finding.seen)}",
+        f"      desired {plain(finding.desired)}; observed {plain(finding.observed)}",
         *(click.style(f"      {plain(line)}", _COLOURS.get(line[:1])) for line in finding.diff),
         f"      -> {finding.remedy}",
     ]

@@ -1,4 +1,4 @@
-"""A bundle compared with what was seen of it: what a deploy would put right, in findings."""
+"""Differences between a bundle and what was observed of it on a host."""
 
 from collections.abc import Iterator
 
@@ -12,40 +12,40 @@ from mailfleet.drift.finding import Difference, Kind
 from mailfleet.transport import HANG_REMEDY
 
 
-def is_deployed(bundle: Bundle, seen: Observation) -> bool:
+def is_deployed(bundle: Bundle, observed: Observation) -> bool:
     """Whether any deploy of the component ever came as far as its files or services."""
-    return any(record.startswith(f"{bundle.component}/") for record in seen.applied) or any(
-        item.path in seen.paths for item in bundle.files
+    return any(record.startswith(f"{bundle.component}/") for record in observed.applied) or any(
+        item.path in observed.paths for item in bundle.files
     )
 
 
-def differences(bundle: Bundle, seen: Observation) -> Iterator[Difference]:
-    """Everything of a bundle that is not so on the host. The contents of changed files are added
-    later: they take another look."""
-    if bundle.files and not is_deployed(bundle, seen):
+def differences(bundle: Bundle, observed: Observation) -> Iterator[Difference]:
+    """Everything of a bundle that differs on the host. Diffs of files are added later: they take
+    another query."""
+    if bundle.files and not is_deployed(bundle, observed):
         yield Difference(Kind.COMPONENT, bundle.component, "deployed", "never deployed", DEPLOY)
         return
-    changes = file_changes(bundle, seen)
-    yield from _unanswered(bundle, seen)
-    if PACKAGES not in seen.unanswered:
-        for name in sorted(set(bundle.packages) - seen.packages):
+    changes = file_changes(bundle, observed)
+    yield from _unanswered(bundle, observed)
+    if PACKAGES not in observed.unanswered:
+        for name in sorted(set(bundle.packages) - observed.packages):
             yield Difference(Kind.PACKAGE, name, "installed", "not installed", DEPLOY)
-    yield from _paths(changes, seen)
-    yield from _conditions(bundle, seen)
-    if UNITS not in seen.unanswered:
+    yield from _paths(changes, observed)
+    yield from _conditions(bundle, observed)
+    if UNITS not in observed.unanswered:
         for unit in bundle.units:
-            # Of what gave no answer it is not said that it does not hold.
-            unanswered = f"{bundle.component}/{unit.name}" in seen.unanswered
+            # Without an answer it is unknown, not ineffective.
+            unanswered = f"{bundle.component}/{unit.name}" in observed.unanswered
             holds = (
                 not unit.is_effective
                 or unanswered
-                or seen.fact(bundle.component, unit.name) == "yes"
+                or observed.fact(bundle.component, unit.name) == "yes"
             )
-            found = judges.unit(unit.name, seen.units.get(unit.name, {}), holds)
+            found = judges.unit(unit.name, observed.units.get(unit.name, {}), holds)
             yield from map(Difference.of, found)
-    if bundle.project and docker_runs(seen) and CONTAINERS not in seen.unanswered:
-        yield from _project(bundle.project, bundle, seen)
-    yield from _not_followed(bundle, changes, seen)
+    if bundle.project and docker_runs(observed) and CONTAINERS not in observed.unanswered:
+        yield from _project(bundle.project, bundle, observed)
+    yield from _not_followed(bundle, changes, observed)
 
 
 _COMMANDS = {
@@ -53,18 +53,18 @@ _COMMANDS = {
     UNITS: "`systemctl status`",
     CONTAINERS: "`docker ps`",
 }
-"""Question -> what tells on the host why it has no answer."""
+"""Query -> command that shows on the host why it has no answer."""
 
 
-def _unanswered(bundle: Bundle, seen: Observation) -> Iterator[Difference]:
-    """What the host did not tell, by failing or by taking too long: unknown, not absent."""
-    asked = {PACKAGES: bundle.packages, UNITS: bundle.units, CONTAINERS: bundle.project}
+def _unanswered(bundle: Bundle, observed: Observation) -> Iterator[Difference]:
+    """Queries that failed or timed out: unknown, not absent."""
+    queried = {PACKAGES: bundle.packages, UNITS: bundle.units, CONTAINERS: bundle.project}
     for name, command in _COMMANDS.items():
-        if asked[name] and name in seen.unanswered:
-            yield _unknown(name, f"see on the host what {command} says")
-    looks = [item.name for item in bundle.conditions]
-    for name in [*looks, *(unit.name for unit in bundle.units if unit.is_effective)]:
-        if f"{bundle.component}/{name}" in seen.unanswered:
+        if queried[name] and name in observed.unanswered:
+            yield _unknown(name, f"run {command} on the host")
+    names = [item.name for item in bundle.conditions]
+    for name in [*names, *(unit.name for unit in bundle.units if unit.is_effective)]:
+        if f"{bundle.component}/{name}" in observed.unanswered:
             yield _unknown(name, HANG_REMEDY)
 
 
@@ -72,21 +72,21 @@ def _unknown(name: str, remedy: str) -> Difference:
     return Difference.of(judges.unknown(name, "", remedy))
 
 
-def _paths(changes: FileChanges, seen: Observation) -> Iterator[Difference]:
+def _paths(changes: FileChanges, observed: Observation) -> Iterator[Difference]:
     for item in changes.files:
-        known = seen.paths.get(item.path)
-        wanted = f"as described, mode {item.mode:o}, owner {item.uid}:{item.gid}"
+        known = observed.paths.get(item.path)
+        desired = f"rendered content, mode {item.mode:o}, owner {item.uid}:{item.gid}"
         if known is None:
-            yield Difference(Kind.FILE, item.path, wanted, "absent", DEPLOY)
+            yield Difference(Kind.FILE, item.path, desired, "absent", DEPLOY)
             continue
-        told = [] if known.kind == "regular file" else [known.kind]
+        deviations = [] if known.kind == "regular file" else [known.kind]
         if known.sha256 != item.sha256:
-            told.append("other content")
+            deviations.append("other content")
         if (known.mode, known.uid, known.gid) != (item.mode, item.uid, item.gid):
-            told.append(f"mode {known.mode:o}, owner {known.uid}:{known.gid}")
-        yield Difference(Kind.FILE, item.path, wanted, "; ".join(told), DEPLOY)
+            deviations.append(f"mode {known.mode:o}, owner {known.uid}:{known.gid}")
+        yield Difference(Kind.FILE, item.path, desired, "; ".join(deviations), DEPLOY)
     for directory in changes.directories:
-        found = seen.paths.get(directory.path)
+        found = observed.paths.get(directory.path)
         yield Difference(
             Kind.DIRECTORY,
             directory.path,
@@ -102,23 +102,23 @@ def _paths(changes: FileChanges, seen: Observation) -> Iterator[Difference]:
             path,
             "absent",
             "present",
-            "describe it, or deploy again, which removes it",
+            "add it to the desired state, or deploy again, which removes it",
         )
 
 
-def _conditions(bundle: Bundle, seen: Observation) -> Iterator[Difference]:
+def _conditions(bundle: Bundle, observed: Observation) -> Iterator[Difference]:
     for condition in bundle.conditions:
-        found = seen.fact(bundle.component, condition.name)
+        found = observed.fact(bundle.component, condition.name)
         if (
             found.split() == condition.wanted.split()
-            or f"{bundle.component}/{condition.name}" in seen.unanswered
+            or f"{bundle.component}/{condition.name}" in observed.unanswered
         ):
             continue
-        wanted_lines, seen_lines = condition.wanted.splitlines(), found.splitlines()
-        if len(wanted_lines) == len(seen_lines) > 1:
+        desired_lines, observed_lines = condition.wanted.splitlines(), found.splitlines()
+        if len(desired_lines) == len(observed_lines) > 1:
             differing = [
                 pair
-                for pair in zip(wanted_lines, seen_lines, strict=True)
+                for pair in zip(desired_lines, observed_lines, strict=True)
                 if pair[0].split() != pair[1].split()
             ]
         else:
@@ -127,15 +127,15 @@ def _conditions(bundle: Bundle, seen: Observation) -> Iterator[Difference]:
             yield Difference(Kind.CONDITION, condition.name, one, other or "nothing", DEPLOY)
 
 
-def _project(project: Project, bundle: Bundle, seen: Observation) -> Iterator[Difference]:
+def _project(project: Project, bundle: Bundle, observed: Observation) -> Iterator[Difference]:
     """Containers that are missing, not healthy, or made from another compose file."""
     found: dict[str, list[Container]] = {}
-    for item in seen.containers:
+    for item in observed.containers:
         if item.project == project.name:
             found.setdefault(item.service, []).append(item)
     for service in project.services:
         name = f"{project.name}/{service}"
-        applied = seen.applied.get(f"{bundle.component}/{project.name}@{service}")
+        applied = observed.applied.get(f"{bundle.component}/{project.name}@{service}")
         if service not in found:
             yield Difference(Kind.CONTAINER, name, "running", "absent", DEPLOY)
         for item in found.get(service, ()):
@@ -146,17 +146,19 @@ def _project(project: Project, bundle: Bundle, seen: Observation) -> Iterator[Di
                 yield Difference(
                     Kind.CONTAINER,
                     name,
-                    "made from the described compose file",
+                    "made from the desired compose file",
                     "made from another one",
                     DEPLOY,
                 )
 
 
-def _not_followed(bundle: Bundle, changes: FileChanges, seen: Observation) -> Iterator[Difference]:
-    """Files that are in place, but that no deploy made the service follow."""
+def _not_followed(
+    bundle: Bundle, changes: FileChanges, observed: Observation
+) -> Iterator[Difference]:
+    """Files that are in place, but that the service has not read since."""
     about_to_change = services_affected_by(bundle, changes)
     for name, paths in bundle.service_inputs.items():
-        applied = seen.applied.get(f"{bundle.component}/{name}")
+        applied = observed.applied.get(f"{bundle.component}/{name}")
         if name not in about_to_change and applied != bundle.fingerprint(paths):
             yield Difference(
                 Kind.STALE,

@@ -27,7 +27,7 @@ from mailfleet.deploying.start import Scope, any_host, scope_of
 from mailfleet.drift import evaluate
 from mailfleet.drift.bundle import differences, is_deployed
 from mailfleet.drift.evaluate import as_bundle, observed_as
-from mailfleet.drift.finding import Difference, Finding, HostReport, Kind, Report
+from mailfleet.drift.finding import Difference, Finding, HostReport, Kind, Report, count_text
 from mailfleet.fleet.errors import SettingsError
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.load import fleet_of, load_inventory
@@ -42,20 +42,20 @@ _EVERYTHING = Scope(frozenset(component.name for component in COMPONENTS), any_h
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a host should be, ready to be compared. All of it is looked at: a stranger is whatever
-    no component knows, of whichever part drift is reported."""
+    """The desired state of a host, ready to be compared. All components are compared, whichever are
+    reported: an orphan is what none of them knows."""
 
     host: Host
     bundles: Mapping[str, Bundle]
     checks: Sequence[DriftCheck]
     reported: frozenset[str]
-    """Components whose drift is told."""
+    """Components whose drift is reported."""
 
     @classmethod
     def of(cls, fleet: Fleet, host: Host, scopes: Iterable[Scope]) -> "Comparison":
-        """Renders what the host should carry. Raises SecretsError and TemplateProblemError."""
+        """Render the desired bundles. Raises SecretsError and TemplateProblemError."""
         everything, checks = desired_bundles(fleet, host)
-        # preflight wants nothing: it asks before there is anything.
+        # preflight has no desired state.
         bundles = {name: it for name, it in everything.items() if name != PREFLIGHT.name}
         reported = {
             name for scope in scopes if scope.only(fleet, host) for name in scope.components
@@ -66,33 +66,32 @@ class Comparison:
     def wanted(self) -> Wanted:
         return Wanted((*self.bundles.values(), as_bundle(self.checks)))
 
-    def findings(self, seen: Observation) -> list[Finding]:
+    def findings(self, observed: Observation) -> list[Finding]:
         """Everything that differs, in the order of components; without contents of files."""
         found = [
             Finding.of(self.host.name, component, difference)
-            for component, difference in self._differences(seen)
+            for component, difference in self._differences(observed)
             if component in self.reported
         ]
         return list(dict.fromkeys(found))
 
-    def _differences(self, seen: Observation) -> Iterator[tuple[str, Difference]]:
+    def _differences(self, observed: Observation) -> Iterator[tuple[str, Difference]]:
         for name, bundle in self.bundles.items():
-            found = list(self._of(bundle, seen))
-            # The list of what is described becomes another with everything that a deploy puts
-            # right: one finding is enough.
+            found = list(self._of(bundle, observed))
+            # The manifest changes with everything that a deploy fixes: one finding is enough.
             others = [it for it in found if it.name != manifest_path(bundle)]
-            told = others if any(it.remedy == DEPLOY for it in others) else found
-            yield from ((name, difference) for difference in told)
+            reported = others if any(it.remedy == DEPLOY for it in others) else found
+            yield from ((name, difference) for difference in reported)
 
-    def _of(self, bundle: Bundle, seen: Observation) -> Iterator[Difference]:
-        yield from differences(bundle, seen)
-        # What was never deployed has no settings in force either.
-        if bundle.files and not is_deployed(bundle, seen):
+    def _of(self, bundle: Bundle, observed: Observation) -> Iterator[Difference]:
+        yield from differences(bundle, observed)
+        # What was never deployed has no effective settings either.
+        if bundle.files and not is_deployed(bundle, observed):
             return
-        differing = file_changes(bundle, seen).paths
+        differing = file_changes(bundle, observed).paths
         for check in self.checks:
             if check.component == bundle.component:
-                yield from evaluate.differences(check, seen, differing)
+                yield from evaluate.differences(check, observed, differing)
 
     def differing_files(self, findings: Iterable[Finding]) -> list[File]:
         """Files whose content differs."""
@@ -100,7 +99,7 @@ class Comparison:
             self.bundles[finding.component].file(finding.name)
             for finding in findings
             # Of anything but a file, such as a link, the content is another's.
-            if finding.kind is Kind.FILE and finding.seen.startswith("other content")
+            if finding.kind is Kind.FILE and finding.observed.startswith("other content")
         ]
 
     def with_diffs(
@@ -120,16 +119,16 @@ class Comparison:
 
 
 def compare(comparison: Comparison, host: PyinfraHost) -> list[Finding] | Unreachable:
-    """Look at one host. Half an answer must not pass for drift."""
-    seen = host.get_fact(HostState, wanted=comparison.wanted)
-    who = observed_as(seen)
-    if PATHS in seen.unanswered or (seen.unanswered and not who):
+    """Compare one host. Half an answer must not pass for drift."""
+    observed = host.get_fact(HostState, wanted=comparison.wanted)
+    who = observed_as(observed)
+    if PATHS in observed.unanswered or (observed.unanswered and not who):
         return Unreachable(f"no answer within {ANSWER_SECONDS} s", HANG_REMEDY)
     if not who:
         return Unreachable("no answer", LOGIN_REMEDY)
     if who != "0":
         return Unreachable("only root sees everything", "set _sudo in the inventory, or use --sudo")
-    found = comparison.findings(seen)
+    found = comparison.findings(observed)
     contents = contents_of(host, comparison.differing_files(found))
     return comparison.with_diffs(found, contents)
 
@@ -149,14 +148,14 @@ def comparisons_of(fleet: Fleet, deploys: Sequence[str] = ()) -> dict[str, Compa
 
 
 def report_of(inventory: str, answers: Mapping[str, list[Finding] | Unreachable]) -> Report:
-    """What hosts answered, as of now."""
+    """The answers of hosts, as of now."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
     return Report(inventory, at, tuple(_report(name, answer) for name, answer in answers.items()))
 
 
 def drift(inventory: str, deploys: Sequence[str] = (), sudo: bool = False) -> Report:
     """The drift of every host, or of what some deploys go through. Raises SettingsError,
-    SecretsError, TemplateProblemError and RunAbortedError before any host is asked."""
+    SecretsError, TemplateProblemError and RunAbortedError before any host is contacted."""
     loaded = load_inventory(inventory)
     comparisons = comparisons_of(fleet_of(loaded, Sources(inventory), SCHEMA), deploys)
     asking = HostQuery(loaded, list(comparisons), partial(_compare_one, comparisons), sudo=sudo)
@@ -176,8 +175,8 @@ def _report(name: str, answer: list[Finding] | Unreachable) -> HostReport:
 
 
 def drift_here() -> None:
-    """In a deploy: compare the host at hand, print what differs, and fail if anything does.
-    Raises OperationError and RunAbortedError."""
+    """In a deploy: compare the current host and print what differs. Raises OperationError if
+    anything does, and RunAbortedError."""
     fleet = current_fleet(context_state)
     try:
         comparison = Comparison.of(fleet, fleet.hosts[context_host.name], [_EVERYTHING])
@@ -187,11 +186,13 @@ def drift_here() -> None:
     if isinstance(found, Unreachable):
         raise OperationError(f"{context_host.name}: {found.finding}: {found.remedy}")
     for finding in found:
-        told = (
+        text = (
             f"{finding.component}: {finding.kind.value} {finding.name}: "
-            f"wanted {finding.wanted}; seen {finding.seen} -> {finding.remedy}"
+            f"desired {finding.desired}; observed {finding.observed} -> {finding.remedy}"
         )
-        for line in (told, *(f"  {line}" for line in finding.diff)):
+        for line in (text, *(f"  {line}" for line in finding.diff)):
             logger.info(f"{context_host.print_prefix}{plain(line)}")
     if found:
-        raise OperationError(f"{context_host.name}: {len(found)} differ from the description")
+        raise OperationError(
+            f"{context_host.name}: {count_text(len(found))} from the desired state"
+        )

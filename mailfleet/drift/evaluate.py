@@ -48,19 +48,19 @@ def _runs(needs: str, observed: Observation) -> bool:
 
 
 def docker_runs(observed: Observation) -> bool:
-    """Whether Docker can be asked."""
+    """Whether Docker can be queried."""
     return observed.units.get("docker.service", {}).get("ActiveState") == "active"
 
 
 def observed_as(observed: Observation) -> str:
-    """User number that the host was looked at as; empty where it gave no answer at all."""
+    """User ID of the queries; empty where the host gave no answer at all."""
     return observed.fact(_BUNDLE, "who")
 
 
-# What a program complains of is no answer: it is kept apart, and told where there is none.
-_ASKED = """exec 3>&1
-if said=$( ( {command}
-) 2>&1 >&3 3>&-); then echo {answered}; else echo "${{said:-nothing}}"; fi"""
+# Messages on standard error are kept apart, and reported only where there is no answer.
+_QUERY = """exec 3>&1
+if message=$( ( {command}
+) 2>&1 >&3 3>&-); then echo {answered}; else echo "${{message:-nothing}}"; fi"""
 
 
 def as_bundle(checks: Iterable[DriftCheck]) -> Bundle:
@@ -71,7 +71,7 @@ def as_bundle(checks: Iterable[DriftCheck]) -> Bundle:
         facts={
             "who": "id -u",
             **{
-                _key(command): _ASKED.format(command=command, answered=_ANSWERED)
+                _key(command): _QUERY.format(command=command, answered=_ANSWERED)
                 for check in checks
                 for command in check.commands
             },

@@ -1,4 +1,4 @@
-"""What drift consists of, as values: screen, page and exit code are made of them elsewhere."""
+"""Drift as values; the renderers are elsewhere."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,13 +48,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing on a host that is not as described."""
+    """One thing on a host that differs from the desired state."""
 
     kind: Kind
     name: str
-    """Path, unit, container, setting ...: what an operator would look for."""
-    wanted: str
-    seen: str
+    """Path, unit, container, setting and the like."""
+    desired: str
+    observed: str
     remedy: str
     diff: tuple[str, ...] = ()
     """Lines of a unified diff, secrets masked."""
@@ -72,23 +72,33 @@ class Finding:
     component: str
     kind: Kind
     name: str
-    wanted: str
-    seen: str
+    desired: str
+    observed: str
     remedy: str
     diff: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, host: str, component: str, it: Difference) -> "Finding":
-        return cls(host, component, it.kind, it.name, it.wanted, it.seen, it.remedy, it.diff)
+        return cls(host, component, it.kind, it.name, it.desired, it.observed, it.remedy, it.diff)
+
+
+def count_text(count: int) -> str:
+    """`1 difference`, `2 differences`."""
+    return f"{count} difference{'' if count == 1 else 's'}"
 
 
 @checked_dataclass(frozen=True)
 class HostReport:
-    """What was found on one host; `error` says why it could not be asked."""
+    """The findings of one host; `error` is why it is unreachable."""
 
     name: str
     findings: tuple[Finding, ...] = ()
     error: str | None = None
+
+    @property
+    def summary(self) -> str:
+        """`2 differences`, or `in sync`."""
+        return count_text(len(self.findings)) if self.findings else "in sync"
 
     @property
     def results(self) -> Sequence[CheckResult]:
@@ -101,9 +111,9 @@ class HostReport:
                 one.component,
                 f"{one.kind.value} {one.name}",
                 Status.UNKNOWN if one.kind is Kind.UNKNOWN else Status.FAIL,
-                one.seen,
+                one.observed,
                 one.remedy,
-                expected=one.wanted,
+                expected=one.desired,
                 evidence=one.diff,
             )
             for one in self.findings
@@ -117,7 +127,7 @@ class Report:
 
     inventory: str
     at: str
-    """When it was asked: ISO 8601, UTC."""
+    """When hosts were queried: ISO 8601, UTC."""
     hosts: tuple[HostReport, ...]
     version: Literal[1] = 1
     """Of this format; a new one where fields are renamed or removed."""
@@ -138,4 +148,4 @@ class Report:
 
 
 REPORT = TypeAdapter(Report)
-"""Reads and writes reports as JSON, and knows their schema."""
+"""Reads and writes reports as JSON, and has their schema."""

@@ -160,7 +160,7 @@ def test_a_reader_finds_every_finding(
         *Kind,
         *(one.message for one in everything.health),
         "cannot log in",
-        "3.3.8 is out",
+        "3.3.8 is available",
         'example.com. IN TXT "v=spf1 -all"',
         "<script>alert(1)</script>",
     ):

@@ -45,7 +45,7 @@ from tests.unit.conftest import Write
 
 
 def _finding(**changes: str) -> Finding:
-    values = {"name": "/etc/a", "wanted": "b", "seen": "c", "remedy": "d"} | changes
+    values = {"name": "/etc/a", "desired": "b", "observed": "c", "remedy": "d"} | changes
     return Finding("one", "base", Kind.FILE, **values)
 
 
@@ -67,7 +67,7 @@ def test_exit_code(hosts: list[HostReport], code: int) -> None:
 
 
 def test_the_page_escapes_what_hosts_say() -> None:
-    text = page(_report(HostReport("one", (_finding(seen="<script>alert(1)</script>"),))))
+    text = page(_report(HostReport("one", (_finding(observed="<script>alert(1)</script>"),))))
     assert "<script" not in text
     assert "&lt;script&gt;" in text
 
@@ -120,7 +120,7 @@ def test_a_look_without_an_answer_is_unknown_not_well() -> None:
     (found,) = evaluate.differences(
         look, Observation(facts={f"drift/{name}": ("no such command",)})
     )
-    assert (found.kind, found.seen) == (Kind.UNKNOWN, "no such command")
+    assert (found.kind, found.observed) == (Kind.UNKNOWN, "no such command")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_complaint_is_told_only_in_place_of_an_answer(command: str, seen: list
     script = Wanted((as_bundle([look]),)).script
     output = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     found = evaluate.differences(look, parse(output.stdout.splitlines()))
-    assert [difference.seen for difference in found] == seen
+    assert [difference.observed for difference in found] == seen
 
 
 def test_an_answer_that_nobody_expected_hides_no_other() -> None:
@@ -147,7 +147,7 @@ def test_an_answer_that_nobody_expected_hides_no_other() -> None:
     lines = ("held curl", "what?", "answered")
     (found,) = evaluate.differences(look, Observation(facts={f"drift/{name}": lines}))
     assert (found.kind, found.name) == (Kind.UNKNOWN, "updates")
-    assert found.seen.startswith("ValueError: ")
+    assert found.observed.startswith("ValueError: ")
 
 
 def _told(*names: str, left_days: float, life_days: float = 90) -> list[str]:
@@ -257,7 +257,7 @@ def test_a_clock_that_cannot_be_asked_is_not_right(
         check=True,
     )
     found = evaluate.differences(look, parse(done.stdout.splitlines()))
-    assert [one.seen for one in found] == seen
+    assert [one.observed for one in found] == seen
 
 
 def test_a_timer_that_never_fires_again() -> None:

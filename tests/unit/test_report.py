@@ -126,7 +126,7 @@ def test_a_well_fleet_is_called_so(well: FleetStatus) -> None:
     text = _Text(well.page()).text
     assert well.well
     assert "All is well." in text
-    assert "Something is to be done." not in text
+    assert "Needs attention." not in text
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_well_fleet_is_called_so(well: FleetStatus) -> None:
 )
 def test_anything_that_is_not_well_shows(well: FleetStatus, change: dict[str, object]) -> None:
     status = replace(well, **change)  # type: ignore[arg-type]
-    assert "Something is to be done." in _Text(status.page()).text
+    assert "Needs attention." in _Text(status.page()).text
 
 
 def test_the_page_tells_everything_with_what_to_do(unwell: FleetStatus) -> None:
@@ -160,7 +160,7 @@ def test_the_page_tells_everything_with_what_to_do(unwell: FleetStatus) -> None:
         "2 of 4",
         "1 fail, 0 unknown, 1 warn",
         "volume mariadb_data",
-        "3 lines of difference",
+        "3 lines of diff",
         "-password: ********",
     ):
         assert words in page.text, words
@@ -222,7 +222,7 @@ def test_a_newer_version_is_one_of_the_same_shape(
 
 def test_a_newer_version_shows_on_the_page(well: FleetStatus) -> None:
     image = well.hosts[0].containers[0].image
-    assert "3.3.9 is out" in _Text(replace(well, newer={image: "3.3.9"}).page()).text
+    assert "3.3.9 is available" in _Text(replace(well, newer={image: "3.3.9"}).page()).text
 
 
 def test_only_the_queues_that_a_host_has_are_asked(fleet_from: Write) -> None:

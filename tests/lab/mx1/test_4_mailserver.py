@@ -119,7 +119,7 @@ def test_a_parameter_set_by_hand_is_named_and_nothing_else(ingress: Operator, mx
     finally:
         mx1.run(f"{postconf} -e queue_run_delay={former}")
     found = [
-        (one["component"], one["kind"], one["name"], one["wanted"], one["seen"])
+        (one["component"], one["kind"], one["name"], one["desired"], one["observed"])
         for host in outcome.data["hosts"]
         for one in host["findings"]
     ]

@@ -344,8 +344,8 @@ def test_the_deploy_fails_while_there_is_drift(deployed: Operator, postal1: Mach
     postal1.run("systemctl stop chrony")
     try:
         outcome = deployed.dry(*alone, deploy="deploys/drift.py")
-        outcome.refused("1 differ from the description")
-        assert "unit chrony.service: wanted active; seen inactive" in outcome.screen
+        outcome.refused("1 difference from the desired state")
+        assert "unit chrony.service: desired active; observed inactive" in outcome.screen
     finally:
         postal1.run("systemctl start chrony")
 
