@@ -10,12 +10,12 @@ _ALONE = ("--limit", "postal2")
 _DEPLOY = "deploys/base.py"
 
 
-def test_a_host_that_does_not_answer(operator: Operator, tmp_path: Path) -> None:
+def test_an_unreachable_host_exits_3(operator: Operator, tmp_path: Path) -> None:
     away = operator.variant(tmp_path, 'postal2["ssh_port"] = 9')
     away.deploy(*_ALONE, deploy=_DEPLOY).refused("postal2", "Could not connect")
     away.dry(*_ALONE, deploy=_DEPLOY).refused("postal2", "Could not connect")
     health = away.run("mailfleet", "health", away.inventory, "--role", "server")
-    assert health.code == 1
+    assert health.code == 3
     assert "cannot log in" in health.screen
 
 
