@@ -118,10 +118,12 @@ def test_hosts_are_told_how_they_are_looked_at_and_no_secret(fleet_from: Write) 
         assert told_secret.removeprefix("password ") not in text
 
 
-@pytest.mark.parametrize("file", ["files/base/mailfleet-verify", "mailfleet/agent/evaluate.py"])
-def test_it_needs_no_more_than_the_python_of_the_host(file: str) -> None:
+@pytest.mark.parametrize(
+    "file", [ROOT / "files/base/mailfleet-verify", Path(judges.__file__)], ids=lambda it: it.name
+)
+def test_it_needs_no_more_than_the_python_of_the_host(file: Path) -> None:
     """Ubuntu 22.04 has Python 3.10."""
-    tree = ast.parse((ROOT / file).read_text(), feature_version=(3, 10))
+    tree = ast.parse(file.read_text(), feature_version=(3, 10))
     imported = {
         name.partition(".")[0]
         for node in ast.walk(tree)
