@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from pydantic import TypeAdapter
 
 from mailfleet.checks.exit_codes import MEANINGS
+from mailfleet.checks.result import CheckResult
 from mailfleet.cli import main as mailfleet
 from mailfleet.components.registry import SCHEMA
 from mailfleet.drift.finding import REPORT
@@ -37,7 +39,13 @@ The same for every command. A failure is never hidden by an unreachable host: 2 
 def pages() -> dict[str, str]:
     """File name -> content, for every generated file of the directory."""
     schema = json.dumps(REPORT.json_schema(), indent=2) + "\n"
-    return {**reference(SCHEMA), "cli.md": cli(), "drift.schema.json": schema}
+    results = json.dumps(TypeAdapter(list[CheckResult]).json_schema(), indent=2) + "\n"
+    return {
+        **reference(SCHEMA),
+        "cli.md": cli(),
+        "drift.schema.json": schema,
+        "results.schema.json": results,
+    }
 
 
 def cli() -> str:

@@ -1,8 +1,8 @@
-"""`mailfleet queue`: what waits in Postfix and Postal, and what to do with it."""
+"""`mailfleet queue`: the queues of Postfix and Postal."""
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 
@@ -22,6 +22,7 @@ from mailfleet.fleet.errors import SettingsError
 from mailfleet.fleet.fleet import Fleet
 from mailfleet.fleet.load import fleet_of, load_inventory
 from mailfleet.fleet.origin import Sources
+from mailfleet.transport import Unreachable
 
 _SHOWN = 20
 _ROLES = ("mailserver", "database")
@@ -29,7 +30,7 @@ _ROLES = ("mailserver", "database")
 
 @dataclass(frozen=True)
 class UnansweredError(Exception):
-    """A host that did not tell its queue."""
+    """A host whose queue could not be read."""
 
     host: str
     why: str
@@ -44,7 +45,7 @@ def _run(host: PyinfraHost, command: str) -> str:
     try:
         done, output = host.run_shell_command(StringCommand(command), _sudo=bool(sudo))
     except EOFError:
-        # pyinfra asks for a password where sudo wants one, here without a terminal.
+        # pyinfra prompts for sudo's password, here without a terminal.
         raise UnansweredError(
             host.name,
             "sudo asks for a password: let the SSH user use sudo without one, or run in a terminal",
@@ -54,7 +55,31 @@ def _run(host: PyinfraHost, command: str) -> str:
     return str(output.stdout)
 
 
-def _look(fleet: Fleet, host: PyinfraHost) -> list[QueuedMessage]:
+Queues = dict[str, tuple[PyinfraHost, list[QueuedMessage]]]
+"""Host -> its queued messages."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which messages a command is about; empty fields match all."""
+
+    hosts: tuple[str, ...]
+    ids: tuple[str, ...]
+    recipient: str | None
+    reason: str | None
+
+    def __call__(self, message: QueuedMessage) -> bool:
+        return (
+            (not self.ids or message.id in self.ids)
+            and (
+                self.recipient is None
+                or any(self.recipient in address for address in message.recipients)
+            )
+            and (self.reason is None or self.reason in message.reason)
+        )
+
+
+def _messages(fleet: Fleet, host: PyinfraHost) -> list[QueuedMessage]:
     known = fleet.hosts[host.name]
     found: list[QueuedMessage] = []
     if known.has("mailserver"):
@@ -75,7 +100,7 @@ def _act(fleet: Fleet, host: PyinfraHost, action: Action, entries: Iterable[Queu
 
 def _show(host: str, program: str, waiting: Sequence[QueuedMessage]) -> None:
     total = summary(waiting)
-    line = f"{total.count} waiting"
+    line = f"{total.count} queued"
     if total.count:
         line += f", oldest {total.oldest}, {total.held} held"
     click.echo(f"{host}  {program:8} {line}")
@@ -99,11 +124,11 @@ def _plan(action: Action, entries: Sequence[QueuedMessage]) -> str:
 @click.argument("action", required=False, type=click.Choice(ACTIONS))
 @click.option("--host", "hosts", multiple=True, help="Only these hosts; may be repeated.")
 @click.option("--id", "ids", multiple=True, help="Only these queue ids; may be repeated.")
-@click.option("--recipient", help="Only mail to a recipient that holds this text.")
-@click.option("--reason", help="Only mail whose reason holds this text.")
-@click.option("--sudo", is_flag=True, help="Ask with sudo, like pyinfra's own --sudo.")
-@click.option("--json", "as_json", is_flag=True, help="Print every entry as JSON.")
-@click.option("--yes", is_flag=True, help="Do not ask before acting.")
+@click.option("--recipient", help="Only messages to a recipient that contains this text.")
+@click.option("--reason", help="Only messages whose reason contains this text.")
+@click.option("--sudo", is_flag=True, help="Use sudo on the hosts, like pyinfra's --sudo.")
+@click.option("--json", "as_json", is_flag=True, help="Print every message as JSON.")
+@click.option("--yes", is_flag=True, help="Act without confirmation.")
 def queue(
     inventory: str,
     action: Action | None,
@@ -115,14 +140,14 @@ def queue(
     as_json: bool,
     yes: bool,
 ) -> None:
-    """Show the queues of Postfix and Postal: how many, how old, and why.
+    """Show the queues of Postfix and Postal: how many messages, how old, and why.
 
     \b
-    ACTION, after the plan was shown and confirmed:
-      flush    try again now
-      hold     do not try until it is released
+    ACTION, after you confirm the plan:
+      flush    retry now
+      hold     do not retry until released
       release  end a hold
-      delete   remove for good; the sender is told nothing
+      delete   remove for good, without a bounce to the sender
 
     Exits 0 if every queue was read, and the action done, 3 if a host was unreachable."""
     try:
@@ -130,43 +155,45 @@ def queue(
         fleet = fleet_of(loaded, Sources(inventory), SCHEMA)
     except SettingsError as error:
         refuse(str(error))
-    unknown = set(hosts) - set(fleet.hosts)
-    if unknown:
+    if unknown := set(hosts) - set(fleet.hosts):
         refuse(f"no host {', '.join(sorted(unknown))}")
+    matches = Filter(hosts, ids, recipient, reason)
+    with connected(loaded, fleet, _ROLES, sudo) as connections:
+        queues, complete = _read(fleet, connections, matches)
+        if queues or complete:
+            _print(fleet, queues, as_json)
+            if action is not None:
+                complete &= _carry_out(fleet, action, queues, yes, as_json)
+    sys.exit(OK if complete else UNKNOWN)
 
-    def chosen(entry: QueuedMessage) -> bool:
-        return (
-            (not ids or entry.id in ids)
-            and (recipient is None or any(recipient in one for one in entry.recipients))
-            and (reason is None or reason in entry.reason)
-        )
 
-    failed = False
-    with connected(loaded, fleet, _ROLES, sudo) as asked:
-        seen: dict[str, tuple[PyinfraHost, list[QueuedMessage]]] = {}
-        for host, off in asked.items():
-            if hosts and host.name not in hosts:
-                continue
-            try:
-                if off:
-                    raise UnansweredError(host.name, f"{off.finding}: {off.remedy}")
-                seen[host.name] = host, [one for one in _look(fleet, host) if chosen(one)]
-            except UnansweredError as error:
-                click.echo(f"mailfleet: {error}", err=True)
-                failed = True
-        if failed and not seen:
-            sys.exit(UNKNOWN)
-        if as_json:
-            everything = [asdict(entry) for _, entries in seen.values() for entry in entries]
-            click.echo(json.dumps(everything, indent=2))
-        else:
-            for host, entries in seen.values():
-                for program in _programs(fleet, host.name):
-                    mine = [entry for entry in entries if entry.program == program]
-                    _show(host.name, program, mine)
-        if action is not None:
-            failed |= not _carry_out(fleet, action, seen, yes, as_json)
-    sys.exit(UNKNOWN if failed else OK)
+def _read(
+    fleet: Fleet, connections: Mapping[PyinfraHost, Unreachable | None], matches: Filter
+) -> tuple[Queues, bool]:
+    """The matching messages of each host, and whether every host answered."""
+    queues: Queues = {}
+    complete = True
+    for host, unreachable in connections.items():
+        if matches.hosts and host.name not in matches.hosts:
+            continue
+        try:
+            if unreachable:
+                raise UnansweredError(host.name, f"{unreachable.finding}: {unreachable.remedy}")
+            queues[host.name] = host, list(filter(matches, _messages(fleet, host)))
+        except UnansweredError as error:
+            click.echo(f"mailfleet: {error}", err=True)
+            complete = False
+    return queues, complete
+
+
+def _print(fleet: Fleet, queues: Queues, as_json: bool) -> None:
+    if as_json:
+        rows = [asdict(message) for _, messages in queues.values() for message in messages]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for host, messages in queues.values():
+        for program in _programs(fleet, host.name):
+            _show(host.name, program, [each for each in messages if each.program == program])
 
 
 def _programs(fleet: Fleet, host: str) -> list[str]:
@@ -180,13 +207,13 @@ def _programs(fleet: Fleet, host: str) -> list[str]:
 def _carry_out(
     fleet: Fleet,
     action: Action,
-    seen: dict[str, tuple[PyinfraHost, list[QueuedMessage]]],
+    queues: Queues,
     yes: bool,
     as_json: bool,
 ) -> bool:
-    """Show the plan, ask, act. Returns whether every host did it. Beside JSON a person is spoken to
-    on standard error."""
-    plan = {name: concerned(entries, action) for name, (_, entries) in seen.items()}
+    """Show the plan, ask for confirmation, act. Returns whether every host did it. With JSON on
+    standard output, the plan goes to standard error."""
+    plan = {name: concerned(entries, action) for name, (_, entries) in queues.items()}
     entries = [entry for chosen in plan.values() for entry in chosen]
     if not entries:
         click.echo(f"\nnothing to {action}", err=as_json)
@@ -199,7 +226,7 @@ def _carry_out(
         if not chosen:
             continue
         try:
-            _act(fleet, seen[name][0], action, chosen)
+            _act(fleet, queues[name][0], action, chosen)
         except UnansweredError as error:
             click.echo(f"mailfleet: {error}", err=True)
             done = False

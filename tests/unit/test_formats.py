@@ -5,7 +5,8 @@ import re
 import runpy
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -22,6 +23,8 @@ from mailfleet.fleet.fleet import Fleet
 from mailfleet.health.exporter import HealthCollector
 from mailfleet.templates import ROOT
 from tests.unit.conftest import Write
+
+_REFERENCE = Path(__file__).parents[2] / "docs/reference"
 
 OK = CheckResult("one", "base", "disk", Status.OK, "45% used", "", 45.0, "warns from 80%")
 WARN = CheckResult("one", "postal", "held", Status.WARN, "3 held", "look at them", 3.0)
@@ -201,3 +204,11 @@ def test_every_probe_that_the_dashboard_names_exists(fleet_from: Write) -> None:
     assert named
     for name in named:
         assert any(re.fullmatch(name, one) for one in known), name
+
+
+def test_json_of_results_matches_the_published_schema() -> None:
+    schema = json.loads((_REFERENCE / "results.schema.json").read_text())
+    fields = schema["$defs"]["CheckResult"]
+    result = asdict(replace(FAIL, expected="running", evidence=("+ line",)))
+    assert set(fields["properties"]) == set(result)
+    assert {"host", "component", "name", "status", "message"} == set(fields["required"])

@@ -43,7 +43,7 @@ def test_postfix_queue(operator: Operator, refusing: Sink, mx1: Machine) -> None
 
     first, second, third = sorted(until(deferred, "reasons"), key=lambda one: one["sender"])
     shown = operator.run("mailfleet", "queue", operator.inventory, "--host", "mx1").ok().screen
-    assert "3 waiting, oldest" in shown
+    assert "3 queued, oldest" in shown
     assert "handoff answered 503" in shown
 
     declined = act(operator, "mx1", "delete", "--id", first["id"], answer="n\n")
