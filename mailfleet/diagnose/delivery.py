@@ -1,6 +1,6 @@
 """What became of one message, and why: from its last state, and from what was answered."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from mailfleet.components.postal.queue_probes import STALE_LOCK_MINUTES
@@ -64,49 +64,19 @@ _GAVE_UP = "Maximum number of delivery attempts"
 
 
 def of_message(evidence: Evidence, message: Message) -> Cause:
-    tried = [one for one in message.attempts if not one.reply.startswith(_GAVE_UP)]
-    last = tried[-1] if tried else None
+    """The cause of a message's last state."""
+    replies = [one for one in message.attempts if not one.reply.startswith(_GAVE_UP)]
+    last = replies[-1] if replies else None
     reply = last.reply if last else ""
     told = [f"{named(message)}: {reply}" if reply else f"{named(message)}: {state(message)}"]
-    match message.status:
-        case "Held":
-            return _held(reply, [*told, *(f"suppressed: {one}" for one in evidence.suppressed)])
-        case "HoldCancelled":
-            return _given_up(message, told)
-        case "Sent" | "Processed":
-            relay = next((it for it in evidence.relays if it in reply.lower()), "")
-            return _relayed(relay, told) if relay else _filtered(told)
-        case "Relayed":
-            return _forwarded(evidence, message, told)
-        case "Bounced":
-            return Cause(
-                "the receiver took it and sent a bounce later",
-                tuple(told),
-                "the bounce is linked to the message in Postal's web interface: it says why",
-            )
-    stuck = STALE_LOCK_MINUTES * 60
-    if message.locked_seconds > stuck:
-        minutes = message.locked_seconds // 60
-        return Cause(
-            "a worker died while it had the message in hand: the lock is stale",
-            (*told, f"locked for {minutes} min"),
-            "the runbook on an unhealthy Postal tells how to release stale locks",
-        )
-    if last and last.status in ("SoftFail", "HardFail", "Error") and (meaning := meaning_of(reply)):
+    if explain := _FINAL.get(message.status):
+        return explain(evidence, message, reply, told)
+    if message.locked_seconds > STALE_LOCK_MINUTES * 60:
+        return _locked(message, told)
+    if last and last.status in _FAILED and (meaning := meaning_of(reply)):
         return from_meaning(meaning, told)
-    if message.queued and not message.locked_seconds and message.due_seconds > _DUE_SECONDS:
-        return Cause(
-            "it waits in Postal's queue and no worker takes it",
-            (*told, f"due for {message.due_seconds} s"),
-            "`postal logs worker`, `postal restart worker`",
-        )
     if message.queued or (message.program == "Postal" and not last):
-        return Cause(
-            "it is on its way: Postal has it in the queue",
-            tuple(told),
-            "wait a minute and ask again",
-            found=False,
-        )
+        return _queued(message, told)
     return Cause(
         f"{message.program} could not deliver it, for a reason that is not known here",
         tuple(told),
@@ -115,11 +85,38 @@ def of_message(evidence: Evidence, message: Message) -> Cause:
     )
 
 
+_FAILED = ("SoftFail", "HardFail", "Error")
+
+
+def _locked(message: Message, told: list[str]) -> Cause:
+    return Cause(
+        "a worker died while it had the message in hand: the lock is stale",
+        (*told, f"locked for {message.locked_seconds // 60} min"),
+        "the runbook on an unhealthy Postal tells how to release stale locks",
+    )
+
+
+def _queued(message: Message, told: list[str]) -> Cause:
+    if message.queued and not message.locked_seconds and message.due_seconds > _DUE_SECONDS:
+        return Cause(
+            "it waits in Postal's queue and no worker takes it",
+            (*told, f"due for {message.due_seconds} s"),
+            "`postal logs worker`, `postal restart worker`",
+        )
+    return Cause(
+        "it is on its way: Postal has it in the queue",
+        tuple(told),
+        "wait a minute and ask again",
+        found=False,
+    )
+
+
 def from_meaning(meaning: Meaning, told: Iterable[str]) -> Cause:
     return Cause(meaning.cause, (*told, meaning.source), meaning.remedy, meaning.dns)
 
 
-def _held(reply: str, told: list[str]) -> Cause:
+def _held(evidence: Evidence, message: Message, reply: str, told: list[str]) -> Cause:
+    told = [*told, *(f"suppressed: {one}" for one in evidence.suppressed)]
     for words, cause, remedy in _HOLDS:
         if words in reply.lower():
             return Cause(cause, tuple(told), remedy)
@@ -130,13 +127,26 @@ def _held(reply: str, told: list[str]) -> Cause:
     )
 
 
-def _given_up(message: Message, told: list[str]) -> Cause:
+def _given_up(evidence: Evidence, message: Message, reply: str, told: list[str]) -> Cause:
     """Postal cancels holds that expire, too (expire_held_messages_scheduled_task.rb)."""
     held = [one.reply for one in message.attempts if one.status == "Held"]
     return Cause(
         "Postal held it and will not send it: the hold expired, or somebody cancelled it",
         (*told, *(f"held: {reply}" for reply in held[-1:])),
         "put right what it was held for, then send it again",
+    )
+
+
+def _sent(evidence: Evidence, message: Message, reply: str, told: list[str]) -> Cause:
+    relay = next((name for name in evidence.relays if name in reply.lower()), "")
+    return _relayed(relay, told) if relay else _filtered(told)
+
+
+def _bounced(evidence: Evidence, message: Message, reply: str, told: list[str]) -> Cause:
+    return Cause(
+        "the receiver took it and sent a bounce later",
+        tuple(told),
+        "the bounce is linked to the message in Postal's web interface: it says why",
     )
 
 
@@ -149,7 +159,7 @@ def _relayed(relay: str, told: list[str]) -> Cause:
     )
 
 
-def _forwarded(evidence: Evidence, message: Message, told: list[str]) -> Cause:
+def _forwarded(evidence: Evidence, message: Message, reply: str, told: list[str]) -> Cause:
     relay = evidence.api_relays.get(message.host) or "of its settings"
     gave = f"the e-mail API gave it to its relay {relay}"
     if relay in evidence.postal_names:
@@ -175,3 +185,14 @@ def _filtered(told: list[str]) -> Cause:
         "(`mailfleet dns check`, `mailfleet health --mail`)",
         dns="dmarc",
     )
+
+
+_FINAL: Mapping[str, Callable[[Evidence, Message, str, list[str]], Cause]] = {
+    "Held": _held,
+    "HoldCancelled": _given_up,
+    "Sent": _sent,
+    "Processed": _sent,
+    "Relayed": _forwarded,
+    "Bounced": _bounced,
+}
+"""Status in which delivery has ended -> what explains it."""
