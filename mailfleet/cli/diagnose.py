@@ -40,10 +40,10 @@ def _address(context: click.Context, parameter: click.Parameter, value: str) -> 
 @click.option(
     "--log",
     type=click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True),
-    help="The application's log, or the part of it that matters; `-` is standard input.",
+    help="The application's log, or the relevant part of it; `-` is standard input.",
 )
 @server_option
-@click.option("--sudo", is_flag=True, help="Ask with sudo, like pyinfra's own --sudo.")
+@click.option("--sudo", is_flag=True, help="Use sudo on the hosts, like pyinfra's --sudo.")
 @click.option("--json", "as_json", is_flag=True, help="Print the diagnosis as JSON.")
 def diagnose(
     inventory: str,
@@ -96,7 +96,7 @@ def _lines(log: Path | None) -> list[str]:
 
 def _show(found: Diagnosis, dns: Sequence[Finding], dns_error: str) -> None:
     for line in found.unanswered:
-        click.echo(f"mailfleet: not asked: {plain(line)}", err=True)
+        click.echo(f"mailfleet: no answer: {plain(line)}", err=True)
     for step in found.steps:
         click.echo(f"{step.question:20} {plain(step.answer)}")
     cause = found.cause
@@ -110,4 +110,4 @@ def _show(found: Diagnosis, dns: Sequence[Finding], dns_error: str) -> None:
             click.echo(f"{'DNS ' + cause.dns:20} {plain(line)}")
         if not dns:
             click.echo(f"{'DNS ' + cause.dns:20} {plain(dns_error) or 'nothing wrong now'}")
-    click.echo(f"{'do':20} {plain(cause.remedy)}")
+    click.echo(f"{'remedy':20} {plain(cause.remedy)}")

@@ -33,7 +33,7 @@ from mailfleet.secrets import SecretsError
     show_default=True,
     type=click.IntRange(10, 86400),
     metavar="SECONDS",
-    help="From the start of one look at the fleet to the next, as `health --quick` asks.",
+    help="Time between the starts of two runs of the checks of `health --quick`.",
 )
 @click.option(
     "--full-interval",
@@ -41,17 +41,17 @@ from mailfleet.secrets import SecretsError
     show_default=True,
     type=click.IntRange(10, 86400),
     metavar="SECONDS",
-    help="How often a look asks everything: from this machine, other servers and blocklists too.",
+    help="Time between two runs of all checks, external ones included.",
 )
-@click.option("--sudo", is_flag=True, help="Ask with sudo, like pyinfra's own --sudo.")
+@click.option("--sudo", is_flag=True, help="Use sudo on the hosts, like pyinfra's --sudo.")
 def exporter(
     inventory: str, address: str, port: int, interval: int, full_interval: int, sudo: bool
 ) -> None:
     """Serve the results of `health` at /metrics for Prometheus, until it is stopped.
 
-    Hosts are asked at the interval, one look after the other; a scrape asks nobody. Results that
-    only a full look finds stay until the next one. A description with a mistake ends it at the
-    start; later on the last results stay meanwhile, and their timestamps grow old."""
+    Checks run at the interval, one run after the other; a scrape returns the last results and
+    contacts no host. Results of full runs stay until the next full run. A configuration error ends
+    the exporter at its start; later, the last results stay, with their old timestamps."""
     fleet_or_exit(inventory)
     collector, registry = HealthCollector(), CollectorRegistry()
     registry.register(collector)

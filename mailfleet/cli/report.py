@@ -28,12 +28,12 @@ from mailfleet.templates import TemplateProblemError
     help="The HTML file to write.",
 )
 @server_option
-@click.option("--sudo", is_flag=True, help="Ask with sudo, like pyinfra's own --sudo.")
+@click.option("--sudo", is_flag=True, help="Use sudo on the hosts, like pyinfra's --sudo.")
 def report(inventory: str, output: Path, servers: list[Address], sudo: bool) -> None:
-    """Write one page about the fleet: hosts, versions, health, drift, DNS, certificates, queues
+    """Write an HTML page about the fleet: hosts, versions, health, drift, DNS, certificates, queues
     and the last deploys.
 
-    The page needs no other file and loads nothing. It names hosts and addresses, and no secret.
+    The page is self-contained. It names hosts and addresses, and no secret.
     Exits 0 if nothing needs attention, 2 if something fails or differs, 3 if something is
     unreachable or unknown; the page is written in each case."""
     try:

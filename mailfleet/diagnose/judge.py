@@ -23,9 +23,10 @@ def _walk(evidence: Evidence) -> tuple[list[Step], Cause]:
     """An older message to the same recipient is another story."""
     message = evidence.latest
     if message is None:
-        answered = "nobody who could be asked"
-        seen_by = answered if evidence.unanswered else "neither Postal nor mailserver"
-        return [Step(_SENT, f"{seen_by} has seen it")], _not_seen(evidence)
+        where = (
+            "on reachable hosts" if evidence.unanswered else "in Postal, Postfix or the e-mail API"
+        )
+        return [Step(_SENT, f"not found {where}")], _not_seen(evidence)
     last = f"{named(message)}{when(message.at)}"
     if _is_old(evidence, message):
         cause = _not_seen(evidence)
@@ -203,7 +204,7 @@ def _no_trace(evidence: Evidence) -> Cause:
     shown = (*told, *_ways(evidence))
     if evidence.unanswered:
         return Cause(
-            "there is no trace of it, but not all could be asked",
+            "no trace of it, but some sources are unreachable",
             shown,
             "ask again when they answer: `mailfleet health` tells what is wrong with them",
             found=False,

@@ -311,8 +311,8 @@ def test_which_of_several_messages_it_speaks_of_is_told() -> None:
 
 def test_a_host_that_is_off_is_no_witness() -> None:
     found = diagnose(replace(EMPTY, unanswered=("postal1: cannot log in",)))
-    assert found.steps[0].answer == "nobody who could be asked has seen it"
-    assert found.cause.cause == "there is no trace of it, but not all could be asked"
+    assert found.steps[0].answer == "not found on reachable hosts"
+    assert found.cause.cause == "no trace of it, but some sources are unreachable"
     assert found.exit_code == 3
     assert found.unanswered == ("postal1: cannot log in",)
 
