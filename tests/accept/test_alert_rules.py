@@ -109,3 +109,27 @@ def test_each_fault_fires_its_own_alert_and_no_other(tmp_path: Path) -> None:
     file = tmp_path / "rules.test.yml"
     file.write_text("\n".join(tests) + "\n")
     _promtool("test", "rules", file)
+
+
+def test_an_unreachable_host_alerts_after_three_minutes(tmp_path: Path) -> None:
+    labels = 'host="one",component="ssh",probe="login",level="quick"'
+    file = tmp_path / "rules.test.yml"
+    file.write_text(f"""
+rule_files: [{RULES}]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - series: mailfleet_probe_status{{{labels}}}
+        values: 0 3x9
+    promql_expr_test:
+      - expr: group by (alertname) (ALERTS{{alertstate="firing", alertname=~"Mailfleet.*Un.*"}})
+        eval_time: 3m
+        exp_samples: []
+      - expr: group by (alertname) (ALERTS{{alertstate="firing", alertname=~"Mailfleet.*Un.*"}})
+        eval_time: 5m
+        exp_samples:
+          - labels: '{{alertname="MailfleetUnreachable"}}'
+            value: 1
+""")
+    _promtool("test", "rules", file)
