@@ -12,8 +12,8 @@ NAME = "access"
 
 # sshd takes the first value that it reads: before the 50-cloud-init.conf of cloud images.
 SSHD = "/etc/ssh/sshd_config.d/00-mailfleet.conf"
-# 2026-11-21: the drop-in's former name, which sorted behind others and then had no effect.
-_FORMER_SSHD = "/etc/ssh/sshd_config.d/60-mailfleet.conf"
+# 2026-11-21: the drop-in's previous name, which sorted behind others and then had no effect.
+_PREVIOUS_SSHD = "/etc/ssh/sshd_config.d/60-mailfleet.conf"
 RULES = "/etc/mailfleet/firewall.nft"
 _UNIT = "/etc/systemd/system/mailfleet-firewall.service"
 
@@ -21,7 +21,7 @@ _UNIT = "/etc/systemd/system/mailfleet-firewall.service"
 # The daemon's configuration as it will be: the drop-in among the others, included where it is.
 _SSHD_CHECK = (
     "for file in /etc/ssh/sshd_config.d/*.conf; do "
-    f'[ ! -e "$file" ] || [ "$file" = {_FORMER_SSHD} ] || [ -e "$stage$file" ] || '
+    f'[ ! -e "$file" ] || [ "$file" = {_PREVIOUS_SSHD} ] || [ -e "$stage$file" ] || '
     'cp "$file" "$stage$file"; done; '
     'sed -E "/^\\s*Include\\s/I s|(/etc/ssh/)?sshd_config\\.d/|$stage/etc/ssh/sshd_config.d/|g" '
     "/etc/ssh/sshd_config >$stage/sshd_config && mkdir -p /run/sshd && "
@@ -29,7 +29,9 @@ _SSHD_CHECK = (
 )
 
 # Whoever flushes the ruleset takes our table with it, and the unit stays active.
-_IN_FORCE = "nft list chain inet mailfleet input 2>/dev/null | grep -q 'policy drop' && echo yes"
+_RULES_ARE_ACTIVE = (
+    "nft list chain inet mailfleet input 2>/dev/null | grep -q 'policy drop' && echo yes"
+)
 
 
 def _source_matches(use: PortUse) -> list[str]:
@@ -67,7 +69,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             File(SSHD, shipped("access/00-mailfleet.conf")),
             *(firewall_files if firewall else ()),
         ),
-        absent=(_FORMER_SSHD, *(() if firewall else (RULES, _UNIT))),
+        absent=(_PREVIOUS_SSHD, *(() if firewall else (RULES, _UNIT))),
         checks=(
             Check((SSHD,), _SSHD_CHECK, "sshd -t"),
             Check((RULES,), f"nft --check --file $stage{RULES}", "nft --check"),
@@ -80,7 +82,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
                         "mailfleet-firewall.service",
                         depends_on=(RULES, _UNIT),
                         on_change="reload",
-                        is_effective=_IN_FORCE,
+                        is_effective=_RULES_ARE_ACTIVE,
                     ),
                 )
                 if firewall

@@ -12,7 +12,7 @@ from mailfleet.converge.plan import bundle_here
 @pyinfra_deploy("access")
 def deploy() -> None:
     """Converge this component on the host at hand."""
-    if wanted := bundle_here(NAME):
-        packages(name="packages", bundle=wanted)
-        files(name="files", bundle=wanted)
-        access_services(name="SSH daemon and firewall", bundle=wanted)
+    if desired := bundle_here(NAME):
+        packages(name="packages", bundle=desired)
+        files(name="files", bundle=desired)
+        access_services(name="SSH daemon and firewall", bundle=desired)

@@ -6,18 +6,18 @@ from mailfleet.fleet.fleet import Fleet, Host
 
 
 def _keys_only(options: str = "") -> str:
-    """Shell that fails, and prints what lets in without a key, unless every login needs one."""
+    """Shell that fails unless every login needs a key, and prints the options that allow others."""
     names = "passwordauthentication|kbdinteractiveauthentication|permitemptypasswords"
-    awk = f'/^({names}|permitrootlogin) yes$/ {{print "in force: " $0; bad = 1}} END {{exit bad}}'
+    awk = f'/^({names}|permitrootlogin) yes$/ {{print "effective: " $0; bad = 1}} END {{exit bad}}'
     return f"settings=$(sshd -T{options}) && echo \"$settings\" | awk '{awk}'"
 
 
 def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
-    """What healthy means for this component, asked on the host."""
+    """Health probes of this component, run on the host."""
     keys_only = Probe(
         "ssh",
         f"{_keys_only()} && echo 'logins need a key'",
-        "look for the setting with `grep -r` in /etc/ssh: sshd takes the first value that it reads",
+        "find the setting with `grep -r` in /etc/ssh: sshd takes the first value that it reads",
     )
     if not host[AccessSettings].firewall:
         return (keys_only,)
@@ -28,7 +28,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             # What Docker publishes is kept in by the second chain alone.
             "nft list chain inet mailfleet input | grep -q 'policy drop' && "
             "nft list chain inet mailfleet forward | grep -q 'oifname .* drop$' && "
-            "echo 'rules in force'",
+            "echo 'rules are active'",
             "systemctl restart mailfleet-firewall",
         ),
     )

@@ -114,14 +114,14 @@ def fresh_login(state: State, host: Host) -> bool:
 
 @operation()
 def access_services(bundle: Bundle) -> Generator[PyinfraCommand, None, None]:
-    """Reload the SSH daemon and the firewall under a timed rollback, log in anew, and only then
-    keep the change.
+    """Reload the SSH daemon and the firewall under a timed rollback, open a fresh login, and
+    keep the change only if it works.
 
-    + bundle: what the component wants on this host
+    + bundle: the desired state of the component on this host
     """
     steps = steps_of(bundle, observe(host))
     if not steps:
-        host.noop("the SSH daemon and the firewall run what is described")
+        host.noop("the SSH daemon and the firewall are in sync")
         return
     yield StringCommand(_change(bundle, steps))
     yield FunctionCommand(_login_or_undo, [_undo(bundle)], {})

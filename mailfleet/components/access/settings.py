@@ -40,7 +40,7 @@ class AccessSettings(ComponentSettings):
     )
     firewall: bool = Field(
         default=True,
-        description="Drop inbound traffic that no component asks for, also to ports that Docker "
+        description="Drop inbound traffic that no component needs, also to ports that Docker "
         "publishes.",
     )
     logins: dict[UserName, list[PublicKey]] | None = Field(

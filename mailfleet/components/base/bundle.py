@@ -47,7 +47,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
     contents = {
         "/etc/hostname": f"{short_name}\n",
         "/etc/hosts": render("base/hosts", host=host[HostSettings], short_name=short_name).text,
-        # cloud-init would write both anew at each boot.
+        # cloud-init would write both again at each boot.
         "/etc/cloud/cloud.cfg.d/99-mailfleet.cfg": "preserve_hostname: true\n"
         "manage_etc_hosts: false\n",
         _CHRONY: render("base/chrony.conf", settings=settings).text,
@@ -99,7 +99,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
 
 def _swap(below_mb: int, size_mb: int) -> Condition:
     """A swap file where memory is small; containers and hosts that have swap are left alone. The
-    file gets its name when it is whole: an interrupted set-up begins anew."""
+    file gets its name when it is whole: an interrupted set-up starts over."""
     return Condition(
         "swap",
         "if systemd-detect-virt --quiet --container; then echo enough; else "

@@ -13,8 +13,8 @@ from mailfleet.converge.services import services
 @pyinfra_deploy("base")
 def deploy() -> None:
     """Converge this component on the host at hand."""
-    if wanted := bundle_here(NAME):
-        packages(name="packages", bundle=wanted)
-        files(name="files", bundle=wanted)
-        conditions(name="host name, time zone, kernel, swap", bundle=wanted)
-        services(name="services", bundle=wanted)
+    if desired := bundle_here(NAME):
+        packages(name="packages", bundle=desired)
+        files(name="files", bundle=desired)
+        conditions(name="host name, time zone, kernel, swap", bundle=desired)
+        services(name="services", bundle=desired)

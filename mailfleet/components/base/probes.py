@@ -9,7 +9,7 @@ from mailfleet.templates import render_script
 
 
 def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
-    """What healthy means for this component, asked on the host and from here."""
+    """Health probes of this component, run on the host and from the control machine."""
     outbound = host[PreflightSettings].outbound_host
     return (
         Probe(
@@ -18,12 +18,12 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             "failed=$(printf '%s' \"$failed\" | awk '{print $1}'); "
             'echo "failed: ${failed:-none}" | tr "\\n" " "; [ -z "$failed" ]',
             "read `journalctl -u UNIT` of each failed unit",
-            gate_exempt="any unit of the host, whoever brought it",
+            gate_exempt="it covers all units of the host, not only those of base",
         ),
         Probe(
             "disk",
             render_script("base/probes/file-system.sh", COLUMN="pcent", WHAT=""),
-            "make room, or use a larger disk",
+            "free disk space, or use a larger disk",
             limit=Limit(80, 90, "%"),
         ),
         Probe(
@@ -37,21 +37,21 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             "awk '/^MemTotal/ {all = $2} /^MemAvailable/ {free = $2} END {"
             'left = int(free * 100 / all); print "measured " left; print left "% available"}\' '
             "/proc/meminfo",
-            "see what grows with `docker stats`; use a larger server",
+            "find what grows with `docker stats`, or use a larger server",
             limit=Limit(10, 3, "%"),
         ),
         Probe(
             "load",
             'awk -v cores="$(nproc)" \'{printf "measured %.2f\\n%s over 15 minutes, %d cores\\n", '
             "$3 / cores, $3, cores}' /proc/loadavg",
-            "see what takes the time with `top`; use a larger server",
+            "find what uses the processors with `top`, or use a larger server",
             limit=Limit(4, 50, " a core"),
         ),
         Probe(
             "resolver",
-            f"found=$(getent ahosts {outbound} | awk 'NR == 1 {{print $1}}'); "
-            f'[ -n "$found" ] && echo "{outbound} is $found"',
-            "see /etc/resolv.conf and that its servers answer: without DNS no mail goes out",
+            f"address=$(getent ahosts {outbound} | awk 'NR == 1 {{print $1}}'); "
+            f'[ -n "$address" ] && echo "{outbound} is $address"',
+            "check that the servers in /etc/resolv.conf answer: without DNS no mail is sent",
             level=Level.FULL,
         ),
         Probe(
@@ -60,7 +60,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             "read `systemctl status chrony` and `chronyc sources`; open UDP 123 outbound, or set "
             "base_ntp_servers to servers that answer",
             limit=Limit(1, 60, " s"),
-            gate_exempt="it takes minutes, and servers elsewhere",
+            gate_exempt="it takes minutes and depends on other servers",
         ),
         *blocklist_probes(fleet, host),
     )

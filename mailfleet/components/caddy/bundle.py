@@ -66,17 +66,17 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
 
 
 def _certificates(fleet: Fleet, settings: CaddySettings) -> list[File]:
-    found = []
+    files = []
     if settings.acme_ca_file:
-        found.append(File(f"{_ETC}/acme-ca.pem", Path(settings.acme_ca_file).read_bytes()))
+        files.append(File(f"{_ETC}/acme-ca.pem", Path(settings.acme_ca_file).read_bytes()))
     if settings.tls == "given":
         for name, ref in (
             ("certificate.pem", settings.certificate),
             ("certificate.key", settings.certificate_key),
         ):
             content = fleet.value(ref).reveal().encode()
-            found.append(File(f"{_ETC}/{name}", content, mode=0o600, secret=True))
-    return found
+            files.append(File(f"{_ETC}/{name}", content, mode=0o600, secret=True))
+    return files
 
 
 def _policies(fleet: Fleet, sites: Iterable[Site]) -> Iterator[File]:

@@ -11,14 +11,14 @@ from mailfleet.fleet.sites import sites_of
 
 
 def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
-    """What healthy means for this component, asked on the host."""
+    """Health probes of this component, run on the host."""
     names = [site.name for site in sites_of(fleet, host)]
     return (
         Probe(
             "redirect",
-            "said=$(curl -sS -o /dev/null -w '%{http_code} %{redirect_url}' --max-time 5 "
+            "answer=$(curl -sS -o /dev/null -w '%{http_code} %{redirect_url}' --max-time 5 "
             f"-H 'Host: {names[0]}' http://127.0.0.1/) || exit 1; "
-            'echo "answers ${said% }"; echo "$said" | grep -q \'^30[18] https://\'',
+            'echo "answers ${answer% }"; echo "$answer" | grep -q \'^30[18] https://\'',
             "deploy again: plain HTTP must lead to HTTPS",
         ),
         *(_certificate_probe(name) for name in names),

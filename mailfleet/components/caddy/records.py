@@ -8,7 +8,7 @@ from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.sites import sites_of
 
 _CAS = {
-    # Caddy asks Let's Encrypt, and ZeroSSL when that fails (Caddy, "Automatic HTTPS").
+    # Caddy requests from Let's Encrypt, and ZeroSSL when that fails (Caddy, "Automatic HTTPS").
     None: ("letsencrypt.org", "sectigo.com"),
     "acme-v02.api.letsencrypt.org": ("letsencrypt.org",),
     "acme-staging-v02.api.letsencrypt.org": ("letsencrypt.org",),
@@ -20,13 +20,13 @@ _CAS = {
 
 def records(fleet: Fleet) -> list[Record]:
     """CAA records: who may issue certificates for the names that Caddy serves."""
-    found = []
+    records = []
     for host in fleet.with_role("caddy"):
         directory = host[CaddySettings].acme_directory
         cas = _CAS.get(urlsplit(directory).hostname if directory else None, ())
         if host[CaddySettings].tls == "acme" and cas:
-            found += [_caa(name, cas) for name in _own_names(fleet, host)]
-    return found
+            records += [_caa(name, cas) for name in _own_names(fleet, host)]
+    return records
 
 
 def _own_names(fleet: Fleet, host: Host) -> list[str]:
@@ -39,7 +39,7 @@ def _caa(name: str, cas: tuple[str, ...]) -> Record:
         name,
         "CAA",
         tuple(f'0 issue "{ca}"' for ca in cas),
-        "only the CA that Caddy asks may issue certificates for this name",
+        "only the CA that Caddy uses may issue certificates for this name",
         "Any CA may issue certificates for this name.",
         Severity.RECOMMENDED,
         "RFC 8659",

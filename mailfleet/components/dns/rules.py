@@ -27,7 +27,7 @@ def _policies_are_served_by_a_caddy(fleet: Fleet) -> Iterator[Problem]:
 def _policies_name_mx_hosts(fleet: Fleet) -> Iterator[Problem]:
     """A policy of none would keep all mail away (RFC 8461 section 3.2)."""
     if fleet.with_role(*POSTAL_PROCESSES) and not fleet.with_role("database"):
-        return  # told by its own rule; without one Postal's names are not known
+        return  # reported by its own rule; without one Postal's names are not known
     first = next(iter(fleet.hosts.values()))
     for domain, policy in fleet[DnsSettings].mta_sts.items():
         if policy.mode != "none" and not policy.more_mx and not mx_hosts(fleet, domain):

@@ -13,9 +13,9 @@ from mailfleet.converge.services import services
 @pyinfra_deploy("docker")
 def deploy() -> None:
     """Converge this component on the host at hand."""
-    if wanted := bundle_here(NAME):
-        conditions(name="apt repository", bundle=wanted, names=[APT_REPOSITORY])
-        packages(name="packages", bundle=wanted)
-        files(name="files", bundle=wanted)
-        conditions(name="registry logins", bundle=wanted, names=[NO_LOGINS])
-        services(name="services", bundle=wanted)
+    if desired := bundle_here(NAME):
+        conditions(name="apt repository", bundle=desired, names=[APT_REPOSITORY])
+        packages(name="packages", bundle=desired)
+        files(name="files", bundle=desired)
+        conditions(name="registry logins", bundle=desired, names=[NO_LOGINS])
+        services(name="services", bundle=desired)

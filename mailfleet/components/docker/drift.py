@@ -13,8 +13,8 @@ from mailfleet.templates import render_script
 
 CONTAINERS = render_script("docker/drift/containers.sh")
 
-# What `docker info` asks, which itself takes four times as long: it starts each of its plugins. The
-# socket would start Docker.
+# The source of `docker info`, which takes four times as long, since it starts each of its plugins.
+# The socket would start Docker.
 _ENGINE = (
     "systemctl is-active --quiet docker.service && "
     "curl --silent --fail --max-time 20 --unix-socket /run/docker.sock http://docker/info"

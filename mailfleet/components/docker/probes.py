@@ -5,7 +5,7 @@ from mailfleet.fleet.fleet import Fleet, Host
 
 
 def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
-    """What healthy means for this component, asked on the host."""
+    """Health probes of this component, run on the host."""
     return (
         Probe(
             "engine",

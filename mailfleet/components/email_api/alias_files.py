@@ -23,7 +23,7 @@ class AliasFileError(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """What one line says."""
+    """The alias of one line."""
 
     mailboxes: tuple[str, ...]
     enabled: bool = True

@@ -116,8 +116,8 @@ def _secret_file(name: str, content: Secret) -> File:
 
 def _source() -> list[File]:
     """What the image is built from on the host."""
-    found = sorted({path for pattern in _BUILT_FROM for path in _SOURCE.glob(pattern)})
-    return [File(f"{_BUILD}/{path.relative_to(_SOURCE)}", path.read_bytes()) for path in found]
+    sources = sorted({path for pattern in _BUILT_FROM for path in _SOURCE.glob(pattern)})
+    return [File(f"{_BUILD}/{path.relative_to(_SOURCE)}", path.read_bytes()) for path in sources]
 
 
 def _directories(source: list[File]) -> list[str]:

@@ -15,12 +15,12 @@ from mailfleet.converge.services import services
 @pyinfra_deploy("email_api")
 def deploy() -> None:
     """Converge this component on the host at hand."""
-    if wanted := bundle_here(NAME):
+    if desired := bundle_here(NAME):
         fleet = fleet_here()
         settings = fleet.hosts[context_host.name][EmailApiSettings]
         password = fleet.value(settings.database_password)
-        files(name="files", bundle=wanted)
+        files(name="files", bundle=desired)
         # Before the API uses it.
         database_password(name="database password", component=NAME, password=password)
-        services(name="services", bundle=wanted)
-        aliases(name="aliases", component=NAME, wanted=settings.aliases)
+        services(name="services", bundle=desired)
+        aliases(name="aliases", component=NAME, desired=settings.aliases)

@@ -14,7 +14,7 @@ SECRETS = f"{DIRECTORY}/secrets"
 
 _CERTIFICATE = f"openssl x509 -in {SECRETS}/certificate.pem -noout"
 
-# Fails unless it would forward a message now, and tells what it lacks.
+# Fails unless the API can forward a message now, and prints what is missing.
 _READY = (
     "docker exec email-api python -c 'import http.client as h, ssl, sys; "
     'c = h.HTTPSConnection("127.0.0.1", timeout=20, context=ssl._create_unverified_context()); '
@@ -24,7 +24,7 @@ _READY = (
 
 
 def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
-    """What healthy means for this component, asked on the host."""
+    """Health probes of this component, run on the host."""
     return (
         Probe(
             "database",
@@ -34,7 +34,8 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
         Probe(
             "ready",
             _READY,
-            "see to the part that is not ok: `docker compose logs` in /opt/email-api, or the relay",
+            "repair the part that is not ok: check the relay, and `docker compose logs` in "
+            "/opt/email-api",
             gate_exempt="the relay is elsewhere",
         ),
         Probe(

@@ -14,7 +14,7 @@ def records(fleet: Fleet) -> list[Record]:
             "TXT",
             (key_record(fleet, settings.arc_key),),
             "ARC key of forwarded mail",
-            "Receivers cannot verify the seal, and judge forwarded mail as if it had none.",
+            "Receivers cannot verify the seal, and evaluate forwarded mail as if it had none.",
             Severity.REQUIRED,
             "RFC 8617 section 4.1.3",
         )

@@ -62,7 +62,7 @@ def _bounces_come_back(fleet: Fleet) -> Iterator[Problem]:
 
 
 def _seal(fleet: Fleet) -> Iterator[Problem]:
-    """A mailserver that does not check passes on what a sender claims to have found."""
+    """A mailserver that does not check passes on the results that a sender claims."""
     for host in fleet.with_role("email_api"):
         if host[EmailApiSettings].arc_key is None:
             continue

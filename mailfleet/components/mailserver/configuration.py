@@ -48,7 +48,7 @@ class ImageFiles:
 
     @property
     def checked(self) -> list[str]:
-        """Those that Postfix has something to say about."""
+        """Those that Postfix checks."""
         return [
             path
             for path in (*self.at_creation, *self.live)
@@ -93,10 +93,10 @@ def _secret(path: str, text: str) -> File:
 
 
 def _environment(settings: MailserverSettings) -> Rendered:
-    """Variables of the image. None of them is secret: they can be seen with `docker inspect`."""
+    """Variables of the image. None is secret: anyone can read them with `docker inspect`."""
     own_checks = settings.sender_checks and not settings.rspamd
     variables = {
-        # Those of docs/how-to/mailserver.md: DOMAIN and SMTP_USER say whom the host serves.
+        # Those of docs/how-to/mailserver.md: DOMAIN and SMTP_USER name what the host serves.
         "DOMAIN": " ".join(settings.domains),
         "SMTP_USER": settings.probe_account,
         "POSTMASTER_ADDRESS": settings.postmaster,

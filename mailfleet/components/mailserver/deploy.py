@@ -15,13 +15,13 @@ from mailfleet.converge.services import services
 @pyinfra_deploy("mailserver")
 def deploy() -> None:
     """Converge this component on the host at hand."""
-    if wanted := bundle_here(NAME):
+    if desired := bundle_here(NAME):
         settings = fleet_here().hosts[context_host.name][MailserverSettings]
         if settings.version.partition("@")[0] not in TESTED_VERSIONS:
             logger.warning(
                 f"{context_host.print_prefix}mailserver_version {settings.version} is outside the "
                 f"tested set ({', '.join(TESTED_VERSIONS)})"
             )
-        files(name="files", bundle=wanted)
-        conditions(name="certificate", bundle=wanted)
-        services(name="services", bundle=wanted)
+        files(name="files", bundle=desired)
+        conditions(name="certificate", bundle=desired)
+        services(name="services", bundle=desired)

@@ -1,4 +1,4 @@
-"""What healthy means for the mailserver: it takes mail, knows its users, and can hand over."""
+"""Health probes of the mailserver: SMTP, logins, configuration, certificates, hand-off, queue."""
 
 from collections.abc import Iterator
 
@@ -17,13 +17,13 @@ from mailfleet.templates import render_script
 
 _INSIDE = "docker exec mailserver"
 
-_HANDOFF_IN_FORCE = (
+_HANDOFF_IS_ACTIVE = (
     f'[ "$({_INSIDE} cat /etc/mailfleet-handoff)" = '
     f'"$(export LC_ALL=C; cd {CONFIG} && cat user-patches.sh handoff/* | sha256sum)" ]'
 )
 """The image ignores the exit status of user-patches.sh, so its proof is compared with the files."""
 
-_CONFIGURATION_IN_FORCE = (
+_CONFIGURATION_IS_ACTIVE = (
     f"{_INSIDE} sha512sum --check --status /tmp/docker-mailserver-config-chksum"
 )
 """The image keeps hashes of the watched files as it last applied them (change-detection.sh)."""
@@ -31,7 +31,7 @@ _CONFIGURATION_IN_FORCE = (
 
 def _login(host: Host) -> str:
     """Shell that logs in to submission. The password is on curl's standard input, in no process
-    list; the certificate is another probe's."""
+    list; the certificate has its own probe."""
     return (
         "curl --silent --show-error --max-time 20 --ssl-reqd --insecure --request NOOP --config - "
         f"smtp://127.0.0.1:587/{host.fqdn} <{PROBE_LOGIN} >/dev/null"
@@ -45,11 +45,11 @@ _OF_FILE = f"openssl x509 -noout -in {_FILE}"
 def _remedy(settings: MailserverSettings) -> str:
     if settings.tls == "given":
         return "give another certificate in mailserver_certificate and deploy again"
-    return "run `/opt/mailserver/bin/certificate install 60` and read what it says"
+    return "run `/opt/mailserver/bin/certificate install 60` and read its output"
 
 
 def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
-    """What healthy means for this component, asked on the host and from here."""
+    """Health probes of this component, run on the host and from the control machine."""
     settings = host[MailserverSettings]
     return (
         Probe(
@@ -64,15 +64,15 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             "read `docker logs mailserver`; deploy again",
         ),
         _processes(settings),
-        _in_force(
+        _active(
             "user-patches.sh",
-            _HANDOFF_IN_FORCE,
-            "it did not come to its end in the container",
+            _HANDOFF_IS_ACTIVE,
+            "it did not finish in the container",
         ),
-        _in_force(
+        _active(
             "watched files",
-            _CONFIGURATION_IN_FORCE,
-            "the image has not taken over the changed ones",
+            _CONFIGURATION_IS_ACTIVE,
+            "the image has not applied the changes",
         ),
         *(_serves(port, starttls) for port, starttls in _TLS_PORTS.items()),
         Probe(
@@ -80,13 +80,13 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
             f'echo "valid until $({_OF_FILE} -enddate | cut -d= -f2)"; '
             f"{expiry(_OF_FILE, warn_days=7)}",
             _remedy(settings),
-            gate_exempt="its CA and time decide on it",
+            gate_exempt="it depends on its CA and on time",
         ),
         _handoff(host),
         Probe(
             "queue",
             render_script("mailserver/probes/queue.sh"),
-            "`mailfleet queue INVENTORY` says of each message why it waits",
+            "run `mailfleet queue INVENTORY`, which shows why each message waits",
             limit=_QUEUE_AGE,
         ),
         *_outbound(host),
@@ -94,32 +94,32 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
     )
 
 
-def _in_force(name: str, holds: str, otherwise: str) -> Probe:
+def _active(name: str, holds: str, otherwise: str) -> Probe:
     return Probe(
-        name, f"{holds} && echo 'in force' || {{ echo '{otherwise}'; exit 1; }}", "deploy again"
+        name, f"{holds} && echo 'active' || {{ echo '{otherwise}'; exit 1; }}", "deploy again"
     )
 
 
 # A message to a server elsewhere that is down or greylists waits for hours, and nothing is wrong
 # here. Postfix itself gives up after 5 days (postconf(5), maximal_queue_lifetime): after one there
-# is time left to act. That the e-mail API takes nothing, its own probe tells at once.
+# is time left to act. An e-mail API that takes nothing is reported at once by its own probe.
 _QUEUE_AGE = Limit(14_400, 86_400, " s")
 
 
 def _processes(settings: MailserverSettings) -> Probe:
-    """Of the image's supervisord, those that the settings ask for."""
-    wanted = ["postfix", "dovecot", *(["rspamd"] if settings.rspamd else [])]
+    """Of the image's supervisord, those that the settings enable."""
+    processes = ["postfix", "dovecot", *(["rspamd"] if settings.rspamd else [])]
     return Probe(
         "processes",
-        f"states=$({_INSIDE} supervisorctl status {' '.join(wanted)}); "
+        f"states=$({_INSIDE} supervisorctl status {' '.join(processes)}); "
         'bad=$(echo "$states" | awk \'$2 != "RUNNING" {print $1, $2}\'); '
-        f"[ -z \"$bad\" ] && echo '{', '.join(wanted)} run' || {{ echo $bad; exit 1; }}",
+        f"[ -z \"$bad\" ] && echo '{', '.join(processes)} run' || {{ echo $bad; exit 1; }}",
         "`docker exec mailserver supervisorctl tail PROCESS`, `docker restart mailserver`",
     )
 
 
 def _from_outside(host: Host) -> Iterator[ExternalProbe]:
-    """As other mail servers and applications see it."""
+    """SMTP as other mail servers and applications reach it."""
     if address := host[HostSettings].public_ipv4:
         for port, auth in ((25, False), (465, True), (587, True)):
             server = SmtpServer(str(address), port, tls=True, auth=auth, tls_first=port == 465)
@@ -140,7 +140,7 @@ def _from_outside(host: Host) -> Iterator[ExternalProbe]:
 
 
 def _outbound(host: Host) -> Iterator[Probe]:
-    """What users submit goes straight to the MX where there is no smarthost."""
+    """Without a smarthost, mail of users is sent straight to its MX."""
     preflight = host[PreflightSettings]
     if not host[MailserverSettings].relay_host and "outbound-25" not in preflight.accept:
         yield outbound_probe(
@@ -152,7 +152,7 @@ _TLS_PORTS = {25: "smtp", 465: "", 587: "smtp"}
 
 
 def _serves(port: int, starttls: str) -> Probe:
-    """A renewal is followed to the wire."""
+    """A renewed certificate must also be served."""
     return Probe(
         f"certificate on port {port}",
         render_script(
@@ -166,8 +166,8 @@ def _serves(port: int, starttls: str) -> Probe:
 
 
 def _handoff(host: Host) -> Probe:
-    other = "the API is another component, and may be on another host"
-    remedy = "mail waits in the queue until the API answers: look at the API, its address and key"
+    other = "the API is another component and may be on another host"
+    remedy = "mail waits in the queue until the API answers: check the API, its address and key"
     if host[MailserverSettings].handoff == "lmtp":
         return Probe(
             "e-mail API",

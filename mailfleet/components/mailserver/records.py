@@ -97,7 +97,7 @@ def _sending(fleet: Fleet, host: Host) -> Iterator[Record]:
 
 
 def _submission(fleet: Fleet) -> Iterator[Record]:
-    """What `dns_submission_domains` say to mail programs."""
+    """Records from which mail programs find the servers of `dns_submission_domains`."""
     for host in fleet.with_role("mailserver")[:1]:
         name = host[MailserverSettings].hostname
         values = {

@@ -120,7 +120,7 @@ def _other_version(version: str, data: str) -> str:
     """What is wrong with `version` where the data is of version `data`; fit for shell quotes."""
     return (
         f"mariadb_version is {version}, but the data is of MariaDB {data}. A deploy neither "
-        "upgrades nor downgrades the major version: set the former one."
+        "upgrades nor downgrades the major version: set the previous one."
     )
 
 

@@ -20,12 +20,12 @@ def refuse_other_version(host_name: str, version: str, data: str) -> None:
 @pyinfra_deploy("mariadb")
 def deploy() -> None:
     """Converge this component on the host at hand."""
-    if wanted := bundle_here(NAME):
+    if desired := bundle_here(NAME):
         fleet = fleet_here()
         refuse_other_version(
             context_host.name,
             fleet.hosts[context_host.name][MariadbSettings].version,
             observe(context_host).fact(NAME, "data"),
         )
-        files(name="files", bundle=wanted)
-        services(name="services", bundle=wanted)
+        files(name="files", bundle=desired)
+        services(name="services", bundle=desired)

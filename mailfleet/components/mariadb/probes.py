@@ -9,7 +9,7 @@ from mailfleet.templates import render_script
 
 
 def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
-    """What healthy means for this component, asked on the host."""
+    """Health probes of this component, run on the host."""
     settings = fleet[PostalSettings]
     return (
         Probe(
@@ -20,8 +20,8 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
         Probe(
             "start",
             render_script("mariadb/probes/start.sh"),
-            "read in `docker logs mariadb` what took so long: let a recovery of InnoDB end, "
-            "look at the disk otherwise",
+            "find in `docker logs mariadb` what took so long: let a recovery of InnoDB end, "
+            "otherwise check the disk",
             # A clean start takes seconds. From two minutes on Docker calls it unhealthy
             # (start_period), and a deploy soon gives up.
             limit=Limit(30, 120, " s"),
@@ -30,7 +30,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             "binary log",
             f"state=$({CLIENT} -e 'SELECT @@log_bin, @@gtid_strict_mode') || exit 1; "
             'echo "log_bin and gtid_strict_mode: $state"; [ "$(echo $state)" = "1 1" ]',
-            "deploy again: a later move needs it",
+            "deploy again: replication and a later move need it",
         ),
         Probe(
             "connections",
@@ -51,7 +51,7 @@ def probes(fleet: Fleet, host: Host) -> tuple[Probe, ...]:
             render_script(
                 "mariadb/probes/raw-tables.sh", CLIENT=CLIENT, PREFIX=settings.database_prefix
             ),
-            "`ALTER TABLE ... MODIFY data LONGBLOB`: a message that is larger is cut or refused",
+            "`ALTER TABLE ... MODIFY data LONGBLOB`: a larger message is cut or rejected",
             level=Level.FULL,
         ),
         Probe(

@@ -23,14 +23,14 @@ from mailfleet.converge.shell import script
 from mailfleet.secrets import Secret
 
 DATABASE = "database"
-"""Fact on the database host: what the server reports of Postal's user and databases."""
+"""Fact on the database host: Postal's user and databases as the server reports them."""
 
 USER_RECORD = "postal-user"
 """What the database user was last made from, among the host's applied records."""
 
 
 def database_facts(settings: PostalSettings) -> str:
-    """Shell that prints what the server reports of Postal's user and databases."""
+    """Shell that prints Postal's user and databases as the server reports them."""
     user, database, prefix = (
         settings.database_user,
         settings.database_name,
@@ -85,15 +85,15 @@ def postal_user(
     stored = native_password_hash(password)
     scopes = grants(database, prefix)
     fingerprint = user_fingerprint(key, user, stored, scopes)
-    seen = observe(context_host)
-    lines = seen.facts.get(f"postal/{DATABASE}", ())
+    observed = observe(context_host)
+    lines = observed.facts.get(f"postal/{DATABASE}", ())
     if _user_is_right(lines, stored, scopes):
-        context_host.noop(f"database user {user} is as described")
+        context_host.noop(f"database user {user} is in sync")
         return
-    # A server that is down says nothing of its users. It is asked again once it runs.
-    was_made = seen.applied.get(f"postal/{USER_RECORD}") == fingerprint
+    # A server that is down reports no users. It is queried again once it runs.
+    was_made = observed.applied.get(f"postal/{USER_RECORD}") == fingerprint
     if was_made and not lines and not context_state.is_executing:
-        context_host.noop(f"database user {user} was made as described")
+        context_host.noop(f"database user {user} was created from the same settings")
         return
     record = shlex.join(["record", USER_RECORD, fingerprint])
     yield StringCommand(
@@ -108,5 +108,5 @@ def _user_is_right(lines: tuple[str, ...], stored: str, scopes: tuple[str, ...])
 
 
 def desired_rights(scopes: Iterable[str]) -> set[tuple[str, str]]:
-    """As `granted` tells them."""
+    """As `granted` returns them."""
     return {("ALL PRIVILEGES", scope) for scope in scopes}

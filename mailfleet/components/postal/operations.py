@@ -27,7 +27,7 @@ SCHEMA_RECORD = "schema"
 
 
 def admin_record(address: str) -> str:
-    """Name of the record that tells of a user once created; an address is no file name."""
+    """Name of the record of a user that was created; an address is no file name."""
     return f"admin-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
 
 
@@ -35,7 +35,7 @@ _RUNNER = "docker compose --project-directory /opt/postal run --rm --no-TTY --qu
 
 
 def _database_says(fleet: Fleet, kind: str) -> list[str]:
-    """Lines of one kind that the database host says of Postal's databases."""
+    """Lines of one kind that the database host reports of Postal's databases."""
     lines = observe_fact(database_host(fleet).name, NAME, DATABASE)
     return [line.split(" ", 1)[1] for line in lines if line.startswith(f"{kind} ")]
 
@@ -79,8 +79,8 @@ def _fail(message: str) -> StringCommand:
 
 
 def _is_unknown(fleet: Fleet) -> bool:
-    """A database that is down says nothing while a run is prepared. It is asked again once it
-    runs, and what the records tell of is not announced meanwhile."""
+    """Whether the database was down while the run was prepared. It is queried again once it
+    runs; until then the records count."""
     return not context_state.is_executing and not _database_says(fleet, "version")
 
 
@@ -93,7 +93,7 @@ def database_schema(fleet: Fleet) -> Generator[StringCommand, None, None]:
     """
     if context_state.is_executing:
         # No answer must not pass for "no schema". And what was down while the run was prepared
-        # may hold databases that nobody has seen yet.
+        # may hold databases that are not known yet.
         if not _database_says(fleet, "version"):
             yield _fail(f"{database_host(fleet).name} answers no query")
             return
@@ -121,7 +121,7 @@ def database_schema(fleet: Fleet) -> Generator[StringCommand, None, None]:
 @operation()
 def admin_user(fleet: Fleet) -> Generator[StringCommand, None, None]:
     """Create the first admin user where there is no user with its address. `postal make-user`
-    asks questions and succeeds when it failed; Rails' runner takes a script on standard input.
+    is interactive and exits 0 when it failed; Rails' runner takes a script on standard input.
 
     + fleet: the fleet that the host belongs to
     """

@@ -1,4 +1,4 @@
-"""What healthy means for Postal, by the ways that really tell: its web process has no /health."""
+"""Health probes of Postal. Its web process has no /health, so its pages are requested."""
 
 import re
 
@@ -25,36 +25,36 @@ _CERTIFICATE = f"{TLS}/smtp.cert"
 
 
 def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
-    """Probes of the processes that this host carries."""
-    found: list[AnyProbe] = []
+    """Probes of the processes on this host."""
+    checks: list[AnyProbe] = []
     if host.has(*POSTAL_PROCESSES):
-        found.append(_version(host[PostalSettings].version))
+        checks.append(_version(host[PostalSettings].version))
     if host.has("postal_web"):
-        found += _web(fleet, host)
+        checks += _web(fleet, host)
     if host.has("postal_smtp"):
-        found += _smtp(host)
+        checks += _smtp(host)
     if host.has("postal_worker"):
-        found += [_health(f"worker {port}", port, "worker") for port in _worker_ports(host)]
+        checks += [_health(f"worker {port}", port, "worker") for port in _worker_ports(host)]
         preflight = host[PreflightSettings]
         if not host[PostalSettings].relays and "outbound-25" not in preflight.accept:
-            found.append(
+            checks.append(
                 outbound_probe(preflight.outbound_host, preflight.outbound_port, "postal_relays")
             )
-        found += [postal_relay_probe(url) for url in host[PostalSettings].relays]
+        checks += [postal_relay_probe(url) for url in host[PostalSettings].relays]
         if host[PostalSettings].use_ip_pools:
-            found.append(_ip_pools(alone=len(fleet.with_role("postal_worker")) == 1))
+            checks.append(_ip_pools(alone=len(fleet.with_role("postal_worker")) == 1))
     if host.has("database"):
-        found += queue_probes(fleet[PostalSettings], host[HealthSettings])
+        checks += queue_probes(fleet[PostalSettings], host[HealthSettings])
     if host.has(*POSTAL_PROCESSES):
-        found += _from_outside(host)
-    return tuple(found)
+        checks += _from_outside(host)
+    return tuple(checks)
 
 
 _VERSION = re.compile(r"\d+(\.\d+)+")
 
 
 def _version(tag: str) -> Probe:
-    """What Postal itself says it is; a tag that is no version (`stable`) is not held against it."""
+    """Compares the version that Postal reports with the tag, unless that is a name (`stable`)."""
     version = tag.partition("@")[0]
     desired = version if _VERSION.fullmatch(version) else ""
     return Probe(
@@ -68,7 +68,8 @@ def _version(tag: str) -> Probe:
 
 def _ip_pools(alone: bool) -> Probe:
     """Postal manual, "IP Pools": addresses must be on the host. Where several hosts send, each may
-    have its own; what is on none of them waits, and `postal: oldest message` tells."""
+    have its own; a message for an address on none of them waits, and `postal: oldest message`
+    fails."""
     return Probe(
         "pool addresses",
         render_script("postal/probes/pool-addresses.sh", ALONE=int(alone)),
@@ -80,21 +81,21 @@ def _ip_pools(alone: bool) -> Probe:
 
 
 def _from_outside(host: Host) -> list[ExternalProbe]:
-    """As senders and visitors see it, under the address that the world knows."""
+    """SMTP and web pages at the host's public address."""
     address = host[HostSettings].public_ipv4
-    found: list[ExternalProbe] = []
+    checks: list[ExternalProbe] = []
     if address and host.has("postal_smtp"):
         tls = host[PostalSettings].smtp_tls != "off"
         for port in host[PostalSettings].smtp_ports:
             server = SmtpServer(str(address), port, tls=tls, auth=True, plain_auth=True)
-            found += server.probes("`postal logs smtp`")
+            checks += server.probes("`postal logs smtp`")
     if address and host.has("caddy") and host[CaddySettings].tls != "internal":
         names = {host[PostalSettings].web_hostname: ("/login", "Postal", "login page of")}
         names |= dict.fromkeys(host[PostalSettings].track_domains, ("/", "Hello.", "tracking at"))
-        for name, (path, says, what) in names.items():
+        for name, (path, text, what) in names.items():
             site = WebSite(name, str(address), host[HealthSettings].ca_file)
-            found.append(site.page(path, says, "deploy caddy again, read `postal logs web`", what))
-    return found
+            checks.append(site.page(path, text, "deploy caddy again, read `postal logs web`", what))
+    return checks
 
 
 def _worker_ports(host: Host) -> list[int]:
@@ -104,7 +105,7 @@ def _worker_ports(host: Host) -> list[int]:
 def _web(fleet: Fleet, host: Host) -> list[Probe]:
     settings = host[PostalSettings]
     web = f"http://{web_address(fleet, host)}:{settings.web_port}"
-    found = [
+    checks = [
         Probe(
             "login page",
             f"curl -sS -o /dev/null -w 'HTTP %{{http_code}}\\n' --fail --max-time 10 "
@@ -119,32 +120,32 @@ def _web(fleet: Fleet, host: Host) -> list[Probe]:
         ),
         Probe(
             "tracking",
-            # As Caddy asks, wherever that is.
+            # As Caddy requests it, from whichever host.
             f"curl -fsS --max-time 10 -H 'X-Postal-Track-Host: 1' {web}/ | grep -x 'Hello\\.'",
             "read `postal logs web`: links and images in mail are broken",
         ),
     ]
     if host.has("caddy"):
-        found += [_tracking(name) for name in settings.track_domains]
-    return found
+        checks += [_tracking(name) for name in settings.track_domains]
+    return checks
 
 
 def _tracking(name: str) -> Probe:
     return Probe(
         f"tracking at {name}",
-        # The manual's own test; the certificate is Caddy's probe.
+        # The manual's own test; Caddy has a probe of the certificate.
         f"curl -fsSk --max-time 10 --resolve {name}:443:127.0.0.1 https://{name}/ | "
         "grep -x 'Hello\\.'",
         "links in mail are broken: deploy caddy again",
-        gate_exempt="Caddy is another component, and the certificate its CA's",
+        gate_exempt="Caddy is another component, and its certificate depends on a CA",
     )
 
 
 def _smtp(host: Host) -> list[Probe]:
     settings = host[PostalSettings]
-    found = [_health("SMTP server", SMTP_HEALTH_PORT, "smtp")]
+    checks = [_health("SMTP server", SMTP_HEALTH_PORT, "smtp")]
     for port in settings.smtp_ports:
-        found.append(
+        checks.append(
             Probe(
                 f"SMTP on port {port}",
                 f"{_banner(port)} | grep '^220 '",
@@ -152,13 +153,13 @@ def _smtp(host: Host) -> list[Probe]:
             )
         )
     if settings.smtp_tls != "off":
-        found.append(_starttls(settings))
-        found.append(_certificate(settings))
-    return found
+        checks.append(_starttls(settings))
+        checks.append(_certificate(settings))
+    return checks
 
 
 def _banner(port: int) -> str:
-    """Shell that prints the greeting of an SMTP server on loopback, and takes its leave."""
+    """Shell that prints the greeting of an SMTP server on loopback, and sends QUIT."""
     return (
         f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && read -r -t 5 line <&3 && "
         'echo "$line" && printf "QUIT\\r\\n" >&3\' | tr -d "\\r"'
@@ -168,7 +169,7 @@ def _banner(port: int) -> str:
 def _remedy(settings: PostalSettings) -> str:
     if settings.smtp_tls == "given":
         return "give another certificate in postal_smtp_certificate and deploy again"
-    return "run `/opt/postal/bin/smtp-certificate install 60` and read what it says"
+    return "run `/opt/postal/bin/smtp-certificate install 60` and read its output"
 
 
 def _starttls(settings: PostalSettings) -> Probe:
@@ -193,10 +194,10 @@ def _certificate(settings: PostalSettings) -> Probe:
         f"{{ echo 'the certificate is not for {name}'; exit 1; }}; "
         f"issuer=$({read} -issuer -nameopt multiline | sed -n 's/.*commonName *= //p'); "
         f'echo "by $issuer, $({read} -enddate | sed s/notAfter=/until\\ /)"; '
-        f'[ "$issuer" != {name} ] || {{ echo "a self-signed one stands in"; exit 80; }}; '
+        f'[ "$issuer" != {name} ] || {{ echo "a self-signed certificate is in use"; exit 80; }}; '
         f"{expiry(read, warn_days=7)}",
         _remedy(settings),
-        gate_exempt="its CA and time decide on it",
+        gate_exempt="it depends on its CA and on time",
     )
 
 

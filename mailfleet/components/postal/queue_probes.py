@@ -1,5 +1,5 @@
-"""Postal's queue and domains, asked of its database: a queue can stand still while every process
-says OK."""
+"""Probes of Postal's queue and domains in its database: a queue can stall while every process
+reports OK."""
 
 from math import inf
 
@@ -16,9 +16,9 @@ STALE_LOCK_MINUTES = 15
 _TIMES_UNTIL_FAIL = 10
 
 
-def _number(client: str, query: str, said: str) -> str:
+def _number(client: str, query: str, text: str) -> str:
     """Shell that measures one number by a query."""
-    return f'number=$({client} -e "{query}") || exit 1\necho "measured $number"\necho "{said}"\n'
+    return f'number=$({client} -e "{query}") || exit 1\necho "measured $number"\necho "{text}"\n'
 
 
 def queue_probes(settings: PostalSettings, health: HealthSettings) -> tuple[Probe, ...]:
@@ -31,7 +31,7 @@ def queue_probes(settings: PostalSettings, health: HealthSettings) -> tuple[Prob
         "SELECT COALESCE(MAX(TIMESTAMPDIFF(SECOND, COALESCE(retry_after, created_at), "
         f"UTC_TIMESTAMP())), 0) FROM {queued} WHERE {due}"
     )
-    # Where no task was ever planned, since the table is there: the first look of a worker's tasks
+    # Where no task was ever planned, since the table is there: the first run of a worker's tasks
     # thread plans them all. Below zero: the next one is yet to come.
     overdue = (
         "SELECT GREATEST(COALESCE(MAX(TIMESTAMPDIFF(SECOND, next_run_after, UTC_TIMESTAMP())), "
@@ -43,7 +43,7 @@ def queue_probes(settings: PostalSettings, health: HealthSettings) -> tuple[Prob
         Probe(
             "queue",
             _number(client, f"SELECT COUNT(*) FROM {queued}", "$number in the queue"),
-            "read `postal logs worker`: what do the remote servers answer?",
+            "read the answers of remote servers in `postal logs worker`",
             limit=Limit(health.queue_messages, health.queue_messages * _TIMES_UNTIL_FAIL),
         ),
         Probe(
@@ -55,20 +55,20 @@ def queue_probes(settings: PostalSettings, health: HealthSettings) -> tuple[Prob
         Probe(
             "stale locks",
             _number(client, f"SELECT COUNT(*) FROM {queued} WHERE {stale}", "$number stale locks"),
-            "a worker died while it sent: the runbook on Postal tells how to release them",
+            "a worker died while it sent: the runbook on Postal shows how to release them",
             limit=Limit(1, 10),
         ),
         Probe(
             "held messages",
             render_script("postal/probes/held-messages.sh", CLIENT=client, PREFIX=prefix),
-            "look in Postal's web interface why: release or delete them; where suppressed "
-            "addresses are the reason, clear up the list of recipients or raise "
+            "find the reason in Postal's web interface, then release or delete them; where "
+            "suppressed addresses are the reason, clear up the list of recipients or raise "
             "health_held_messages",
             limit=Limit(health.held_messages, health.held_messages * _TIMES_UNTIL_FAIL),
         ),
         Probe(
             "scheduled tasks",
-            f'told=$({client} -e "{overdue}") || exit 1; set -- $told; echo "measured $1"; '
+            f'row=$({client} -e "{overdue}") || exit 1; set -- $row; echo "measured $1"; '
             '[ "$2" = 0 ] && echo "none was ever planned, in $1 s" || '
             'echo "the latest one is $1 s overdue"',
             "no worker holds the role `tasks`: `postal restart worker`",
@@ -77,7 +77,7 @@ def queue_probes(settings: PostalSettings, health: HealthSettings) -> tuple[Prob
         Probe(
             "sending domains",
             render_script("postal/probes/sending-domains.sh", CLIENT=client, DATABASE=database),
-            "`mailfleet dns check INVENTORY` tells what to publish; then let Postal check the "
+            "`mailfleet dns check INVENTORY` shows what to publish; then let Postal check the "
             "domain in its web interface",
             level=Level.FULL,
             limit=Limit(1, inf),

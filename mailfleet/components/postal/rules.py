@@ -72,9 +72,9 @@ def _postal_names(fleet: Fleet) -> Iterator[Problem]:
 
 
 def _postal_yml(fleet: Fleet) -> Iterator[Problem]:
-    """Postal itself says nothing about mistakes in its configuration."""
+    """Postal itself does not report mistakes in its configuration."""
     if not fleet.with_role("database"):
-        return  # told by its own rule; without one there is no whole configuration to look at
+        return  # reported by its own rule; without one there is no complete configuration to check
     masked = dataclasses.replace(fleet, masked=True)
     for host in postal_hosts(fleet):
         version, overrides = host[PostalSettings].version, host[PostalSettings].config

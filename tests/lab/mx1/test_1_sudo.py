@@ -57,7 +57,7 @@ def test_health_works_with_sudo(
 ) -> None:
     inventory = site.variant(tmp_path, changes).inventory
     outcome = site.run("mailfleet", "health", inventory, "--role", "mailserver", *flags).ok()
-    assert "rules in force" in outcome.screen
+    assert "rules are active" in outcome.screen
 
 
 @pytest.fixture

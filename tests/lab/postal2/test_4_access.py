@@ -143,7 +143,7 @@ def test_passwords_are_off_whatever_the_cloud_image_says(
     cloud_image: Operator, postal2: Machine
 ) -> None:
     health = ("mailfleet", "health", cloud_image.inventory, "--role", "server")
-    assert "in force: passwordauthentication yes" in cloud_image.run(*health).screen
+    assert "effective: passwordauthentication yes" in cloud_image.run(*health).screen
     cloud_image.deploy("--limit", "postal2", deploy=_DEPLOY).ok()
     assert "passwordauthentication no" in postal2.run("sshd -T").splitlines()
     assert postal2.run("ls /etc/ssh/sshd_config.d | grep mailfleet") == "00-mailfleet.conf"
@@ -157,7 +157,7 @@ def test_a_setting_that_would_have_no_effect_is_refused(
     postal2.run(f"echo 'PermitRootLogin yes' >{first}")
     try:
         cloud_image.deploy("--limit", "postal2", deploy=_DEPLOY).refused(
-            "in force: permitrootlogin yes"
+            "effective: permitrootlogin yes"
         )
         assert postal2.ask(f"test -e {_DROP_IN}").code == 1
     finally:

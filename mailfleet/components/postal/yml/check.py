@@ -1,6 +1,6 @@
 """The check of a whole postal.yml.
 
-Postal says nothing about mistakes in this file: unknown keys are ignored, a number is whatever
+Postal does not report mistakes in this file: unknown keys are ignored, a number is whatever
 Ruby's `to_i` makes of it, a flag that is not exactly true is false. So `problems` is the only
 guard.
 """
@@ -29,12 +29,12 @@ def problems(config: Mapping[str, object], version: str = "3.3.7") -> list[Probl
     Keys that are not given are no mistake here, see `missing`. A `Secret` or a reference to one
     stands for a text. Never raises, whatever the nesting.
     """
-    found = list(_version_key(config))
+    problems = list(_version_key(config))
     pinned = _parse_version(version)
     for group, content in config.items():
         if group != "version":
-            found += _group_problems(group, content, pinned)
-    return found + list(combinations(Values(config)))
+            problems += _group_problems(group, content, pinned)
+    return problems + list(combinations(Values(config)))
 
 
 def missing(config: Mapping[str, object]) -> list[Problem]:
@@ -53,7 +53,7 @@ def missing(config: Mapping[str, object]) -> list[Problem]:
 
 
 def _parse_version(version: str) -> Version | None:
-    """(3, 3, 7) of `3.3.7@sha256:...`; None when the tag tells no version: taken as the newest."""
+    """(3, 3, 7) of `3.3.7@sha256:...`; None when the tag is no version: taken as the newest."""
     match = re.match(r"v?(\d{1,4})\.(\d{1,4})\.(\d{1,4})", version)
     return tuple(int(part) for part in match.groups()) if match else None
 
@@ -76,14 +76,14 @@ def _group_problems(group: object, content: object, pinned: Version | None) -> l
         return [Problem(path, MASK, message, "put `key: value` lines under it or leave it out")]
     if not content:
         return [Problem(path, content, _EMPTY_GROUP, "leave the group out")]
-    found: list[Problem] = []
+    problems: list[Problem] = []
     for name, value in content.items():
         key = known.get(name) if isinstance(name, str) else None
         if key is None:
-            found.append(_unknown_key(f"{path}.{name}"))
+            problems.append(_unknown_key(f"{path}.{name}"))
         else:
-            found += _key_problems(f"{path}.{name}", key, value, pinned)
-    return found
+            problems += _key_problems(f"{path}.{name}", key, value, pinned)
+    return problems
 
 
 _EMPTY_GROUP = "an empty group stops Postal from starting"
