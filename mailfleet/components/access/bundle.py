@@ -6,7 +6,7 @@ from mailfleet.components.access.settings import AccessSettings
 from mailfleet.converge.bundle import Bundle, Check, Directory, File, Unit
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.ports import PortUse, ports_of
-from mailfleet.templates import render, shipped
+from mailfleet.templates import Rendered, render, shipped
 
 NAME = "access"
 
@@ -48,9 +48,8 @@ def _source_matches(use: PortUse) -> list[str]:
     return matches
 
 
-def bundle(fleet: Fleet, host: Host) -> Bundle:
-    firewall = host[AccessSettings].firewall
-    rules = render(
+def _rules(fleet: Fleet, host: Host) -> Rendered:
+    return render(
         "access/firewall.nft",
         settings=host[AccessSettings],
         uses=[
@@ -60,34 +59,38 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             for match in _source_matches(use)
         ],
     )
-    firewall_files = (File(RULES, rules.content), File(_UNIT, shipped("access/firewall.service")))
+
+
+def bundle(fleet: Fleet, host: Host) -> Bundle:
+    settings = host[AccessSettings]
+    files = [File(SSHD, shipped("access/00-mailfleet.conf"))]
+    absent = [_PREVIOUS_SSHD]
+    units = [Unit("ssh.service", depends_on=(SSHD,), on_change="reload")]
+    if settings.firewall:
+        files += [
+            File(RULES, _rules(fleet, host).content),
+            File(_UNIT, shipped("access/firewall.service")),
+        ]
+        units.append(
+            Unit(
+                "mailfleet-firewall.service",
+                depends_on=(RULES, _UNIT),
+                on_change="reload",
+                is_effective=_RULES_ARE_ACTIVE,
+            )
+        )
+    else:
+        absent += [RULES, _UNIT]
     return Bundle(
         NAME,
         packages=("nftables", "openssh-server"),
         directories=(Directory("/etc/mailfleet"),),
-        files=(
-            File(SSHD, shipped("access/00-mailfleet.conf")),
-            *(firewall_files if firewall else ()),
-        ),
-        absent=(_PREVIOUS_SSHD, *(() if firewall else (RULES, _UNIT))),
+        files=tuple(files),
+        absent=tuple(absent),
         checks=(
             Check((SSHD,), _SSHD_CHECK, "sshd -t"),
             Check((RULES,), f"nft --check --file $stage{RULES}", "nft --check"),
         ),
-        units=(
-            Unit("ssh.service", depends_on=(SSHD,), on_change="reload"),
-            *(
-                (
-                    Unit(
-                        "mailfleet-firewall.service",
-                        depends_on=(RULES, _UNIT),
-                        on_change="reload",
-                        is_effective=_RULES_ARE_ACTIVE,
-                    ),
-                )
-                if firewall
-                else ()
-            ),
-        ),
+        units=tuple(units),
         gates=gates_of(probes(fleet, host)),
     )

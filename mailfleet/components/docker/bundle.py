@@ -32,16 +32,18 @@ NO_LOGINS = "no registry logins"
 def bundle(fleet: Fleet, host: Host) -> Bundle:
     settings = host[DockerSettings]
     daemon = File(DAEMON, (json.dumps(_daemon(settings), indent=2) + "\n").encode())
+    conditions: list[Condition] = []
+    if settings.source == "docker":
+        conditions.append(_apt_repository())
+    if not _logins(settings):
+        conditions.append(_no_logins())
     return Bundle(
         NAME,
         packages=PACKAGES[settings.source],
         directories=(Directory("/etc/docker"), Directory("/etc/docker/certs.d", owned=True)),
         files=(daemon, *_authorities(settings), *_credentials(fleet, settings)),
         checks=(Check((DAEMON,), f"dockerd --validate --config-file $stage{DAEMON}", "dockerd"),),
-        conditions=(
-            *((_apt_repository(),) if settings.source == "docker" else ()),
-            *(() if _logins(settings) else (_no_logins(),)),
-        ),
+        conditions=tuple(conditions),
         units=(Unit("docker.service", depends_on=(DAEMON,)),),
         gates=gates_of(probes(fleet, host)),
     )

@@ -53,6 +53,9 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         network=EMAIL_API_NETWORK,
         publish=host[HostSettings].private_ipv4 if email_api_clients(fleet, host) else None,
     )
+    # With the image built there is nothing left to pull.
+    checks = [_build_check(image)] if source else []
+    checks += compose_checks(_COMPOSE, image, {})
     return Bundle(
         NAME,
         directories=(
@@ -67,11 +70,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             *secrets,
             *source,
         ),
-        checks=(
-            *((_build_check(image),) if source else ()),
-            # With the image there is nothing left to pull.
-            *compose_checks(_COMPOSE, image, {}),
-        ),
+        checks=tuple(checks),
         project=Project(
             "email-api",
             DIRECTORY,

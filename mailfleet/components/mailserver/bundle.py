@@ -39,7 +39,7 @@ _RELOAD = (
 
 def bundle(fleet: Fleet, host: Host) -> Bundle:
     settings = host[MailserverSettings]
-    wanted = image_files(fleet, host)
+    config = image_files(fleet, host)
     compose = render(
         "mailserver/compose.yaml",
         settings=settings,
@@ -47,7 +47,14 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         api_address=api_address(fleet, host),
         network=EMAIL_API_NETWORK,
     )
-    follows_caddy = settings.tls == "caddy"
+    absent = list(config.absent)
+    conditions: list[Condition] = []
+    units: list[Unit] = []
+    if settings.tls == "caddy":
+        conditions.append(_certificate_condition())
+        units.append(Unit("mailserver-certificate.timer", depends_on=(_CERTIFICATE_TIMER,)))
+    else:
+        absent += [_CERTIFICATE_TIMER, _CERTIFICATE_SERVICE]
     image = f"{settings.image}:{settings.version}"
     return Bundle(
         NAME,
@@ -62,36 +69,29 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         files=(
             File(_COMPOSE, compose.content),
             File(_CHECK, shipped("mailserver/check-config"), mode=0o755),
-            *wanted.all,
+            *config.all,
             *_certificate_files(fleet, host),
         ),
-        absent=(
-            *wanted.absent,
-            *(() if follows_caddy else (_CERTIFICATE_TIMER, _CERTIFICATE_SERVICE)),
-        ),
+        absent=tuple(absent),
         checks=(
             *compose_checks(_COMPOSE, image, {}),
             Check(
-                (_COMPOSE, *wanted.checked),
+                (_COMPOSE, *config.checked),
                 f"docker run --rm --network none --hostname {settings.hostname} "
                 f"-v $stage{DIRECTORY}/bin:/check:ro -v $stage{CONFIG}:/tmp/docker-mailserver:ro "
                 f"--entrypoint bash {image} /check/check-config",
                 "Postfix of the image",
             ),
         ),
-        conditions=(_certificate_condition(),) if follows_caddy else (),
-        units=(
-            (Unit("mailserver-certificate.timer", depends_on=(_CERTIFICATE_TIMER,)),)
-            if follows_caddy
-            else ()
-        ),
+        conditions=tuple(conditions),
+        units=tuple(units),
         project=Project(
             "mailserver",
             DIRECTORY,
             services=("mailserver",),
-            mounted=tuple(wanted.at_creation),
+            mounted=tuple(config.at_creation),
             reload=_RELOAD,
-            reload_on=tuple(wanted.live),
+            reload_on=tuple(config.live),
             wait_seconds=300,
         ),
         gates=gates_of(probes(fleet, host)),
@@ -100,8 +100,8 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
 
 def api_address(fleet: Fleet, host: Host) -> str | None:
     """Where the API is reached; None: in a Docker network of this host."""
-    if host[MailserverSettings].api_address:
-        return host[MailserverSettings].api_address
+    if address := host[MailserverSettings].api_address:
+        return address
     api = api_host(fleet)
     return None if api is None or api.name == host.name else str(api[HostSettings].private_ipv4)
 

@@ -120,6 +120,7 @@ def _processes(settings: MailserverSettings) -> Probe:
 
 def _from_outside(host: Host) -> Iterator[ExternalProbe]:
     """SMTP as other mail servers and applications reach it."""
+    settings = host[MailserverSettings]
     if address := host[HostSettings].public_ipv4:
         for port, auth in ((25, False), (465, True), (587, True)):
             server = SmtpServer(str(address), port, tls=True, auth=auth, tls_first=port == 465)
@@ -127,16 +128,12 @@ def _from_outside(host: Host) -> Iterator[ExternalProbe]:
             yield greets
             # fail2ban counts "Relay access denied" (filter.d/postfix.conf), and with the image's
             # jail.local it would ban this machine for a week at the sixth time.
-            if not host[MailserverSettings].fail2ban:
+            if not settings.fail2ban:
                 yield refuses_strangers
             # Who submits holds the chain against the name; other mail servers do not. An authority
             # of Caddy's own is trusted by nobody here.
-            if auth and not (
-                host[MailserverSettings].tls == "caddy" and host[CaddySettings].tls == "internal"
-            ):
-                yield server.certificate(
-                    host[MailserverSettings].hostname, host[HealthSettings].ca_file
-                )
+            if auth and not (settings.tls == "caddy" and host[CaddySettings].tls == "internal"):
+                yield server.certificate(settings.hostname, host[HealthSettings].ca_file)
 
 
 def _outbound(host: Host) -> Iterator[Probe]:

@@ -36,8 +36,16 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
     config = _owned(_CONFIG, render_configuration(configuration(fleet, host)))
     key = _owned(_SIGNING_KEY, fleet.value(settings.signing_key).reveal())
     compose = _compose(fleet, host)
-    follows_caddy = host.has("postal_smtp") and settings.smtp_tls == "caddy"
-    certificate = _certificate_files(fleet, host)
+    absent: list[str] = []
+    conditions: list[Condition] = []
+    units: list[Unit] = []
+    if host.has("postal_smtp") and settings.smtp_tls == "caddy":
+        conditions.append(_certificate_condition())
+        units.append(Unit("postal-certificate.timer", depends_on=(_CERTIFICATE_TIMER,)))
+    else:
+        absent += [_CERTIFICATE_TIMER, _CERTIFICATE_SERVICE]
+    if _needs_low_port(host):
+        conditions.append(_low_port_condition(settings.smtp_ports[0]))
     return Bundle(
         NAME,
         directories=(
@@ -51,19 +59,12 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             config,
             key,
             File(_WRAPPER, shipped("postal/postal"), mode=0o755),
-            *certificate,
+            *_certificate_files(fleet, host),
         ),
-        absent=() if follows_caddy else (_CERTIFICATE_TIMER, _CERTIFICATE_SERVICE),
+        absent=tuple(absent),
         checks=compose_checks(_COMPOSE, f"{settings.image}:{settings.version}", {}),
-        conditions=(
-            *((_certificate_condition(),) if follows_caddy else ()),
-            *((_low_port_condition(settings.smtp_ports[0]),) if _needs_low_port(host) else ()),
-        ),
-        units=(
-            (Unit("postal-certificate.timer", depends_on=(_CERTIFICATE_TIMER,)),)
-            if follows_caddy
-            else ()
-        ),
+        conditions=tuple(conditions),
+        units=tuple(units),
         project=Project(
             "postal",
             DIRECTORY,

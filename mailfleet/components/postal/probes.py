@@ -26,9 +26,10 @@ _CERTIFICATE = f"{TLS}/smtp.cert"
 
 def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
     """Probes of the processes on this host."""
+    settings = host[PostalSettings]
     checks: list[AnyProbe] = []
     if host.has(*POSTAL_PROCESSES):
-        checks.append(_version(host[PostalSettings].version))
+        checks.append(_version(settings.version))
     if host.has("postal_web"):
         checks += _web(fleet, host)
     if host.has("postal_smtp"):
@@ -36,12 +37,12 @@ def probes(fleet: Fleet, host: Host) -> tuple[AnyProbe, ...]:
     if host.has("postal_worker"):
         checks += [_health(f"worker {port}", port, "worker") for port in _worker_ports(host)]
         preflight = host[PreflightSettings]
-        if not host[PostalSettings].relays and "outbound-25" not in preflight.accept:
+        if not settings.relays and "outbound-25" not in preflight.accept:
             checks.append(
                 outbound_probe(preflight.outbound_host, preflight.outbound_port, "postal_relays")
             )
-        checks += [postal_relay_probe(url) for url in host[PostalSettings].relays]
-        if host[PostalSettings].use_ip_pools:
+        checks += [postal_relay_probe(url) for url in settings.relays]
+        if settings.use_ip_pools:
             checks.append(_ip_pools(alone=len(fleet.with_role("postal_worker")) == 1))
     if host.has("database"):
         checks += queue_probes(fleet[PostalSettings], host[HealthSettings])
@@ -82,16 +83,17 @@ def _ip_pools(alone: bool) -> Probe:
 
 def _from_outside(host: Host) -> list[ExternalProbe]:
     """SMTP and web pages at the host's public address."""
+    settings = host[PostalSettings]
     address = host[HostSettings].public_ipv4
     checks: list[ExternalProbe] = []
     if address and host.has("postal_smtp"):
-        tls = host[PostalSettings].smtp_tls != "off"
-        for port in host[PostalSettings].smtp_ports:
+        tls = settings.smtp_tls != "off"
+        for port in settings.smtp_ports:
             server = SmtpServer(str(address), port, tls=tls, auth=True, plain_auth=True)
             checks += server.probes("`postal logs smtp`")
     if address and host.has("caddy") and host[CaddySettings].tls != "internal":
-        names = {host[PostalSettings].web_hostname: ("/login", "Postal", "login page of")}
-        names |= dict.fromkeys(host[PostalSettings].track_domains, ("/", "Hello.", "tracking at"))
+        names = {settings.web_hostname: ("/login", "Postal", "login page of")}
+        names |= dict.fromkeys(settings.track_domains, ("/", "Hello.", "tracking at"))
         for name, (path, text, what) in names.items():
             site = WebSite(name, str(address), host[HealthSettings].ca_file)
             checks.append(site.page(path, text, "deploy caddy again, read `postal logs web`", what))
