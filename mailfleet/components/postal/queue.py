@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mailfleet.checks.queue import Action, QueuedMessage
 from mailfleet.components.postal.settings import PostalSettings
+from mailfleet.templates import render_script
 
 _CLIENT = "docker exec -i mariadb mariadb --user=root --batch --skip-column-names --raw"
 _HELD = "9999-12-31 00:00:00"
@@ -14,25 +15,18 @@ _HELD = "9999-12-31 00:00:00"
 
 def look(settings: PostalSettings) -> str:
     """Shell that prints one JSON object for each entry."""
-    queue, prefix = f"`{settings.database_name}`.queued_messages", settings.database_prefix
-    # One SELECT for each mail server that has something in the queue; the database writes them.
-    entry = (
-        "SELECT JSON_OBJECT('id', q.id, 'arrived', UNIX_TIMESTAMP(q.created_at), "
-        "'attempts', q.attempts, 'locked', q.locked_by IS NOT NULL, "
-        f"'held', COALESCE(q.retry_after >= '{_HELD}', 0), "
-        "'sender', m.mail_from, 'recipient', m.rcpt_to, 'reason', "
-        "(SELECT d.details FROM `PREFIX-server-SERVER`.deliveries d WHERE d.message_id = m.id "
-        f"ORDER BY d.id DESC LIMIT 1)) FROM {queue} q JOIN `PREFIX-server-SERVER`.messages m "
-        "ON m.id = q.message_id WHERE q.server_id = SERVER;"
-    ).replace("PREFIX", prefix)
-    literal = entry.replace("'", "''")
-    make = f"SELECT REPLACE('{literal}', 'SERVER', server_id) FROM {queue} GROUP BY server_id;"
-    return f"{_CLIENT} <<'END' | {_CLIENT}\n{make}\nEND"
+    return render_script(
+        "postal/queue.sh",
+        CLIENT=_CLIENT,
+        DATABASE=settings.database_name,
+        PREFIX=settings.database_prefix,
+        HELD=_HELD,
+    )
 
 
 def parse(host: str, output: str) -> Iterator[QueuedMessage]:
     """Entries of `look`."""
-    # Not `splitlines`: an answer may hold U+2028, which JSON does not escape.
+    # Not `splitlines`: output may hold U+2028, which JSON does not escape.
     for line in filter(None, output.split("\n")):
         entry = json.loads(line)
         state = "deferred" if entry["attempts"] else "active"
@@ -49,7 +43,7 @@ def parse(host: str, output: str) -> Iterator[QueuedMessage]:
 
 
 def act(settings: PostalSettings, action: Action, entries: Sequence[QueuedMessage]) -> str:
-    """Shell that does it. What a worker has in hand is left to it."""
+    """Shell that applies the action. Entries that a worker has locked are left to it."""
     ids = ", ".join(str(int(entry.id)) for entry in entries)
     queue = f"`{settings.database_name}`.queued_messages"
     where = f"WHERE id IN ({ids}) AND locked_by IS NULL"
