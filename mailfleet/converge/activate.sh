@@ -57,7 +57,7 @@ remember() {
     : >"$state/pending/$component"
 }
 
-# No service reads what changed: unless an earlier run was interrupted, there is nothing to wait for.
+# No service reads the changed files: unless an earlier run was interrupted, the step is complete.
 nothing_follows() { [ -n "${interrupted:-}" ] || rm -rf "$state/pending/$component" "$state/previous/$component"; }
 
 # discard PATH...: remove files; a unit is stopped while systemd still knows how, and a rollback

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Make units and compose projects follow their files; when a gate fails, put the former files back.
+# Make units and compose projects follow their files; when a gate fails, put the previous files back.
 # After prelude.sh; the script that services.py appends calls the functions.
 : "${state:?}" "${component:?}"
 mkdir -p "$state/applied/$component" "$state/pending"
@@ -39,7 +39,7 @@ gate() {
     return 1
 }
 
-# last_lines DIRECTORY: what the containers of a project whose gate failed said last.
+# last_lines DIRECTORY: the last log lines of the containers of a project whose gate failed.
 last_lines() { cd "$1" || return; docker compose logs --no-color --tail 8 >&2; return 1; }
 
 # A compose that was killed leaves new containers, never started, under the temporary name that the
@@ -65,17 +65,17 @@ up() {
 }
 
 # hashes PROJECT: what compose has just made of the files; containers are compared with it later.
-# Asked of the containers: `docker compose config --hash` (2.26) leaves out what env_file says.
+# Read from the containers: `docker compose config --hash` (2.26) leaves out the values of env_file.
 hashes() {
     docker ps --all --filter "label=com.docker.compose.project=$1" --filter label=com.docker.compose.oneoff=False \
         --format '{{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.config-hash"}}' |
         sort | while read -r service hash; do record "$1@$service" "$hash"; done
 }
 
-# Nothing to go back to before the first deploy: then there is no mark or no former file.
+# Nothing to go back to before the first deploy: then there is no mark or no previous file.
 had_former_files() { [ -e "$state/pending/$component" ] && [ -e "$state/previous/$component/files.tar" ]; }
 
-# restore: the former files. A unit that came with the others is stopped while systemd knows how.
+# restore: put the previous files back. A unit that came with the others is stopped while systemd knows how.
 restore() {
     previous=$state/previous/$component
     [ ! -e "$previous/created" ] || while read -r path; do

@@ -4,7 +4,7 @@
 : "${component:?}" "${step:?}"
 set -eu
 umask 077
-# Where the connection was cut nobody reads what is said; that must not end what is under way.
+# When the connection is cut nobody reads the output; that must not end the running step.
 trap : PIPE
 state=/var/lib/mailfleet
 mkdir -p "$state"
