@@ -103,7 +103,7 @@ class MtaSts(Item):
 
     mode: Literal["testing", "enforce", "none"] = "testing"
     max_age: Annotated[int, Field(ge=86400, le=31557600)] = 604800
-    """Seconds for which senders remember it."""
+    """Seconds for which senders cache it."""
     more_mx: list[HostName] = Field(default=[])
     """MX hosts besides those of the fleet."""
     served_by: Text | None = None
@@ -116,7 +116,9 @@ class MtaSts(Item):
     @model_validator(mode="after")
     def _one_web_server(self) -> "MtaSts":
         if self.served_by and self.host:
-            raise ValueError("give served_by (a Caddy of the fleet) or host (elsewhere), not both")
+            raise ValueError(
+                "give served_by (a Caddy of the fleet) or host (another web server), not both"
+            )
         return self
 
 
@@ -128,9 +130,9 @@ class DnsSettings(ComponentSettings):
 
     zones: dict[HostName, Provider] = Field(
         default={},
-        description='Zone -> who serves it: `Rfc2136(server="192.0.2.53", key_name="mailfleet")`, '
+        description='Zone -> its provider: `Rfc2136(server="192.0.2.53", key_name="mailfleet")`, '
         "`HetznerDns()`, `CloudflareDns()` or `LightsailDns()`, imported from "
-        "mailfleet.dns.settings. Reverse zones of your own can stand here too.",
+        "mailfleet.dns.settings. Can include reverse zones that you serve.",
     )
     senders: list[Sender] = Field(
         default=[],
@@ -147,7 +149,7 @@ class DnsSettings(ComponentSettings):
     dmarc: dict[HostName, Annotated[str, Field(pattern=r"^v=DMARC1\s*;\s*p=\S")]] = Field(
         default={},
         description="Domain -> its DMARC policy, such as `v=DMARC1; p=reject; "
-        "rua=mailto:dmarc@example.com`. Default: `v=DMARC1; p=none`, which is for the beginning.",
+        "rua=mailto:dmarc@example.com`. Default: `v=DMARC1; p=none`, a setting to start with.",
     )
     unused_domains: list[HostName] = Field(
         default=[],
@@ -158,51 +160,51 @@ class DnsSettings(ComponentSettings):
         default={},
         description='Domain -> its MTA-STS policy, such as `MtaSts(mode="enforce", '
         'served_by="mx1", reports="tls@example.com")`: the Caddy of the host mx1 serves it. With '
-        '`host="www.example.com"` a web server elsewhere does; `mailfleet dns mta-sts` prints '
+        '`host="www.example.com"` another web server does; `mailfleet dns mta-sts` prints '
         "the file for it.",
     )
     dane: list[HostName] = Field(
         default=[],
         description="Mail servers of the fleet in zones signed with DNSSEC, by the name in MX "
         "records: their TLSA record names the given certificate (mailserver_tls or "
-        'postal_smtp_tls = "given"). Certificates by ACME come with another key each time.',
+        'postal_smtp_tls = "given"). Certificates from ACME have a new key each time.',
     )
     submission_domains: list[HostName] = Field(
         default=[],
         description="Domains whose mail programs find the mailserver's submission ports by SRV "
-        "records, and hear that there is neither IMAP nor POP3. Not for domains whose mailboxes "
-        "are elsewhere.",
+        "records, which also state that there is no IMAP and POP3. Not for domains with mailboxes "
+        "at another service.",
     )
     bimi: dict[HostName, Annotated[str, Field(pattern=r"^v=BIMI1\s*;.*l=https://\S")]] = Field(
         default={},
-        description="Domain -> where its logo is, such as `v=BIMI1; l=https://example.com/logo.svg;"
-        " a=https://example.com/logo.pem`.",
+        description="Domain -> its BIMI record, such as "
+        "`v=BIMI1; l=https://example.com/logo.svg; a=https://example.com/logo.pem`.",
     )
     reverse: HetznerDns | None = Field(
         default=None,
-        description="Who is asked to set the PTR records of addresses that it rents out: "
-        "`HetznerDns()`. At Amazon that is a request form.",
+        description="Provider that sets the PTR records of its addresses: `HetznerDns()`. Amazon "
+        "sets them on request by a form.",
     )
     report: bool = Field(
         default=True,
-        description="Deploys of the whole inventory end with a look at DNS: a few lines, at most 5 "
-        "seconds, and never a failure.",
+        description="Deploys of the whole inventory end with a short DNS check, which takes at most "
+        "5 seconds and never fails the deploy.",
     )
     resolvers: list[Annotated[str, AfterValidator(_server)]] = Field(
         default=[],
-        description="Servers that checks ask, as 192.0.2.53, 192.0.2.53:5353 or "
+        description="Servers that checks query, as 192.0.2.53, 192.0.2.53:5353 or "
         "[2001:db8::53]:5353. Default: those of the control machine.",
     )
     blocklists: list[HostName] = Field(
         default=[],
-        description="DNS blocklists that checks ask about each sending address, such as "
+        description="DNS blocklists that are queried for each sending address, such as "
         "zen.spamhaus.org, bl.spamcop.net, psbl.surriel.com. Mind their terms of use; most do not "
         "answer public resolvers.",
     )
     owner: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$")] = Field(
         default="mailfleet",
-        description="Name of this fleet in zones: the TXT record `_<owner>.<zone>` says which "
-        "records are its own. Fleets that share a zone need a name each.",
+        description="Name of this fleet in zones: the TXT record `_<owner>.<zone>` lists the "
+        "records that it manages. Fleets that share a zone need different names.",
     )
     ttl: Annotated[int, Field(ge=60, le=86400)] = Field(
         default=3600, description="TTL (seconds) of published records."

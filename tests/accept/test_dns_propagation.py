@@ -32,7 +32,7 @@ def look(server: Address, *compared: Address) -> dict[str, Finding]:
     return {f"{one.check} {one.verdict}": one for one in found}
 
 
-def test_servers_that_differ_or_do_not_answer_are_told(tmp_path: Path) -> None:
+def test_differing_and_silent_servers_are_reported(tmp_path: Path) -> None:
     for name in ("one", "two", "same"):
         (tmp_path / name).mkdir()
     zone = {"example.com": SERVERS + NOW}
@@ -51,7 +51,7 @@ def test_servers_that_differ_or_do_not_answer_are_told(tmp_path: Path) -> None:
         assert found["propagation ok"].verdict is Verdict.OK
 
 
-def test_a_silent_server_is_asked_for_the_zone_alone(tmp_path: Path) -> None:
+def test_silent_server_gets_one_query_per_zone(tmp_path: Path) -> None:
     with (
         knot(tmp_path, {"example.com": SERVERS + NOW}) as first,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent,
@@ -69,7 +69,7 @@ def test_a_silent_server_is_asked_for_the_zone_alone(tmp_path: Path) -> None:
     assert asked == {dns.rdatatype.SOA}
 
 
-def test_a_resolver_that_remembers_what_was_before_is_told(tmp_path: Path) -> None:
+def test_resolver_with_cached_previous_records_is_reported(tmp_path: Path) -> None:
     servers = "@ NS ns1\n"
     for name in ("authority", "cache"):
         (tmp_path / name).mkdir()

@@ -90,7 +90,7 @@ def check(server: Knot, *arguments: str) -> Outcome:
     return mailfleet("check", INVENTORY, "--server", address, "--strict", *arguments)
 
 
-def test_from_a_bare_zone_to_a_clean_check_and_nothing_left_to_do(
+def test_publish_to_an_empty_zone_makes_the_check_pass(
     fleet: Callable[..., Fleet], server: Knot
 ) -> None:
     loaded = fleet('postal_sending_domains = ["example.org"]')
@@ -114,7 +114,7 @@ def test_from_a_bare_zone_to_a_clean_check_and_nothing_left_to_do(
     )
 
 
-def test_a_dry_run_changes_nothing_and_says_what_a_run_does(
+def test_dry_run_prints_the_plan_and_changes_nothing(
     fleet: Callable[..., Fleet], server: Knot
 ) -> None:
     fleet()
@@ -126,7 +126,7 @@ def test_a_dry_run_changes_nothing_and_says_what_a_run_does(
     assert publish("--yes").output.startswith(dry.output)
 
 
-def test_others_records_stay_and_what_is_dropped_from_the_settings_goes(
+def test_removed_domain_is_deleted_and_unmanaged_records_stay(
     fleet: Callable[..., Fleet], server: Knot
 ) -> None:
     fleet('postal_sending_domains = ["example.com"]')
@@ -144,7 +144,7 @@ def test_others_records_stay_and_what_is_dropped_from_the_settings_goes(
     assert server.values("www.example.com", "A") == {"192.0.2.80"}
 
 
-def test_a_name_of_someone_else_is_changed_only_when_taken_over(
+def test_unmanaged_record_is_changed_only_with_take(
     fleet: Callable[..., Fleet], server: Knot
 ) -> None:
     fleet('postal_web_hostname = "www.example.com"\npostal_track_domains = []')
@@ -183,7 +183,7 @@ def test_a_change_of_many_records_stops_unless_forced(
         ("not base64", "set dns/tsig again with `mailfleet secrets set`"),
     ],
 )
-def test_a_wrong_key_is_one_line_that_does_not_show_it(
+def test_wrong_key_error_does_not_show_the_key(
     fleet: Callable[..., Fleet], key: str, remedy: str
 ) -> None:
     fleet(key=key)
@@ -255,7 +255,7 @@ def test_a_deploy_fails_while_a_required_record_is_wrong(
     assert "DNS check skipped: DNS: 127.0.0.1:9: server not reachable" in silent.output
 
 
-def test_watch_waits_until_the_records_are_there_and_tells_what_became_well(
+def test_watch_ends_when_records_are_published_and_prints_changes(
     fleet: Callable[..., Fleet], server: Knot
 ) -> None:
     fleet()

@@ -33,7 +33,7 @@ def test_more_changes_than_one_message_takes(server: Knot, zone: DynamicZone) ->
 
 
 @pytest.mark.parametrize("before", [None, RRset("www.example.com", "A", ("192.0.2.79",), 300)])
-def test_nothing_is_written_to_a_zone_that_is_not_as_it_was_planned(
+def test_update_is_rejected_if_the_zone_changed_since_the_plan(
     server: Knot, zone: DynamicZone, before: RRset | None
 ) -> None:
     after = RRset("www.example.com", "A", ("192.0.2.10",), 60)

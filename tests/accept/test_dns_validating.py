@@ -88,9 +88,7 @@ def _findings(server: Address, domain: str, tls: Certified) -> dict[tuple[str, s
     return {(finding.check, finding.name): finding for finding in found}
 
 
-def test_a_good_signature_is_seen_and_tlsa_records_are_held_against_the_certificate(
-    resolver: Address, tls: Certified
-) -> None:
+def test_valid_signature_and_tlsa_record_are_ok(resolver: Address, tls: Certified) -> None:
     found = _findings(resolver, GOOD, tls)
     signed = found["dnssec", GOOD]
     assert (signed.verdict, signed.found) == (Verdict.OK, "signed, and the resolver validates it")
@@ -112,7 +110,7 @@ def test_a_broken_chain_is_a_required_finding_and_no_dane(
     assert not [check for check, _ in found if check == "dane"]
 
 
-def test_an_unsigned_domain_is_no_fault_and_its_tlsa_records_are_not_judged(
+def test_tlsa_records_of_an_unsigned_domain_are_not_checked(
     resolver: Address, tls: Certified
 ) -> None:
     found = _findings(resolver, PLAIN, tls)

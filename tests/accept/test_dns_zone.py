@@ -58,7 +58,7 @@ def test_bind_accepts_every_zone(wanted: list[Record], tmp_path: Path) -> None:
         assert "warning" not in done.stdout.lower()
 
 
-def test_knot_serves_what_was_wanted(wanted: list[Record], tmp_path: Path) -> None:
+def test_knot_serves_the_desired_records(wanted: list[Record], tmp_path: Path) -> None:
     texts = {zone: text.split("\n", 2)[2] for zone, text in zone_texts(wanted).items()}
     (tmp_path / "knot").mkdir()
     with knot(tmp_path / "knot", texts) as server:

@@ -56,13 +56,13 @@ def check(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["dns", "check", INVENTORY, *arguments])
 
 
-def test_a_server_with_the_wanted_zone_is_clean_and_asked_little(wanted: list[Record]) -> None:
+def test_correct_zone_has_no_faults_and_takes_few_queries(wanted: list[Record]) -> None:
     found = live(wanted, zone_of(wanted))
     assert {finding.verdict for finding in found.findings} == {Verdict.OK}
     assert found.queries == len({answer.question for answer in found.answers}) < 30
 
 
-def test_a_recording_gives_the_same_findings(wanted: list[Record], tmp_path: Path) -> None:
+def test_recording_gives_the_same_findings(wanted: list[Record], tmp_path: Path) -> None:
     found = live(wanted, {})
     save_answers(found.answers, tmp_path / "run.json")
     assert check_recorded(wanted, Recording.load(tmp_path / "run.json")) == list(found.findings)
@@ -79,7 +79,7 @@ def test_exit_codes(wanted: list[Record], tmp_path: Path) -> None:
     assert check("--replay", recommended, "--strict").exit_code == 2
 
 
-def test_the_output_says_what_matters_first(wanted: list[Record], tmp_path: Path) -> None:
+def test_output_starts_with_the_most_urgent_finding(wanted: list[Record], tmp_path: Path) -> None:
     file = tmp_path / "run.json"
     recorded(file, wanted, ("rp.postal.example.com", "MX"))
     lines = check("--replay", str(file)).output.splitlines()
@@ -95,7 +95,9 @@ def test_the_output_says_what_matters_first(wanted: list[Record], tmp_path: Path
     assert [one["verdict"] for one in found].count("fail") == 1
 
 
-def test_rules_for_bulk_mail_are_told_when_asked_for(wanted: list[Record], tmp_path: Path) -> None:
+def test_bulk_sender_requirements_are_checked_with_bulk_option(
+    wanted: list[Record], tmp_path: Path
+) -> None:
     file = tmp_path / "run.json"
     recorded(file, wanted)
     assert "bulk.google" not in check("example.org", "--replay", str(file)).output
@@ -105,7 +107,7 @@ def test_rules_for_bulk_mail_are_told_when_asked_for(wanted: list[Record], tmp_p
     assert "550 5.7.515" in done.output
 
 
-def test_the_policy_file_of_mta_sts_is_printed(postal_fleet: Callable[..., Fleet]) -> None:
+def test_mta_sts_policy_is_printed(postal_fleet: Callable[..., Fleet]) -> None:
     postal_fleet(
         "from mailfleet.dns.settings import MtaSts\n"
         'dns_mta_sts = {"rp.postal.example.com": MtaSts()}\n'
@@ -184,12 +186,12 @@ def test_previous_names_still_work_with_a_warning(
         ["b\u00fccher.example"],
     ],
 )
-def test_wrong_arguments_are_refused(wanted: list[Record], arguments: list[str]) -> None:
+def test_invalid_arguments_exit_1(wanted: list[Record], arguments: list[str]) -> None:
     assert check(*arguments).exit_code == 1
     assert "Error: " in check(*arguments).output
 
 
-def test_a_domain_with_other_letters_is_checked_in_its_form_in_dns(
+def test_internationalized_domain_is_checked_by_its_xn_form(
     postal_fleet: Callable[..., Fleet],
 ) -> None:
     idn = "xn--bcher-kva.example"
@@ -202,7 +204,7 @@ def test_a_domain_with_other_letters_is_checked_in_its_form_in_dns(
     assert bad == [f"psrp.{idn}"]
 
 
-def test_nothing_answers(wanted: list[Record]) -> None:
+def test_error_names_the_server_that_does_not_answer(wanted: list[Record]) -> None:
     with pytest.raises(NoServerAnswersError, match=r"127\.0\.0\.1:9"):
         asyncio.run(check_records(wanted, [Address("127.0.0.1", 9)], Limits(seconds=1)))
 
@@ -215,7 +217,7 @@ def test_an_answer_that_is_not_in_the_recording_is_unknown(wanted: list[Record])
     assert set(verdicts) == {Verdict.OK, Verdict.UNKNOWN}
 
 
-def test_a_terminal_obeys_nothing_that_stands_in_dns() -> None:
+def test_control_characters_from_dns_are_escaped() -> None:
     finding = Finding(
         "spf", "a.example", "TXT", Verdict.FAIL, Severity.REQUIRED, "\x1b[2J\r\n", "w", "s", "e"
     )

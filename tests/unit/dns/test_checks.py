@@ -57,11 +57,11 @@ def faults(records: list[Record], changes: World) -> list[Finding]:
     ]
 
 
-def test_a_world_as_wanted_is_clean(wanted: list[Record]) -> None:
+def test_desired_records_have_no_faults(wanted: list[Record]) -> None:
     assert faults(wanted, {}) == []
 
 
-def test_a_bare_world_lacks_everything_and_says_what_to_paste(wanted: list[Record]) -> None:
+def test_each_missing_record_has_a_remedy(wanted: list[Record]) -> None:
     found = [one for one in findings(wanted, {}) if one.check != "dnssec"]
     by_key = {(finding.name, finding.type): finding for finding in found}
     assert len(by_key) == len(found) == len(wanted)
@@ -73,7 +73,7 @@ def test_a_bare_world_lacks_everything_and_says_what_to_paste(wanted: list[Recor
         assert finding.source
 
 
-def test_another_spelling_is_no_fault(wanted: list[Record]) -> None:
+def test_equivalent_spelling_is_no_fault(wanted: list[Record]) -> None:
     key = world_of(wanted)[KEY, "TXT"][0]
     spelled = key.replace("v=DKIM1; t=s; h=sha256; p=", "v=DKIM1;k=rsa;h=sha256;p= ").rstrip(";")
     assert not faults(
@@ -221,7 +221,7 @@ def test_another_spelling_is_no_fault(wanted: list[Record]) -> None:
         ),
     ],
 )
-def test_a_fault_is_told(
+def test_fault_is_reported(
     wanted: list[Record], changes: World, check: str, verdict: str, seen: str
 ) -> None:
     told = [f for f in faults(wanted, changes) if (f.check, f.verdict) == (check, verdict)]
@@ -230,7 +230,7 @@ def test_a_fault_is_told(
     assert all(finding.effect.endswith(".") for finding in told)
 
 
-def test_another_key_is_not_the_one_that_is_held(wanted: list[Record]) -> None:
+def test_published_key_must_match_the_private_key(wanted: list[Record]) -> None:
     from tests.unit.dns.test_dkim_dmarc import RSA
 
     (fault,) = faults(wanted, {(KEY, "TXT"): (RSA,)})
@@ -238,7 +238,7 @@ def test_another_key_is_not_the_one_that_is_held(wanted: list[Record]) -> None:
     assert "not the one that is held" in fault.found
 
 
-def test_what_to_paste_keeps_what_others_put_into_the_policy(wanted: list[Record]) -> None:
+def test_remedy_keeps_other_senders_of_the_policy(wanted: list[Record]) -> None:
     (fault,) = faults(
         wanted,
         {("example.org", "TXT"): ("v=spf1 include:_spf.example.net -all",)}
@@ -248,7 +248,7 @@ def test_what_to_paste_keeps_what_others_put_into_the_policy(wanted: list[Record
     assert fault.remedy == (f'example.org. IN TXT "{merged}"',)
 
 
-def test_lookups_in_vain_before_the_include_are_told_and_mended(wanted: list[Record]) -> None:
+def test_void_lookups_before_the_include_are_reported_with_remedy(wanted: list[Record]) -> None:
     """Postal shows `a mx include:`. A domain with two MX hosts without IPv6 breaks on it."""
     world: World = {
         ("example.org", "TXT"): (f"v=spf1 a mx include:{SPF} ~all",),
@@ -264,7 +264,7 @@ def test_lookups_in_vain_before_the_include_are_told_and_mended(wanted: list[Rec
     assert not faults(wanted, world | {("example.org", "TXT"): (mended,)})
 
 
-def test_a_report_address_elsewhere_that_agrees_is_fine(wanted: list[Record]) -> None:
+def test_authorized_external_report_address_is_ok(wanted: list[Record]) -> None:
     assert not faults(
         wanted,
         {
@@ -274,7 +274,7 @@ def test_a_report_address_elsewhere_that_agrees_is_fine(wanted: list[Record]) ->
     )
 
 
-def test_an_address_of_a_family_that_the_host_does_not_have_is_told() -> None:
+def test_address_of_unused_family_is_reported() -> None:
     host = Record("a.example", "A", ("192.0.2.1",), "why", "otherwise", Severity.REQUIRED, "source")
     world: World = {("a.example", "A"): ("192.0.2.1",)}
     assert [finding.verdict for finding in findings([host], world)] == [Verdict.OK]
@@ -282,7 +282,7 @@ def test_an_address_of_a_family_that_the_host_does_not_have_is_told() -> None:
     assert (old.verdict, old.found) == (Verdict.WARN, "192.0.2.1, 2001:db8::9")
 
 
-def test_what_blocks() -> None:
+def test_severity_and_verdict_decide_what_blocks() -> None:
     def finding(verdict: Verdict, severity: Severity) -> Finding:
         return Finding("x", "a", "A", verdict, severity, "", "", "")
 

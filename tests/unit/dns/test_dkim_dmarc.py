@@ -59,7 +59,7 @@ def test_two_spellings_of_a_key_are_one_key() -> None:
         ("v=spf1 -all", "not a tag|no key|not DKIM1"),
     ],
 )
-def test_what_is_no_key_is_told(text: str, words: str) -> None:
+def test_invalid_key_record_is_an_error(text: str, words: str) -> None:
     with pytest.raises(InvalidKeyRecordError, match=words):
         parse_key(text)
 
@@ -73,7 +73,7 @@ def test_an_ed25519_key_in_der_is_not_taken_for_rsa() -> None:
         parse_key("p=")
 
 
-def test_a_private_key_that_cannot_sign_is_told_without_showing_it() -> None:
+def test_unusable_private_key_error_does_not_show_the_key() -> None:
     with pytest.raises(UnusableKeyError) as caught:
         public_key("canary")
     assert "canary" not in str(caught.value)
@@ -155,14 +155,14 @@ def test_discovery_and_organization() -> None:
     assert (nothing.record, nothing.organization) == (None, "a.example.com")
 
 
-def test_two_records_are_none() -> None:
+def test_two_dmarc_records_count_as_none() -> None:
     both = found(
         "example.com", example_com="v=DMARC1; p=none|v=DMARC1; p=reject", com="v=DMARC1; psd=y"
     )
     assert both.ignored == ("2 records, one is allowed",)
 
 
-def test_a_parent_that_does_not_answer_is_no_matter_once_there_is_a_policy() -> None:
+def test_unanswered_parent_query_is_ignored_after_a_policy() -> None:
     def lookup(question: Question) -> Answer:
         if question.name == "_dmarc.example.com":
             return Answer(question, Status.OK, ("v=DMARC1; p=reject",))

@@ -164,11 +164,11 @@ def test_a_policy_that_a_host_serves_is_found_at_that_host(postal_fleet: MakeFle
         ),
         (
             '"example.net": dict(served_by="postal1", host="www.example.com")',
-            "give served_by (a Caddy of the fleet) or host (elsewhere), not both",
+            "give served_by (a Caddy of the fleet) or host (another web server), not both",
         ),
     ],
 )
-def test_a_policy_that_nobody_could_serve_or_follow_is_refused(
+def test_unusable_mta_sts_policy_is_a_settings_error(
     postal_fleet: MakeFleet, policy: str, told: str
 ) -> None:
     with pytest.raises(SettingsError) as refused:
@@ -196,7 +196,7 @@ def test_an_unused_domain_must_refuse_everyone() -> None:
     assert found["mx"].verdict is Verdict.FAIL
 
 
-def test_dnssec_is_what_the_resolver_says_of_it() -> None:
+def test_dnssec_verdict_follows_the_resolver() -> None:
     def look(secure: bool, world: World) -> list[Finding]:
         return run(check_dnssec("example.com", "MX"), lookup_in(world, secure))
 
@@ -208,7 +208,7 @@ def test_dnssec_is_what_the_resolver_says_of_it() -> None:
     assert look(False, {("example.com", "MX"): Status.TIMEOUT}) == []
 
 
-def test_broken_signatures_are_told_from_a_broken_server() -> None:
+def test_broken_signatures_differ_from_a_broken_server() -> None:
     """The flags go over the wire: a resolver answers SERVFAIL, but not with CD."""
     zone: Zone = {("example.com", "MX"): ["10 mx1.example.com."]}
 

@@ -101,7 +101,7 @@ GOOD_LIST: World = {(f"2.0.0.127.{ZEN}", "A"): ["127.0.0.2", "127.0.0.10"]}
         ({(f"2.0.0.127.{ZEN}", "A"): Status.TIMEOUT}, Verdict.INFO, "no answer in time"),
     ],
 )
-def test_a_blocklist_is_believed_only_when_it_works(
+def test_blocklist_is_used_only_if_its_test_entries_are_correct(
     world: World, verdict: Verdict, seen: str
 ) -> None:
     check = check_blocklist(ip_address("192.0.2.10"), ZEN)

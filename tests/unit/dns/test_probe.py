@@ -62,7 +62,7 @@ def test_a_file_is_fetched(tls: Certified) -> None:
         (b"", Status.REJECTED, "closed connection"),
     ],
 )
-def test_what_is_not_the_file_is_told(
+def test_response_that_is_not_the_policy_is_rejected(
     tls: Certified, answer: bytes, status: Status, reason: str
 ) -> None:
     found = fetch(tls, answer)
@@ -70,7 +70,7 @@ def test_what_is_not_the_file_is_told(
     assert reason in found.values[0]
 
 
-def test_a_certificate_that_does_not_hold_is_told(tls: Certified, tmp_path: Path) -> None:
+def test_invalid_certificate_is_untrusted(tls: Certified, tmp_path: Path) -> None:
     other = certified(tmp_path, "other.example.com")
     wrong_name = fetch(other, GOOD)
     assert (wrong_name.status, "mta-sts.example.com" in wrong_name.values[0]) == (
@@ -88,7 +88,7 @@ def test_a_silent_web_server_and_a_name_without_address_end(tls: Certified) -> N
     assert closed.status is Status.UNREACHABLE
 
 
-def test_the_certificate_of_a_mail_server_is_seen(tls: Certified) -> None:
+def test_mail_server_certificate_is_read_after_starttls(tls: Certified) -> None:
     async def inside(offers: bytes) -> Answer:
         async with smtp(tls, offers) as port:
             return await look(Probes(smtp_port=port), HOST, "STARTTLS")

@@ -88,7 +88,7 @@ def provider(request: pytest.FixtureRequest) -> tuple[str, Fake]:
     return request.param, fake
 
 
-def test_the_first_run_writes_everything_and_the_second_nothing(
+def test_first_publish_writes_all_records_and_second_none(
     provider: tuple[str, Fake], postal_fleet: MakeFleet
 ) -> None:
     name, fake = provider
@@ -106,7 +106,9 @@ def test_the_first_run_writes_everything_and_the_second_nothing(
     assert TOKEN not in dry.output + done.output + again.output
 
 
-def test_what_others_have_is_as_it_was(provider: tuple[str, Fake], postal_fleet: MakeFleet) -> None:
+def test_unmanaged_records_are_unchanged(
+    provider: tuple[str, Fake], postal_fleet: MakeFleet
+) -> None:
     name, fake = provider
     postal_fleet(settings(name, 'postal_sending_domains = ["example.com"]'))
     assert publish("--yes").exit_code == 0
@@ -132,7 +134,7 @@ def test_what_others_have_is_as_it_was(provider: tuple[str, Fake], postal_fleet:
     ]
 
 
-def test_an_own_record_that_someone_changed_is_set_back(
+def test_changed_managed_record_is_restored(
     provider: tuple[str, Fake], postal_fleet: MakeFleet
 ) -> None:
     name, fake = provider
@@ -159,7 +161,7 @@ def test_an_own_record_that_someone_changed_is_set_back(
     assert publish("--dry").exit_code == 0
 
 
-def test_a_zone_that_is_not_there(provider: tuple[str, Fake], postal_fleet: MakeFleet) -> None:
+def test_missing_zone_is_one_error(provider: tuple[str, Fake], postal_fleet: MakeFleet) -> None:
     name, fake = provider
     postal_fleet(settings(name, zone="example.net"))
     done = publish("--yes")
@@ -169,7 +171,7 @@ def test_a_zone_that_is_not_there(provider: tuple[str, Fake], postal_fleet: Make
 
 
 @pytest.mark.parametrize("name", ["cloudflare", "hetzner"])
-def test_a_token_that_is_not_accepted(
+def test_rejected_token_is_one_error(
     name: str,
     postal_fleet: MakeFleet,
     monkeypatch: pytest.MonkeyPatch,
@@ -184,7 +186,7 @@ def test_a_token_that_is_not_accepted(
     assert "wrong5c1dtoken" not in done.output
 
 
-def test_reverse_names_are_set_where_the_addresses_are_rented(
+def test_ptr_records_are_set_at_the_provider_of_the_address(
     hetzner: FakeHetzner, postal_fleet: MakeFleet
 ) -> None:
     reverse = "from mailfleet.dns.settings import HetznerDns\ndns_reverse = HetznerDns()\n"
@@ -198,9 +200,7 @@ def test_reverse_names_are_set_where_the_addresses_are_rented(
     assert publish("--dry").output.splitlines()[-1] == LAST
 
 
-def test_a_reverse_name_that_someone_chose_must_be_taken_over(
-    hetzner: FakeHetzner, postal_fleet: MakeFleet
-) -> None:
+def test_foreign_ptr_record_needs_take(hetzner: FakeHetzner, postal_fleet: MakeFleet) -> None:
     hetzner.ips[0]["dns_ptr"] = [{"ip": "192.0.2.10", "dns_ptr": "old.example.com"}]
     postal_fleet("from mailfleet.dns.settings import HetznerDns\ndns_reverse = HetznerDns()\n")
     assert publish("--yes").exit_code == 2
@@ -209,7 +209,7 @@ def test_a_reverse_name_that_someone_chose_must_be_taken_over(
     assert hetzner.ips[0]["dns_ptr"][0]["dns_ptr"] == "postal1.example.com"
 
 
-def test_a_value_that_nobody_can_read_is_told(
+def test_invalid_record_value_is_one_error(
     cloudflare: FakeCloudflare, postal_fleet: MakeFleet
 ) -> None:
     cloudflare.add(name="a.example.com", type="CAA", content="no flags")

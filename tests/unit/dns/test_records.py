@@ -81,7 +81,7 @@ postal_worker = [_host(2), _host(3)]
     assert records["3.2.0.192.in-addr.arpa", "PTR"] == ("p3.example.com",)
 
 
-def test_a_sender_without_a_public_address_is_told(postal_fleet: MakeFleet) -> None:
+def test_sender_without_public_address_is_an_error(postal_fleet: MakeFleet) -> None:
     fleet = postal_fleet(inventory=INVENTORY_WITHOUT_ADDRESS)
     with pytest.raises(SettingsError, match="host_public_ipv4"):
         desired_records(fleet)
@@ -110,7 +110,7 @@ def test_one_spf_policy_per_name() -> None:
     assert merged.severity is Severity.REQUIRED
 
 
-def test_what_one_name_cannot_have_is_refused() -> None:
+def test_conflicting_records_of_a_name_are_an_error() -> None:
     with pytest.raises(ConflictingRecordsError, match="both as a CNAME and with TXT"):
         merge([record("CNAME", "b.example"), record("TXT", "x")])
     with pytest.raises(ConflictingRecordsError, match=r"b\.example and of c\.example"):
@@ -129,7 +129,7 @@ dns_senders = [Sender(domain="example.org", dkim={"s1": "v=DKIM1; p=notbase64!"}
 """
 
 
-def test_a_key_that_was_not_copied_whole_is_told_at_once(postal_fleet: MakeFleet) -> None:
+def test_truncated_key_is_a_settings_error(postal_fleet: MakeFleet) -> None:
     with pytest.raises(SettingsError, match=r"example.org: dkim s1: p= is not base64; copy"):
         wanted(postal_fleet(SENDER))
 

@@ -65,7 +65,7 @@ def status(handler: Handler, limits: Limits = PATIENT) -> Status:
     return answer.status
 
 
-def test_what_a_good_server_says() -> None:
+def test_answers_of_a_correct_server() -> None:
     address, alias, mail, none, nothing = resolve(
         None,
         ("A.test.", "A"),
@@ -81,7 +81,7 @@ def test_what_a_good_server_says() -> None:
     assert (nothing.status, nothing.ttl) == (Status.NXDOMAIN, 300)
 
 
-def test_what_does_not_fit_comes_by_tcp() -> None:
+def test_truncated_answer_is_repeated_over_tcp() -> None:
     big, huge, binary = resolve(
         None, ("big.test", "TXT"), ("huge.test", "TXT"), ("binary.test", "TXT")
     )
@@ -255,7 +255,7 @@ def test_a_bad_server_is_a_status_in_time(handler: Handler, expected: Status) ->
     assert status(handler, limits) is expected
 
 
-def test_a_lie_before_the_truth_is_ignored() -> None:
+def test_forged_answer_is_ignored() -> None:
     def both(query: dns.message.Message, transport: str) -> list[bytes]:
         return [
             *wrong_number(query, transport),
@@ -267,7 +267,7 @@ def test_a_lie_before_the_truth_is_ignored() -> None:
     assert answer.values == ("192.0.2.1", "192.0.2.2")
 
 
-def test_the_next_server_is_asked() -> None:
+def test_next_server_is_queried() -> None:
     closed = Address("127.0.0.1", 9)
     (answer,) = resolve(None, ("a.test", "A"), more=[closed])
     assert answer.status is Status.OK
@@ -286,7 +286,7 @@ def test_an_unreachable_network_is_a_status() -> None:
     assert asyncio.run(inside()).status in (Status.UNREACHABLE, Status.TIMEOUT)
 
 
-def test_a_server_without_edns_is_asked_plainly() -> None:
+def test_server_without_edns_is_queried_without_it() -> None:
     def old(query: dns.message.Message, transport: str) -> list[bytes]:
         if query.edns >= 0:
             answer = dns.message.Message(query.id)
@@ -304,7 +304,7 @@ def test_the_whole_run_ends_in_time() -> None:
     assert {answer.status for answer in answers} == {Status.TIMEOUT}
 
 
-def test_a_question_is_asked_once_and_never_faster_than_the_rate() -> None:
+def test_question_is_queried_once_within_the_rate() -> None:
     seen: list[float] = []
 
     def counting(query: dns.message.Message, transport: str) -> list[bytes]:
@@ -319,12 +319,12 @@ def test_a_question_is_asked_once_and_never_faster_than_the_rate() -> None:
     assert seen[-1] - began >= 19 / 100 * 0.95
 
 
-def test_names_that_cannot_be_asked_for_are_not() -> None:
+def test_invalid_names_are_not_queried() -> None:
     answers = resolve(silent, ("a..test", "A"), ("x" * 70 + ".test", "A"))
     assert {answer.status for answer in answers} == {Status.BAD_NAME}
 
 
-def test_checks_side_by_side_get_their_own_answers() -> None:
+def test_concurrent_checks_get_their_own_answers() -> None:
     def look(name: str) -> Answer:
         return Answer(Question(name, "A"), Status.OK, (name,))
 
@@ -335,7 +335,7 @@ def test_checks_side_by_side_get_their_own_answers() -> None:
     assert [answer.values for answer in found] == [("a.test",), ("b.test",)]
 
 
-def test_one_look_that_waits_holds_up_no_other_of_thousands() -> None:
+def test_one_waiting_check_does_not_delay_others() -> None:
     others = asyncio.Event()
     looked: set[int] = set()
 
@@ -352,7 +352,7 @@ def test_one_look_that_waits_holds_up_no_other_of_thousands() -> None:
     assert taken == list(range(10_000))
 
 
-def test_a_recording_says_the_same_again(tmp_path: Path) -> None:
+def test_recording_repeats_the_answers(tmp_path: Path) -> None:
     answers = resolve(None, ("b.test", "A"), ("binary.test", "TXT"), ("x.test", "A"))
     save_answers(answers, tmp_path / "run.json")
     again = Recording.load(tmp_path / "run.json")
@@ -361,7 +361,7 @@ def test_a_recording_says_the_same_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"version": 2, "answers": []}', "[1", "\x00"])
-def test_what_is_no_recording_is_told(tmp_path: Path, text: str) -> None:
+def test_invalid_recording_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(UnreadableRecordingError, match="not a recording"):
         Recording.load(tmp_path / "run.json")
@@ -389,6 +389,6 @@ def test_an_address_is_read(text: str, address: Address) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "ns.example", "192.0.2.1:0", "192.0.2.1:x", "1.2.3"])
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_invalid_address_is_an_error(text: str) -> None:
     with pytest.raises(ValueError):
         Address.parse(text)

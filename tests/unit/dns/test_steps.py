@@ -76,7 +76,7 @@ def test_a_rotation_from_beginning_to_end(tmp_path: Path) -> None:
     assert list(Dates.load(file).events) == [f"DKIM key mail of {DOMAIN}: revoked"]
 
 
-def test_a_move_from_one_service_to_another() -> None:
+def test_migration_between_services() -> None:
     new = Sender(
         domain=DOMAIN,
         include="spf.new.example",
@@ -100,7 +100,7 @@ def test_a_move_from_one_service_to_another() -> None:
     assert step(old, dates, 23.3).text.startswith("remove it")
 
 
-def test_a_file_of_dates_that_is_none_is_told(tmp_path: Path) -> None:
+def test_invalid_dates_file_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "dns-steps.json"
     assert not Dates.load(file).events
     for text in ("", "[]", '{"a": "yesterday"}', '{"a": "2026-01-01T00:00:00"}'):
@@ -109,7 +109,7 @@ def test_a_file_of_dates_that_is_none_is_told(tmp_path: Path) -> None:
             Dates.load(file)
 
 
-def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
+def test_full_disk_error_names_the_file(tmp_path: Path) -> None:
     file = tmp_path / "dns-steps.json"
     file.write_text("{}")
     (tmp_path / "dns-steps.json.new").symlink_to("/dev/full")

@@ -93,7 +93,7 @@ def test_queries_are_read_by_another_implementation(name: dns.name.Name) -> None
 
 
 @pytest.mark.parametrize("name", ["a..b", ".a", "x" * 64 + ".example", "a." * 127 + "bc", "\\9"])
-def test_what_is_no_name_is_refused(name: str) -> None:
+def test_invalid_name_is_an_error(name: str) -> None:
     with pytest.raises(wire.InvalidNameError):
         wire.encode_name(name)
 

@@ -32,7 +32,7 @@ def read_back(snippets: dict[str, str]) -> set[tuple[str, str, str]]:
     return found
 
 
-def test_another_parser_reads_what_was_wanted(postal_fleet: Callable[..., Fleet]) -> None:
+def test_zone_file_is_read_by_another_parser(postal_fleet: Callable[..., Fleet]) -> None:
     wanted = desired_records(postal_fleet(), ["example.org", "mail.example.org"])
     expected = {(record.name, record.type, line) for record in wanted for line in record.lines}
     assert read_back(zone_texts(wanted)) == expected
@@ -74,7 +74,7 @@ def test_the_command_prints_table_json_and_zone(postal_fleet: Callable[..., Flee
     assert zone.output.startswith("$ORIGIN example.com.\n$TTL 300\n")
 
 
-def test_a_wrong_domain_is_refused_before_anything(postal_fleet: Callable[..., Fleet]) -> None:
+def test_invalid_domain_is_a_usage_error(postal_fleet: Callable[..., Fleet]) -> None:
     postal_fleet()
     done = CliRunner().invoke(main, ["dns", "zone", "inventories/test.py", "bücher.example"])
     # 2 says that records do not hold.
@@ -89,6 +89,6 @@ def test_a_directory_that_cannot_be_written_is_one_line(postal_fleet: Callable[.
     assert (done.exit_code, done.output) == (1, "mailfleet: file/zones: Not a directory\n")
 
 
-def test_why_and_severity_stand_beside_each_record() -> None:
+def test_reason_and_severity_are_printed_with_each_record() -> None:
     record = Record("a.example", "A", ("192.0.2.1",), "web", "", Severity.RECOMMENDED, "RFC")
     assert "; web (recommended)\n@ IN A 192.0.2.1\n" in zone_texts([record])["a.example"]
