@@ -187,8 +187,8 @@ class DnsSettings(ComponentSettings):
     )
     report: bool = Field(
         default=True,
-        description="Deploys of the whole inventory end with a short DNS check, which takes at most "
-        "5 seconds and never fails the deploy.",
+        description="Deploys of the whole inventory end with a short DNS check, which takes at "
+        "most 5 seconds and never fails the deploy.",
     )
     resolvers: list[Annotated[str, AfterValidator(_server)]] = Field(
         default=[],
