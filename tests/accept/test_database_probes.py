@@ -1,4 +1,4 @@
-"""Questions about Postal's database, asked of a real MariaDB that holds Postal's tables."""
+"""Probes of the database, run against a real MariaDB with the tables of Postal."""
 
 import subprocess
 from collections.abc import Iterator
@@ -114,7 +114,7 @@ def database(running: Database) -> Database:
     return running
 
 
-def test_an_empty_postal_is_well(database: Database, fleet_from: Write) -> None:
+def test_probes_of_an_empty_postal_are_ok(database: Database, fleet_from: Write) -> None:
     found = {
         name: database.ask(name, fleet_from)
         for name in (
@@ -144,7 +144,7 @@ INSERT INTO postal.domains (name, verified_at, dkim_status, spf_status, return_p
 """
 
 
-def test_domains_that_cannot_send_well_are_named(database: Database, fleet_from: Write) -> None:
+def test_domains_with_faults_are_named(database: Database, fleet_from: Write) -> None:
     """As Postal itself sees them: `verified_at`, and the statuses of its own look at DNS."""
     assert database.sql(_DOMAINS)
     found = database.ask("sending domains", fleet_from)
@@ -159,7 +159,7 @@ def test_domains_that_cannot_send_well_are_named(database: Database, fleet_from:
     assert found.message == "all 1 verified, SPF and DKIM as Postal wants them"
 
 
-def test_of_many_bad_domains_some_are_named(database: Database, fleet_from: Write) -> None:
+def test_of_many_faulty_domains_five_are_named(database: Database, fleet_from: Write) -> None:
     names = ", ".join(f"('d{number}.test')" for number in range(12))
     assert database.sql(f"INSERT INTO postal.domains (name) VALUES {names}")
     found = database.ask("sending domains", fleet_from)
@@ -191,7 +191,7 @@ def test_messages_held_by_all_servers_are_counted(
     ("settings", "status"),
     [("", Status.OK), ("health_queue_messages = 30", Status.WARN)],
 )
-def test_how_long_a_queue_may_be_is_set(
+def test_the_limit_of_the_queue_is_a_setting(
     database: Database, fleet_from: Write, settings: str, status: Status
 ) -> None:
     assert database.sql(
@@ -208,7 +208,7 @@ def test_how_long_a_queue_may_be_is_set(
         ("UTC_TIMESTAMP() - INTERVAL 3 HOUR", Status.FAIL, "the latest one is 108"),
     ],
 )
-def test_tasks_that_are_not_run_are_told(
+def test_overdue_tasks_are_reported(
     database: Database, fleet_from: Write, after: str, status: Status, finding: str
 ) -> None:
     assert database.sql(f"INSERT INTO postal.scheduled_tasks (next_run_after) VALUES ({after})")
@@ -220,7 +220,7 @@ def test_tasks_that_are_not_run_are_told(
 @pytest.mark.parametrize(
     ("later", "status"), [(0, Status.OK), (1000, Status.WARN), (7300, Status.FAIL)]
 )
-def test_tasks_that_were_never_planned_are_told(
+def test_tasks_that_were_never_planned_are_reported(
     database: Database, fleet_from: Write, later: int, status: Status
 ) -> None:
     """A worker plans them all when it starts."""
@@ -230,7 +230,7 @@ def test_tasks_that_were_never_planned_are_told(
 
 
 @pytest.mark.parametrize(("others", "status"), [(7, Status.WARN), (9, Status.FAIL)])
-def test_connections_that_are_held_are_measured(
+def test_open_connections_are_measured(
     database: Database, fleet_from: Write, others: int, status: Status
 ) -> None:
     """Ten are allowed; one is the question's own."""
@@ -264,9 +264,7 @@ def test_tables_of_older_versions_are_named(database: Database, fleet_from: Writ
     assert row.message == "not DYNAMIC: postal/old"
 
 
-def test_a_database_without_postals_tables_is_not_well(
-    database: Database, fleet_from: Write
-) -> None:
+def test_a_missing_table_of_postal_is_a_failure(database: Database, fleet_from: Write) -> None:
     assert database.sql("RENAME TABLE postal.domains TO postal.gone")
     found = database.ask("sending domains", fleet_from)
     assert database.sql("RENAME TABLE postal.gone TO postal.domains")

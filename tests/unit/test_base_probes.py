@@ -1,4 +1,4 @@
-"""What the probes of a host make of what its programs say."""
+"""Probes of a host, run against fake output of its programs."""
 
 import shutil
 from pathlib import Path
@@ -38,7 +38,7 @@ _DF = "printf 'Use%% Mounted on\\n 45%% /\\n  {docker} /var/lib/docker\\n  9%% /
         ("inodes", "-", Status.OK, 45, "45% of the inodes of / used"),
     ],
 )
-def test_the_fullest_file_system_decides(
+def test_disk_and_inodes_report_the_fullest_file_system(
     fleet_from: Write,
     tmp_path: Path,
     name: str,
@@ -51,18 +51,18 @@ def test_the_fullest_file_system_decides(
     assert (found.status, found.value, found.message) == (status, value, finding)
 
 
-def test_file_systems_without_inodes_are_well(fleet_from: Write, tmp_path: Path) -> None:
+def test_file_systems_without_inodes_are_ok(fleet_from: Write, tmp_path: Path) -> None:
     found = _ask("inodes", fleet_from, tmp_path, df="printf 'IUse%% Mounted on\\n- /\\n'")
     assert (found.status, found.value) == (Status.OK, 0)
 
 
-def test_this_machine_has_a_disk(fleet_from: Write, tmp_path: Path) -> None:
+def test_disk_reads_the_output_of_the_real_df(fleet_from: Write, tmp_path: Path) -> None:
     """By the real df."""
     found = _ask("disk", fleet_from, tmp_path)
     assert found.value is not None and 0 < found.value <= 100
 
 
-def test_a_systemd_that_does_not_answer_is_not_well(fleet_from: Write, tmp_path: Path) -> None:
+def test_an_unreachable_systemd_is_a_failure(fleet_from: Write, tmp_path: Path) -> None:
     silent = "echo 'Failed to connect to bus' >&2; exit 1"
     found = _ask("units", fleet_from, tmp_path, systemctl=silent)
     assert (found.status, found.message) == (Status.FAIL, "Failed to connect to bus")
@@ -90,7 +90,7 @@ _FORWARD = 'oifname { "br-*", "docker0" } drop'
         (_INPUT, "", Status.FAIL),
     ],
 )
-def test_both_chains_of_the_firewall_are_looked_at(
+def test_both_chains_of_the_firewall_are_checked(
     fleet_from: Write, tmp_path: Path, chain_input: str, chain_forward: str, status: Status
 ) -> None:
     nft = f"case $5 in input) echo '{chain_input}' ;; forward) echo '{chain_forward}' ;; esac"
@@ -104,7 +104,7 @@ _MEMINFO = "MemTotal:        4000000 kB\nMemFree:           50000 kB\nMemAvailab
     ("left", "status", "value"),
     [(2_000_000, Status.OK, 50), (400_000, Status.WARN, 10), (100_000, Status.FAIL, 2)],
 )
-def test_memory_that_runs_out_is_told(
+def test_low_memory_is_reported(
     fleet_from: Write, tmp_path: Path, left: int, status: Status, value: float
 ) -> None:
     """What the kernel says is available, not what is free; only its file is another here."""
@@ -136,16 +136,14 @@ def test_memory_that_runs_out_is_told(
         ),
     ],
 )
-def test_a_clock_that_nobody_sets_is_told(
+def test_a_clock_that_is_not_synchronised_is_reported(
     fleet_from: Write, tmp_path: Path, tracking: str, status: Status, finding: str
 ) -> None:
     found = _ask("clock", fleet_from, tmp_path, chronyc=f"echo '{tracking}'")
     assert (found.status, found.message) == (status, finding)
 
 
-def test_a_chronyd_that_does_not_answer_is_no_right_clock(
-    fleet_from: Write, tmp_path: Path
-) -> None:
+def test_an_unreachable_chronyd_is_a_failure(fleet_from: Write, tmp_path: Path) -> None:
     silent = "echo '506 Cannot talk to daemon'; exit 1"
     found = _ask("clock", fleet_from, tmp_path, chronyc=silent)
     assert (found.status, found.message) == (Status.FAIL, "506 Cannot talk to daemon")

@@ -1,4 +1,4 @@
-"""What probes make of what Docker and the programs in containers say."""
+"""Probes of containers, run against fake output of Docker and the programs in containers."""
 
 import http.server
 import json
@@ -49,7 +49,7 @@ def _start(fleet_from: Write) -> Probe:
         (90_000, 45, Status.OK, 0),
     ],
 )
-def test_a_slow_start_of_mariadb_is_told_for_a_day(
+def test_a_slow_start_of_mariadb_is_reported_for_a_day(
     fleet_from: Write, tmp_path: Path, ago: int, took: int, status: Status, value: float
 ) -> None:
     ready = int(time.time()) - ago
@@ -61,7 +61,7 @@ def test_a_slow_start_of_mariadb_is_told_for_a_day(
 @pytest.mark.parametrize(
     ("seconds", "status"), [(3, Status.OK), (60, Status.WARN), (3600, Status.FAIL)]
 )
-def test_a_start_that_goes_on_is_measured(
+def test_a_start_in_progress_is_measured(
     fleet_from: Write, tmp_path: Path, seconds: int, status: Status
 ) -> None:
     started = time.strftime("%FT%T.123456789Z", time.gmtime(time.time() - seconds))
@@ -75,7 +75,7 @@ def test_a_start_that_goes_on_is_measured(
     assert found.message.endswith(": InnoDB: recovers")
 
 
-def test_a_mariadb_that_does_not_run_has_no_start(fleet_from: Write, tmp_path: Path) -> None:
+def test_start_fails_while_mariadb_does_not_run(fleet_from: Write, tmp_path: Path) -> None:
     found = _ask(_start(fleet_from), tmp_path, "echo container mariadb is not running >&2; exit 1")
     assert (found.status, found.message) == (Status.FAIL, "container mariadb is not running")
 
@@ -97,7 +97,7 @@ def test_a_mariadb_that_does_not_run_has_no_start(fleet_from: Write, tmp_path: P
         ("3.3.7", {}, Status.FAIL, "no process reports a version"),
     ],
 )
-def test_postal_itself_says_which_version_runs(
+def test_the_version_that_postal_reports_is_compared_with_the_tag(
     fleet_from: Write,
     tmp_path: Path,
     tag: str,
@@ -115,7 +115,7 @@ def test_postal_itself_says_which_version_runs(
     assert (found.status, found.message) == (status, finding)
 
 
-def test_a_stopped_docker_is_named_and_not_started(fleet_from: Write, tmp_path: Path) -> None:
+def test_a_stopped_docker_is_reported_and_not_started(fleet_from: Write, tmp_path: Path) -> None:
     """Its socket would start it, so the program must not be led there."""
     docker = 'if [ "$DOCKER_HOST" ]; then echo "cannot connect to $DOCKER_HOST"; exit 1; fi'
     (probe,) = docker_component.probes(fleet := fleet_from(), fleet.hosts["postal1"])
@@ -157,7 +157,7 @@ def _waiting(ago: int, *reasons: str) -> str:
         ),
     ],
 )
-def test_the_oldest_message_of_postfix_decides(
+def test_queue_status_depends_on_the_oldest_message(
     fleet_from: Write, tmp_path: Path, queue: list[tuple[int, str]], status: Status, finding: str
 ) -> None:
     fleet = fleet_from(inventory=MAILSERVER_INVENTORY, mailserver=MAILSERVER)
@@ -171,7 +171,7 @@ def test_the_oldest_message_of_postfix_decides(
     assert re.fullmatch(finding, told.message), told.message
 
 
-def test_a_queue_that_cannot_be_read_is_not_empty(fleet_from: Write, tmp_path: Path) -> None:
+def test_a_queue_that_cannot_be_read_is_a_failure(fleet_from: Write, tmp_path: Path) -> None:
     fleet = fleet_from(inventory=MAILSERVER_INVENTORY, mailserver=MAILSERVER)
     found = mailserver.probes(fleet, fleet.hosts["mx1"])
     (probe,) = (it for it in found if it.name == "queue")
@@ -239,7 +239,7 @@ def test_pool_addresses_must_be_on_the_host(
     assert (answer.status, answer.message) == (status, finding)
 
 
-def test_without_pools_nobody_asks_for_their_addresses(fleet_from: Write) -> None:
+def test_without_ip_pools_there_is_no_probe_of_pool_addresses(fleet_from: Write) -> None:
     fleet = fleet_from()
     names = {it.name for it in postal.probes(fleet, fleet.hosts["postal1"])}
     assert "pool addresses" not in names
@@ -266,7 +266,7 @@ _DOVECOT = "dovecot                          {state}"
         ("FATAL     Exited too quickly (process log may have details)", 3, Status.FAIL, None),
     ],
 )
-def test_a_process_of_the_mailserver_that_does_not_run_is_named(
+def test_a_stopped_process_of_the_mailserver_is_named(
     fleet_from: Write, tmp_path: Path, state: str, code: int, status: Status, finding: str | None
 ) -> None:
     lines = f"echo '{_RUNS}'; echo '{_DOVECOT.format(state=state)}'; exit {code}"
@@ -274,7 +274,7 @@ def test_a_process_of_the_mailserver_that_does_not_run_is_named(
     assert (found.status, found.message) == (status, finding or "dovecot FATAL")
 
 
-def test_a_mailserver_that_cannot_be_asked_has_no_processes(
+def test_processes_fail_while_the_mailserver_does_not_run(
     fleet_from: Write, tmp_path: Path
 ) -> None:
     refuses = "echo 'Error response from daemon: No such container: mailserver' >&2; exit 1"
@@ -282,7 +282,7 @@ def test_a_mailserver_that_cannot_be_asked_has_no_processes(
     assert found.status is Status.FAIL
 
 
-def test_a_watched_file_that_is_not_in_force_is_told(fleet_from: Write, tmp_path: Path) -> None:
+def test_a_watched_file_that_is_not_active_is_reported(fleet_from: Write, tmp_path: Path) -> None:
     """By the real sha512sum, on hashes as the image keeps them."""
     watched, hashes = tmp_path / "postfix-accounts.cf", tmp_path / "chksum"
     watched.write_text("a@b.test|{SHA512-CRYPT}x\n")
@@ -310,7 +310,7 @@ def test_a_watched_file_that_is_not_in_force_is_told(fleet_from: Write, tmp_path
         (500, "We're sorry", Status.FAIL),
     ],
 )
-def test_a_signing_key_that_postal_cannot_read_is_told(
+def test_a_signing_key_that_postal_cannot_read_is_reported(
     fleet_from: Write, tmp_path: Path, code: int, body: str, status: Status
 ) -> None:
     class Web(http.server.BaseHTTPRequestHandler):
@@ -344,7 +344,7 @@ def test_a_signing_key_that_postal_cannot_read_is_told(
         (-0.01, 1, Status.FAIL),
     ],
 )
-def test_a_certificate_warns_when_a_part_of_its_life_is_left_and_fails_after_it(
+def test_a_certificate_warns_near_the_end_of_its_life_and_fails_after_it(
     fleet_from: Write, tmp_path: Path, left: float, life: float, status: Status
 ) -> None:
     """By the real openssl; only the connection is another."""

@@ -58,7 +58,7 @@ def test_content_mode_owner_and_kind_of_a_file_matter() -> None:
         assert changes.files == (FILE,)
 
 
-def test_a_stranger_in_an_owned_directory_is_removed() -> None:
+def test_an_unknown_file_in_an_owned_directory_is_removed() -> None:
     stray = "/opt/demo/etc/old.conf"
     assert file_changes(BUNDLE, _seen(owned={FILE.path, stray})).extra == (stray,)
 
@@ -69,7 +69,7 @@ def test_a_service_is_stale_until_it_was_applied_with_these_files() -> None:
     assert stale_services(BUNDLE, _seen(paths={**PATHS, FILE.path: wrong})) == {"demo.service"}
 
 
-def test_a_container_by_another_configuration_brings_the_project_up_again() -> None:
+def test_a_container_of_another_configuration_recreates_the_project() -> None:
     compose = File("/opt/demo/compose.yaml", b"services: {}\n")
     bundle = Bundle("demo", files=(compose,), project=Project("demo", "/opt/demo", ("web",)))
     wanted = Wanted((bundle,))
@@ -96,7 +96,7 @@ def test_a_container_by_another_configuration_brings_the_project_up_again() -> N
         assert steps_of(bundle, parse([lines[0], lines[1].replace(*change), *lines[2:]]))
 
 
-def test_output_of_the_look_is_read_back() -> None:
+def test_output_of_the_observation_is_parsed() -> None:
     seen = parse(
         [
             "##paths",
@@ -135,12 +135,14 @@ def test_message_databases_without_a_server_are_found(fleet_from: Write) -> None
     assert orphaned_databases(fleet, names, ["1"]) == ["postal-server-2"]
 
 
-def test_an_opening_names_both_address_families() -> None:
+def test_an_open_port_has_rules_for_both_address_families() -> None:
     use = PortUse(25, "tcp", "0.0.0.0", "access", "k", sources=("10.0.0.0/8", "fd00::/8"))
     assert _source_matches(use) == ["ip saddr { 10.0.0.0/8 } ", "ip6 saddr { fd00::/8 } "]
 
 
-def test_a_port_for_everyone_is_not_a_port_for_nobody(fleet_from: Write) -> None:
+def test_a_port_without_sources_differs_from_a_port_with_no_allowed_source(
+    fleet_from: Write,
+) -> None:
     fleet = fleet_from(
         "from mailfleet.components.access.settings import Opening\n"
         "access_open = [Opening(port=9100), Opening(port=9200, sources=())]\n"

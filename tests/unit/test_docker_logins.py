@@ -13,7 +13,7 @@ _HOME = "/root"
 _LOGINS = f"{_HOME}/.docker/config.json"
 
 
-def test_the_last_registry_login_goes_from_the_host(
+def test_removing_the_last_registry_login_removes_its_file(
     fleet_from: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     login = '{"host": "r.example.com", "username": "u", "password": _secret("docker/password")}'

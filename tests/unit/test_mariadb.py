@@ -19,13 +19,13 @@ from tests.unit.conftest import Write
 @pytest.mark.parametrize(
     "version", ["11.8.9", "11.8.2", "11.8", "11.8-noble", "11.8.9@sha256:" + "0" * 64]
 )
-def test_every_tag_of_the_same_major_version_fits_the_data(version: str) -> None:
+def test_tags_of_the_same_major_version_are_accepted(version: str) -> None:
     refuse_other_version("postal1", version, "11.8.6-MariaDB")
     refuse_other_version("postal1", version, "")
 
 
 @pytest.mark.parametrize("version", ["11.4.8", "12.3", "11.80.1", "1.8"])
-def test_another_major_version_is_refused_both_ways(version: str) -> None:
+def test_a_newer_or_older_major_version_is_rejected(version: str) -> None:
     with pytest.raises(OperationError, match=f"{version}, but the data is of MariaDB 11.8.6"):
         refuse_other_version("postal1", version, "11.8.6-MariaDB")
 
@@ -48,7 +48,7 @@ def test_a_tag_that_names_no_major_version_is_an_error(fleet_from: Write, versio
         ("ibdata1", "no version", False),
     ],
 )
-def test_the_data_itself_says_whether_a_version_fits(
+def test_the_version_is_checked_against_the_data(
     fleet_from: Write, tmp_path: Path, file: str, data: str, refused: bool
 ) -> None:
     fleet = fleet_from('mariadb_version = "11.8.9"')
@@ -70,7 +70,7 @@ def test_the_data_itself_says_whether_a_version_fits(
     assert (done.returncode, data in done.stdout) == (int(refused), refused), done
 
 
-def test_an_underscore_in_a_database_name_is_no_wildcard() -> None:
+def test_underscores_in_database_names_are_escaped() -> None:
     assert grants("my_db", "my_db") == (r"`my\_db`.*", r"`my\_db-%`.*")
 
 
@@ -91,13 +91,13 @@ _MAIN, _SERVERS = (
         ([_USAGE, _MAIN, _SERVERS, "GRANT SELECT ON `mysql`.* TO `postal`@`%`"], False),
     ],
 )
-def test_a_right_too_many_or_too_few_is_put_right(lines: list[str], right: bool) -> None:
+def test_missing_and_extra_grants_are_corrected(lines: list[str], right: bool) -> None:
     stored = native_password_hash(Secret("password"))
     told = ("version 11.8.6-MariaDB", told_password(stored), *lines)
     assert _user_is_right(told, stored, grants("postal", "postal")) is right
 
 
-def test_the_kept_fingerprint_follows_every_input() -> None:
+def test_the_fingerprint_depends_on_every_input() -> None:
     one = (Secret("key"), "postal", native_password_hash(Secret("one")), ("`postal`.*",))
     same = user_fingerprint(*one)
     for place, other in enumerate(
