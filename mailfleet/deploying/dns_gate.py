@@ -1,4 +1,4 @@
-"""DNS as a gate: the check of `mailfleet dns check`, as part of a deploy."""
+"""The checks of `mailfleet dns check` as part of a deploy: a gate or a report."""
 
 from collections.abc import Generator, Iterator
 
@@ -20,13 +20,13 @@ from mailfleet.fleet.fleet import Fleet
 from mailfleet.secrets import SecretsError
 
 _SECONDS = 5
-"""A report does not hold up a deploy."""
+"""A report must not delay a deploy."""
 _SHOWN = 10
 
 
 def findings_of(fleet: Fleet, seconds: float = 60) -> Spool[Finding]:
-    """What DNS says of every record that the fleet needs. Raises RunAbortedError."""
-    # Late: a deploy that does not look at DNS does not load what asks it.
+    """The findings on all records that the fleet needs. Raises RunAbortedError."""
+    # Imported late: a deploy without a DNS check does not load the resolver.
     from mailfleet.deploying.records import desired_records
     from mailfleet.dns.checks.check_run import NoServerAnswersError, run_checks, servers_of
     from mailfleet.dns.resolve.resolver import Limits
@@ -34,24 +34,27 @@ def findings_of(fleet: Fleet, seconds: float = 60) -> Spool[Finding]:
     try:
         records = desired_records(fleet)
         servers = servers_of(fleet[DnsSettings].resolvers)
-        live = run_checks(records, servers, Limits(seconds=seconds), fleet[DnsSettings].blocklists)
+        check_run = run_checks(
+            records, servers, Limits(seconds=seconds), fleet[DnsSettings].blocklists
+        )
     except (SettingsError, SecretsError, ConflictingRecordsError, NoServerAnswersError) as error:
         raise RunAbortedError(str(error)) from None
-    return live.findings
+    return check_run.findings
 
 
 @operation()
-def records_hold(required: bool = True) -> Generator[StringCommand, None, None]:
-    """Ask DNS for every record that the fleet needs, once for all hosts, and show what is wrong.
+def check_required_records(required: bool = True) -> Generator[StringCommand, None, None]:
+    """Check all records that the fleet needs, once for all hosts, and print the findings.
 
-    + required: end the run when a required record does not hold
+    + required: abort the run if a required record is missing or wrong
     """
-    # What comes before in the same run may be what makes it hold. A dry run ends before.
+    # Not in the prepare stage: earlier operations of the same run may publish the records. A dry
+    # run has no execute stage.
     if context_state.current_stage is StateStage.Execute or is_dry():
-        found = findings_of(current_fleet(context_state))
-        for line in table(found):
+        findings = findings_of(current_fleet(context_state))
+        for line in table(findings):
             click.echo(line)
-        wrong = sum(finding.blocks(strict=False) for finding in found)
+        wrong = sum(finding.blocks(strict=False) for finding in findings)
         if wrong and required and not is_dry():
             raise RunAbortedError(
                 f"DNS: {wrong} required records are missing or wrong; run `mailfleet dns publish`, "
@@ -61,23 +64,23 @@ def records_hold(required: bool = True) -> Generator[StringCommand, None, None]:
 
 
 @operation()
-def records_told() -> Generator[StringCommand, None, None]:
-    """Ask DNS for every record that the fleet needs, once for all hosts, and tell in a few lines
-    which required ones do not hold. Never ends a run."""
+def report_records() -> Generator[StringCommand, None, None]:
+    """Check all records that the fleet needs, once for all hosts, and print in a few lines which
+    required ones are missing or wrong. Never aborts a run."""
     if context_state.current_stage is StateStage.Execute:
-        for line in _told(current_fleet(context_state)):
-            # Beside what a program may read.
+        for line in _report_lines(current_fleet(context_state)):
+            # To standard error: a program may read standard output.
             click.echo(line, err=True)
     yield from ()
 
 
-def _told(fleet: Fleet) -> Iterator[str]:
+def _report_lines(fleet: Fleet) -> Iterator[str]:
     try:
-        found = findings_of(fleet, _SECONDS)
+        findings = findings_of(fleet, _SECONDS)
     except RunAbortedError as error:
         yield f"DNS check skipped: {str(error).splitlines()[0]}"
         return
-    wrong = [finding for finding in found if finding.blocks(strict=False)]
+    wrong = [finding for finding in findings if finding.blocks(strict=False)]
     if not wrong:
         yield "DNS: all required records are published"
         return
@@ -89,16 +92,16 @@ def _told(fleet: Fleet) -> Iterator[str]:
 
 
 def report() -> None:
-    """The last line of a deploy: a look at DNS without SSH, for a run of the whole inventory."""
+    """End a deploy of the whole inventory with a short DNS check. Takes no SSH."""
     if current_fleet(context_state)[DnsSettings].report and context_state.limit_hosts is None:
-        records_told(name="dns | report", _run_once=True, _serial=True)
+        report_records(name="dns | report", _run_once=True, _serial=True)
 
 
 @pyinfra_deploy("dns")
 def deploy(required: bool = True) -> None:
-    """The records of the whole fleet, looked at once.
+    """Check the records of the whole fleet, once for all hosts.
 
-    + required: end the run when a required record does not hold; otherwise only tell
+    + required: abort the run if a required record is missing or wrong; otherwise only print it
     """
-    # Serial: in a greenlet of its own its failure would be shown with a traceback.
-    records_hold(name="records", required=required, _run_once=True, _serial=True)
+    # Serial: the failure of a greenlet would be printed with a traceback.
+    check_required_records(name="records", required=required, _run_once=True, _serial=True)

@@ -18,7 +18,7 @@ from mailfleet.fleet.fleet import Fleet
 
 
 def signing_selectors(fleet: Fleet, domain: str) -> set[str]:
-    """DKIM selectors with which components sign mail of a domain. Raises SettingsError and
+    """The DKIM selectors that components use to sign mail of a domain. Raises SettingsError and
     SecretsError."""
     suffix = f"._domainkey.{domain}"
     return {
@@ -33,7 +33,7 @@ def signing_selectors(fleet: Fleet, domain: str) -> set[str]:
 def desired_records(fleet: Fleet, domains: Sequence[str] = ()) -> list[Record]:
     """Every record that the fleet needs, and those of further domains that send through its
     Postal. Raises SettingsError, SecretsError and ConflictingRecordsError."""
-    found = [
+    records = [
         record
         for component in COMPONENTS
         if component.records
@@ -43,13 +43,13 @@ def desired_records(fleet: Fleet, domains: Sequence[str] = ()) -> list[Record]:
         raise ConflictingRecordsError("domains send through Postal, and no host has its role")
     for domain in domains:
         if domain not in fleet[PostalSettings].sending_domains:
-            found += sending_domain_records(fleet, domain)
-    # Last: of all senders of a domain our own come first in SPF, where they cost least.
-    found += sender_records(fleet)
+            records += sending_domain_records(fleet, domain)
+    # Last: the fleet's own senders come first in SPF, where they cost the fewest lookups.
+    records += sender_records(fleet)
     return merge(
         [
-            *found,
-            *rotated_key_records(fleet, found),
+            *records,
+            *rotated_key_records(fleet, records),
             *sts_records(fleet),
             *bimi_records(fleet),
             *dane_records(fleet),
