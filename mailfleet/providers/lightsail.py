@@ -46,7 +46,7 @@ def servers(
     except errors.ClientError as error:
         raise refused(error.response.get("Error", {}), "lightsail:GetInstances") from None
     except errors.BotoCoreError as error:
-        raise ProviderError(f"cannot ask Lightsail: {_one_line(error)}") from None
+        raise ProviderError(f"cannot query Lightsail: {_one_line(error)}") from None
     matching = [_server(one) for one in found if _matches(_tags(one), tag, value)]
     if not matching:
         wanted = tag if value is None else f"{tag}={value}"
@@ -79,7 +79,7 @@ def _instances(session: "boto3.Session", region: str) -> "list[InstanceTypeDef]"
 
 
 def refused(error: Any, rights: str) -> ProviderError:
-    """What AWS says, with the remedy: `rights` is what the credentials need."""
+    """The error message of AWS with a remedy; `rights` are those that the credentials need."""
     code = error.get("Code", "unknown error")
     if code in _BAD_CREDENTIALS:
         return ProviderError(

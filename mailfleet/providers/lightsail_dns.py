@@ -111,4 +111,4 @@ def _explained(zone: str) -> Iterator[None]:
         ) from None
     except BotoCoreError as error:
         text = " ".join(str(error).split())
-        raise ProviderError(f"{zone}: cannot ask Lightsail: {text}") from None
+        raise ProviderError(f"{zone}: cannot query Lightsail: {text}") from None

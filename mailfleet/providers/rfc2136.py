@@ -1,4 +1,4 @@
-"""A primary server that takes dynamic updates (RFC 2136), signed with TSIG (RFC 8945)."""
+"""Update a primary server by DNS UPDATE (RFC 2136), signed with TSIG (RFC 8945)."""
 
 import asyncio
 import binascii
@@ -32,8 +32,8 @@ _REMEDIES = {
     dns.rcode.NOTAUTH: "it is not the zone's primary, or does not know the key: compare "
     "dns_zones with the server's configuration",
     dns.rcode.REFUSED: "the key may not update this zone: allow it on the server",
-    dns.rcode.NXRRSET: "the zone was changed by someone else meanwhile: look at a new plan",
-    dns.rcode.YXRRSET: "the zone was changed by someone else meanwhile: look at a new plan",
+    dns.rcode.NXRRSET: "the zone has changed since it was read: run the command again",
+    dns.rcode.YXRRSET: "the zone has changed since it was read: run the command again",
 }
 
 

@@ -1,4 +1,4 @@
-"""What the cloud providers tell of servers, and how it becomes a pyinfra inventory.
+"""Servers of cloud providers as a pyinfra inventory.
 
 A server says in its label (Hetzner) or tag (Lightsail) `mailfleet` which roles it has, joined by
 `.` or, where the provider allows them, spaces: `postal.database.caddy`. Each role is a group.
@@ -29,7 +29,7 @@ class Server:
     private_ipv4: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     ssh_user: str | None = None
-    """The user that the provider's image lets in, where it tells."""
+    """Login user of the provider's image, if known."""
 
 
 def _fqdn(server: Server) -> str | None:

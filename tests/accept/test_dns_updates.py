@@ -42,7 +42,7 @@ def test_update_is_rejected_if_the_zone_changed_since_the_plan(
         Change("new.example.com", "A", None, other),
         Change("www.example.com", "A", before, after),
     ]
-    with pytest.raises(ProviderError, match="changed by someone else meanwhile"):
+    with pytest.raises(ProviderError, match="changed since it was read"):
         zone.write(changes)
     assert server.values("www.example.com", "A") == {"192.0.2.80"}
     assert server.values("new.example.com", "A") == set()

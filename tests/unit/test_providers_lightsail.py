@@ -178,7 +178,7 @@ def test_credentials_that_are_not_accepted(api, code):
 def test_no_credentials(api, monkeypatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    assert_fails("cannot ask Lightsail: Unable to locate credentials")
+    assert_fails("cannot query Lightsail: Unable to locate credentials")
 
 
 def test_an_unknown_profile(api):
@@ -192,4 +192,4 @@ def test_another_error_of_the_api(api):
 
 def test_the_network_is_down(api, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_LIGHTSAIL", "http://127.0.0.1:1")
-    assert_fails("cannot ask Lightsail: Could not connect to the endpoint")
+    assert_fails("cannot query Lightsail: Could not connect to the endpoint")

@@ -34,7 +34,7 @@ def _policies_name_mx_hosts(fleet: Fleet) -> Iterator[Problem]:
             yield problem_at(
                 first,
                 "dns_mta_sts",
-                f"{domain} takes no mail at this fleet: name its MX hosts in more_mx",
+                f"{domain} has no MX host in this fleet: set more_mx to its MX hosts",
             )
 
 

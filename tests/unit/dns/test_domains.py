@@ -160,7 +160,7 @@ def test_a_policy_that_a_host_serves_is_found_at_that_host(postal_fleet: MakeFle
         ),
         (
             '"example.net": MtaSts()',
-            "example.net takes no mail at this fleet: name its MX hosts in more_mx",
+            "example.net has no MX host in this fleet: set more_mx to its MX hosts",
         ),
         (
             '"example.net": dict(served_by="postal1", host="www.example.com")',
