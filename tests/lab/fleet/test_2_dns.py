@@ -58,8 +58,8 @@ def test_only_the_keys_that_the_operator_made_are_missing_and_can_be_pasted(
     assert outcome.code == 2, outcome
     keys = {"postal._domainkey.rp.postal.lab.test", "mail._domainkey.lab.test"}
     assert _wrong(outcome) == {(key, "TXT") for key in keys}, outcome
-    pasted = re.findall(r"^ +paste +(.+)$", outcome.screen, re.MULTILINE)
-    lines = "\n".join(pasted)
+    remedies = re.findall(r"^ +remedy +(.+)$", outcome.screen, re.MULTILINE)
+    lines = "\n".join(remedies)
     ns1.run(f"cat >>{_ZONES}/lab.test.zone <<'END' && knotc zone-reload\n{lines}\nEND")
     _check(operator, "lab.test").ok()
 
@@ -74,11 +74,11 @@ def test_from_a_bare_zone_to_a_clean_check_in_three_commands(
     assert _wrong(outcome) >= missing, missing - _wrong(outcome)
 
     published = _publish(operator).ok()
-    assert f"{len(missing)} to create, 0 to update, 0 to delete, 0 blocked" in published.screen
+    assert f"{len(missing)} to create, 0 to update, 0 to delete, 0 conflicting" in published.screen
 
     assert _wrong(_check(operator, "--strict", "--authoritative").ok()) == set()
     again = _publish(operator).ok()
-    assert "0 to create, 0 to update, 0 to delete, 0 blocked" in again.screen
+    assert "0 to create, 0 to update, 0 to delete, 0 conflicting" in again.screen
 
 
 def test_a_policy_of_mta_sts_is_published_and_served_over_https(
@@ -100,7 +100,7 @@ def test_a_policy_of_mta_sts_is_published_and_served_over_https(
     assert "DNS: all required records are published" in deployed.screen, deployed
     # Caddy obtains the certificate after it was told of the name.
     until(lambda: not _wrong(_check(asking, "--strict")), "the policy over HTTPS")
-    policy = asking.run("mailfleet", "dns", "sts", asking.inventory, "in.lab.test").ok().screen
+    policy = asking.run("mailfleet", "dns", "mta-sts", asking.inventory, "in.lab.test").ok().screen
     page = https(lab, "mta-sts.in.lab.test", "/.well-known/mta-sts.txt")
     assert page.text == policy.replace("\n", "\r\n")
     assert "mx: mx1.lab.test\r\n" in page.text
