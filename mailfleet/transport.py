@@ -1,7 +1,5 @@
 """Ask several hosts at once without changing them; one that is off keeps no other waiting."""
 
-import logging
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +14,8 @@ from pyinfra.api.host import Host as PyinfraHost
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
 from pyinfra.context import ctx_state
+
+from mailfleet.pyinfra_compat import send_at_once, silence_paramiko
 
 Answer = TypeVar("Answer")
 
@@ -89,8 +89,7 @@ def connect_hosts(
 ) -> dict[PyinfraHost, Unreachable | None]:
     """Of all hosts at once, why they could not be logged in to; pyinfra's own `connect_all` keeps
     the reasons to its log."""
-    # paramiko logs tracebacks of failed logins, which without a handler end up on the screen.
-    logging.getLogger("paramiko").addHandler(logging.NullHandler())
+    silence_paramiko()
     logins = {host: state.pool.spawn(_connect, state, host) for host in hosts}
     gevent.joinall(list(logins.values()))
     return {host: login.get() for host, login in logins.items()}
@@ -105,13 +104,3 @@ def _connect(state: State, host: PyinfraHost) -> Unreachable | None:
     state.activate_host(host)
     send_at_once(host)
     return None
-
-
-def send_at_once(host: PyinfraHost) -> None:
-    """paramiko leaves Nagle's algorithm on: every command then waits some 40 ms for a delayed
-    acknowledgement. Connections without a socket (`@local`, ProxyCommand) have nothing to set."""
-    client = getattr(host.connector, "client", None)
-    transport = client.get_transport() if client else None
-    connection = getattr(transport, "sock", None)
-    if isinstance(connection, socket.socket):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

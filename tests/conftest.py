@@ -1,10 +1,9 @@
 """How every test draws its cases: without a time limit, since the machine may be busy."""
 
-# gevent patches first, as it does in `mailfleet` itself: what took its parts of ssl before would
-# break.
-from gevent import monkey
+from mailfleet.pyinfra_compat import patch_standard_library
 
-monkey.patch_all()
+# First, as in `mailfleet` itself: modules that took parts of ssl before would break.
+patch_standard_library()
 
 
 import os

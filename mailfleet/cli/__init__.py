@@ -1,9 +1,9 @@
 """`mailfleet`: what pyinfra's own command line cannot do. One module per command group."""
 
-# pyinfra talks to several hosts at once by gevent, which must come before the modules it patches.
-from gevent import monkey
+from mailfleet.pyinfra_compat import patch_standard_library
 
-monkey.patch_all()
+# Before the modules that it patches.
+patch_standard_library()
 
 import os
 import sys

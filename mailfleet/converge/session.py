@@ -1,16 +1,13 @@
 """One pyinfra run: settings checked before the first connection, connections made fast, SSH round
 trips counted. `config.py` at the top of the repository calls `watch` for every run."""
 
-import logging
 from collections import Counter
 from typing import Any
 
 import click
-from gevent.hub import Hub
 from pyinfra import logger
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host as PyinfraHost
-from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import BaseStateCallback, State
 from pyinfra_cli.exceptions import CliError
 from typing_extensions import override
@@ -21,8 +18,15 @@ from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.load import fleet_of, python_error
 from mailfleet.fleet.origin import Sources
 from mailfleet.fleet.rules import secret_problems
+from mailfleet.pyinfra_compat import (
+    after_init,
+    print_no_traceback_of,
+    replace_inventory_errors,
+    send_at_once,
+    silence_paramiko,
+    wrap_connector,
+)
 from mailfleet.secrets.errors import SecretsError
-from mailfleet.transport import send_at_once
 
 
 class RunAbortedError(CliError, PyinfraError):  # type: ignore[misc]
@@ -30,8 +34,7 @@ class RunAbortedError(CliError, PyinfraError):  # type: ignore[misc]
     and those of its command line, but a traceback of any other from within a deploy file."""
 
 
-# Within an operation pyinfra asks a greenlet for its result; gevent prints a traceback before.
-Hub.NOT_ERROR = (*Hub.NOT_ERROR, RunAbortedError)
+print_no_traceback_of(RunAbortedError)
 
 
 class Run(BaseStateCallback):
@@ -58,80 +61,51 @@ class Run(BaseStateCallback):
 
     @override
     def host_connect(self, state: State, host: PyinfraHost) -> None:  # type: ignore[override]
+        def count() -> None:
+            self.round_trips[host.name] += 1
+
         send_at_once(host)
-        self._count(host)
+        wrap_connector(host, count, lambda: _sudo_needs_a_terminal(host.name))
 
     @override
     def host_disconnect(self, state: State, host: PyinfraHost) -> None:  # type: ignore[override]
         logger.info(f"{host.print_prefix}{self.round_trips[host.name]} SSH round trips")
 
-    def _count(self, host: PyinfraHost) -> None:
-        for name in ("run_shell_command", "put_file", "get_file"):
-            method = getattr(host.connector, name)
 
-            def counted(*args: Any, _method: Any = method, **kwargs: Any) -> Any:
-                self.round_trips[host.name] += 1
-                try:
-                    return _method(*args, **kwargs)
-                except EOFError:
-                    # pyinfra asks for a password where sudo wants one, here without a terminal.
-                    raise RunAbortedError(
-                        f"{host.name}: sudo asks for a password. Let the SSH user use sudo "
-                        "without one, or run in a terminal"
-                    ) from None
-
-            setattr(host.connector, name, counted)
+def _sudo_needs_a_terminal(host_name: str) -> RunAbortedError:
+    return RunAbortedError(
+        f"{host_name}: sudo asks for a password. Let the SSH user use sudo without one, or run in "
+        "a terminal"
+    )
 
 
 _RUNS: list[Run] = []
 
 
 def watch(state: State, schema: Schema) -> None:
-    """Attach to a pyinfra run; called from config.py, before the inventory is loaded. A state
-    takes callbacks only once it is initialised, which pyinfra does right after."""
+    """Attach to a pyinfra run; called from config.py, before the inventory is loaded."""
     context = click.get_current_context(silent=True)
     arguments = context.params if context else {}
-    # paramiko logs tracebacks of failed logins, which without a handler end up on the screen.
-    logging.getLogger("paramiko").addHandler(logging.NullHandler())
+    silence_paramiko()
     sources = Sources(str(arguments.get("inventory", "inventory")))
     run = Run(sources, schema, dry=bool(arguments.get("dry")))
     _RUNS[:] = [run]
-    # `pyinfra INVENTORY exec -- uptime` and the like work with broken settings too.
+    # `pyinfra INVENTORY exec -- uptime` and the like work with invalid settings too.
     deploys = all(name.endswith(".py") for name in arguments.get("operations", ()))
-    initialise = state.init
 
-    def initialise_and_attach(*args: Any, **kwargs: Any) -> None:
-        initialise(*args, **kwargs)
+    def attach(options: dict[str, Any]) -> None:
         state.add_callback_handler(run)
         if deploys:
             names = ", ".join(host.name for host in state.inventory)
-            # An inventory without hosts is told below.
-            if names and kwargs.get("initial_limit") == []:
+            # An inventory without hosts is an error of its own.
+            if names and options.get("initial_limit") == []:
                 raise RunAbortedError(
                     f"--limit and --exclude leave no host; the inventory has {names}"
                 )
             run.fleet(state)
 
-    state.init = initialise_and_attach  # type: ignore[method-assign]
-    _tell_python_errors_in_one_line()
-
-
-def _tell_python_errors_in_one_line() -> None:
-    """pyinfra shows a traceback of mistakes in inventory and group_data, and with it lines of
-    these files, where a password may stand."""
-    # Late: mailfleet's own commands take the exceptions above from here, and no pyinfra.
-    import pyinfra_cli.cli
-
-    make_inventory = pyinfra_cli.cli.make_inventory
-
-    def checked(*args: Any, **kwargs: Any) -> Inventory:
-        try:
-            inventory: Inventory = make_inventory(*args, **kwargs)
-        except (Exception, SystemExit) as error:
-            raise RunAbortedError(python_error(error)) from None
-        return inventory
-
-    pyinfra_cli.cli.make_inventory = checked
+    after_init(state, attach)
+    replace_inventory_errors(lambda error: RunAbortedError(python_error(error)))
 
 
 def current_fleet(state: State) -> Fleet:

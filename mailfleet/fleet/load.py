@@ -11,6 +11,7 @@ from mailfleet.fleet.errors import Problem, SettingsError
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.origin import Sources
 from mailfleet.fleet.rules import fleet_problems
+from mailfleet.pyinfra_compat import forget_compiled_files
 
 
 def fleet_of(inventory: Inventory, sources: Sources, schema: Schema) -> Fleet:
@@ -43,7 +44,6 @@ def load_inventory(inventory: str) -> Inventory:
     from pyinfra.api.state import State
     from pyinfra.context import ctx_state
     from pyinfra_cli.inventory import make_inventory
-    from pyinfra_cli.util import PYTHON_CODES
 
     if not Path(inventory).is_file():
         raise SettingsError([Problem(inventory, "", "no such inventory file")])
@@ -52,8 +52,7 @@ def load_inventory(inventory: str) -> Inventory:
     if not Path("group_data").is_dir() and (project / "group_data").is_dir():
         told = f"group_data is read from the working directory: run this in {project}"
         raise SettingsError([Problem(inventory, "", told)])
-    # The exporter loads it again and again: pyinfra compiles each file once.
-    PYTHON_CODES.clear()
+    forget_compiled_files()
     try:
         with ctx_state.use(State()):
             loaded: Inventory = make_inventory(
