@@ -1,5 +1,6 @@
 """Every change to the behaviour of pyinfra 3.10, gevent and paramiko, each with its reason and what
-it waits for upstream. tests/unit/test_pyinfra_compat.py has a test per change that fails without it.
+it waits for upstream. tests/unit/test_pyinfra_compat.py has a test per change, which fails without
+it.
 
 Imports are inside functions: commands that contact no host load nothing of it."""
 
@@ -20,7 +21,7 @@ CONNECTOR_METHODS = ("run_shell_command", "put_file", "get_file")
 
 def patch_standard_library() -> None:
     """pyinfra connects to several hosts at once by gevent, which must patch `socket`, `ssl` and
-    others before any other module takes parts of them. pyinfra's own command line does so itself."""
+    others before any other module takes parts of them. pyinfra's command line does so itself."""
     from gevent import monkey
 
     monkey.patch_all()
@@ -28,7 +29,8 @@ def patch_standard_library() -> None:
 
 def print_no_traceback_of(error: type[BaseException]) -> None:
     """gevent prints a traceback of an error that ends a greenlet, also where the error is then
-    raised by `get`, as pyinfra does within an operation. Waits for: pyinfra to declare its own errors."""
+    raised by `get`, as pyinfra does within an operation. Waits for: pyinfra to declare its
+    errors."""
     from gevent.hub import Hub
 
     Hub.NOT_ERROR = (*Hub.NOT_ERROR, error)
@@ -92,7 +94,7 @@ def wrap_connector(
     host: Host, count: Callable[[], None], no_terminal: Callable[[], Exception]
 ) -> None:
     """Count the round trips of a host, and raise `no_terminal` where pyinfra asks for sudo's
-    password without a terminal: it ends in EOFError. Waits for: a callback per command in pyinfra."""
+    password without a terminal: it ends in EOFError. Waits for: a callback per command."""
     for name in CONNECTOR_METHODS:
         method = getattr(host.connector, name)
 
