@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Put the files of one component in place, all or none. Standard input: a base64 tar of the whole
+# Install the files of one component, all or none. Standard input: a base64 tar of the whole
 # bundle. After prelude.sh; the script that files.py appends calls the functions.
 : "${state:?}" "${component:?}"
 stage=$state/stage/$component
@@ -30,10 +30,10 @@ check() {
     fi
 }
 
-# remember PATH...: keep the files as they are now, for a rollback. A run that was interrupted
-# before its services followed leaves the mark `pending`: then the older copy is the good one, and
-# only files that it does not know are added to it.
-remember() {
+# backup_files PATH...: copy the current files, for a rollback. A run that was interrupted before its
+# services ran the new files leaves the mark `pending`: then the older copy is the good one, and only
+# files that it lacks are added to it.
+backup_files() {
     previous=$state/previous/$component
     if [ -e "$state/pending/$component" ]; then interrupted=yes; else rm -rf "$previous"; fi
     mkdir -p "$previous"
@@ -57,11 +57,11 @@ remember() {
     : >"$state/pending/$component"
 }
 
-# No service reads the changed files: unless an earlier run was interrupted, the step is complete.
-nothing_follows() { [ -n "${interrupted:-}" ] || rm -rf "$state/pending/$component" "$state/previous/$component"; }
+# clear_pending: no service reads the changed files; the step is complete unless an earlier run was
+# interrupted.
+clear_pending() { [ -n "${interrupted:-}" ] || rm -rf "$state/pending/$component" "$state/previous/$component"; }
 
-# discard PATH...: remove files; a unit is stopped while systemd still knows how, and a rollback
-# starts it again.
+# discard PATH...: remove files; a unit is stopped before its file goes, and started by a rollback.
 discard() {
     for path in "$@"; do
         case $path in
@@ -76,7 +76,7 @@ discard() {
     case " $* " in *" /etc/systemd/system/"*) systemctl daemon-reload ;; esac
 }
 
-# copy PATH...: next to the destination; place PATH...: rename, when every copy is complete.
+# copy PATH...: copy beside the destination; install_files PATH...: rename once every copy is complete.
 copy() {
     temporary=
     for path in "$@"; do
@@ -87,7 +87,7 @@ copy() {
             { echo "mailfleet: could not write $new; nothing was changed" >&2; exit 1; }
     done
 }
-place() {
+install_files() {
     for path in "$@"; do mv -f "${path%/*}/.${path##*/}.mailfleet" "$path"; done
     temporary=
 }

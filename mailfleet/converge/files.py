@@ -1,4 +1,4 @@
-"""Files of a bundle: uploaded together, checked by their consumers, put in place by rename."""
+"""Files of a bundle: uploaded together, checked by their consumers, installed by rename."""
 
 import base64
 import io
@@ -18,8 +18,8 @@ from mailfleet.converge.shell import script
 
 
 def _archive(bundle: Bundle) -> str:
-    """The whole bundle as a base64 tar; sent on standard input, so that neither a process list
-    nor a temporary file on the host ever holds it."""
+    """The whole bundle as a base64 tar. It goes to standard input: neither a process list nor a
+    temporary file on the host ever holds it."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(_parents(item.path for item in bundle.files)):
@@ -36,11 +36,11 @@ def _archive(bundle: Bundle) -> str:
 
 
 def _parents(paths: Iterable[str]) -> set[str]:
-    found = set()
+    parents = set()
     for path in paths:
         while path := path.rpartition("/")[0]:
-            found.add(path)
-    return found
+            parents.add(path)
+    return parents
 
 
 def _script(bundle: Bundle, changes: FileChanges) -> str:
@@ -55,33 +55,35 @@ def _script(bundle: Bundle, changes: FileChanges) -> str:
         for check in bundle.checks
         if written & set(check.files)
     ]
-    # What can fail for want of space comes before the first thing that a later run would notice.
-    placed = [item.path for item in changes.files]
-    if placed:
-        lines.append(shlex.join(["copy", *placed]))
-    lines.append(shlex.join(["remember", *(item.path for item in bundle.files), *changes.extra]))
+    # Steps that fail on a full disk come before the first change.
+    installed = [item.path for item in changes.files]
+    if installed:
+        lines.append(shlex.join(["copy", *installed]))
+    lines.append(
+        shlex.join(["backup_files", *(item.path for item in bundle.files), *changes.extra])
+    )
     stale = sorted(services_affected_by(bundle, changes))
     if stale:
         records = [f"/var/lib/mailfleet/applied/{bundle.component}/{name}" for name in stale]
         lines.append(shlex.join(["rm", "-f", *records]))
-    if placed:
-        lines.append(shlex.join(["place", *placed]))
+    if installed:
+        lines.append(shlex.join(["install_files", *installed]))
     if changes.extra:
         lines.append(shlex.join(["discard", *changes.extra]))
     if not stale:
-        lines.append("nothing_follows")
+        lines.append("clear_pending")
     return script("activate", bundle.component, "files", lines)
 
 
 @operation()
 def files(bundle: Bundle) -> Generator[StringCommand, None, None]:
-    """Make the files and directories of a bundle what they should be.
+    """Install the files and directories of a bundle that differ on the host.
 
-    + bundle: what the component wants on this host
+    + bundle: desired state of the component on this host
     """
     changes = file_changes(bundle, observe(host))
     if not changes:
-        host.noop(f"files of {bundle.component} are as described")
+        host.noop(f"files of {bundle.component} are in sync")
         return
     if state.config.DIFF:
         show_differences(host, bundle, changes)

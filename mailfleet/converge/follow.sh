@@ -1,10 +1,10 @@
 # shellcheck shell=sh
-# Make units and compose projects follow their files; when a gate fails, put the previous files back.
+# Apply the current files to units and compose projects; when a gate fails, restore the previous files.
 # After prelude.sh; the script that services.py appends calls the functions.
 : "${state:?}" "${component:?}"
 mkdir -p "$state/applied/$component" "$state/pending"
 
-# record NAME FINGERPRINT: what now runs was made from these files.
+# record NAME FINGERPRINT: the service runs these files.
 record() { printf '%s\n' "$2" >"$state/applied/$component/$1"; }
 
 say() { echo "mailfleet: $*" >&2; }
@@ -42,9 +42,9 @@ gate() {
 # last_lines DIRECTORY: the last log lines of the containers of a project whose gate failed.
 last_lines() { cd "$1" || return; docker compose logs --no-color --tail 8 >&2; return 1; }
 
-# A compose that was killed leaves new containers, never started, under the temporary name that the
-# next one gives again to the same container's successor.
-remove_half_made() {
+# A killed `docker compose up` leaves new containers that never started, under the temporary name that
+# the next `up` uses for the same service.
+remove_unstarted() {
     docker ps --all --quiet --filter "label=com.docker.compose.project.working_dir=$1" \
         --filter status=created --filter 'name=^/?[0-9a-f]{12}_' | xargs --no-run-if-empty docker rm >/dev/null
 }
@@ -52,7 +52,7 @@ remove_half_made() {
 # up DIRECTORY SECONDS [--force-recreate]
 up() {
     cd "$1" || return
-    remove_half_made "$1"
+    remove_unstarted "$1"
     docker compose up ${3:+"$3"} --detach --quiet-pull --remove-orphans --wait --wait-timeout "$2" >"$state/up.log" 2>&1 && return 0
     say "the containers do not start:"
     grep -v -E 'Creat|Start|Recreat|Running|Waiting|Pull|Healthy' "$state/up.log" | tail -n 5 >&2
@@ -64,7 +64,7 @@ up() {
     return 1
 }
 
-# hashes PROJECT: what compose has just made of the files; containers are compared with it later.
+# hashes PROJECT: record the configuration hash of each container, to compare with later.
 # Read from the containers: `docker compose config --hash` (2.26) leaves out the values of env_file.
 hashes() {
     docker ps --all --filter "label=com.docker.compose.project=$1" --filter label=com.docker.compose.oneoff=False \
@@ -72,10 +72,10 @@ hashes() {
         sort | while read -r service hash; do record "$1@$service" "$hash"; done
 }
 
-# Nothing to go back to before the first deploy: then there is no mark or no previous file.
-had_former_files() { [ -e "$state/pending/$component" ] && [ -e "$state/previous/$component/files.tar" ]; }
+# Before the first deploy there is no previous state: no pending mark, or no previous file.
+has_previous_files() { [ -e "$state/pending/$component" ] && [ -e "$state/previous/$component/files.tar" ]; }
 
-# restore: put the previous files back. A unit that came with the others is stopped while systemd knows how.
+# restore: install the previous files. A unit that is removed with them is stopped before its file goes.
 restore() {
     previous=$state/previous/$component
     [ ! -e "$previous/created" ] || while read -r path; do
@@ -90,7 +90,7 @@ restore() {
     [ ! -e "$previous/enabled" ] || xargs systemctl enable --quiet --now <"$previous/enabled"
 }
 
-# former_unit NAME restart|reload: as `unit`, unless it has gone with the files that brought it.
-former_unit() { ! systemctl cat "$1" >/dev/null 2>&1 || unit "$1" "$2"; }
+# restore_unit NAME restart|reload: as `unit`, unless the rollback removed it.
+restore_unit() { ! systemctl cat "$1" >/dev/null 2>&1 || unit "$1" "$2"; }
 
 finish() { rm -rf "$state/pending/$component" "$state/previous/$component"; }

@@ -1,4 +1,4 @@
-"""Packages of a bundle: installed by pyinfra's own operation, and only looked at when missing."""
+"""Packages of a bundle: missing ones are installed by pyinfra's own operation."""
 
 from collections.abc import Generator
 
@@ -17,9 +17,9 @@ _LOCK_SECONDS = 300
 # apt-get(8) waits for dpkg's lock itself (DPkg::Lock::Timeout), but not for that of the lists.
 _UPDATE = f"""
 deadline=$(($(date +%s) + {_LOCK_SECONDS}))
-until said=$(LC_ALL=C apt-get update 2>&1); do
-    case $said in *"/var/lib/apt/lists/lock"*) ;; *) deadline=0 ;; esac
-    [ "$(date +%s)" -lt "$deadline" ] || {{ echo "$said" >&2; exit 1; }}
+until output=$(LC_ALL=C apt-get update 2>&1); do
+    case $output in *"/var/lib/apt/lists/lock"*) ;; *) deadline=0 ;; esac
+    [ "$(date +%s)" -lt "$deadline" ] || {{ echo "$output" >&2; exit 1; }}
     sleep 2
 done
 """
@@ -32,9 +32,9 @@ _OPTIONS = (
 
 @operation()
 def packages(bundle: Bundle) -> Generator[StringCommand, None, None]:
-    """Install the packages that a bundle needs and the host lacks.
+    """Install the packages of a bundle that the host lacks.
 
-    + bundle: what the component wants on this host
+    + bundle: desired state of the component on this host
     """
     missing = sorted(set(bundle.packages) - observe(host).packages)
     if not missing:

@@ -1,4 +1,4 @@
-"""Units and compose projects of a bundle: made to run what the files say, rolled back if not."""
+"""Units and compose project of a bundle: started from the current files, rolled back on failure."""
 
 import shlex
 from collections.abc import Generator, Iterable
@@ -13,11 +13,11 @@ from mailfleet.converge.plan import forget, observe, stale_services
 from mailfleet.converge.shell import script
 
 _GATE_SECONDS = 30
-"""Containers are healthy by then; what a gate asks on top of that comes at once or never."""
+"""Time limit of all tries of a gate. Containers are healthy by then: a gate needs few tries."""
 
 
-def _unit_is_running(unit: Unit, seen: Observation) -> bool:
-    properties = seen.units.get(unit.name, {})
+def _unit_is_running(unit: Unit, observed: Observation) -> bool:
+    properties = observed.units.get(unit.name, {})
     return (
         properties.get("ActiveState") == "active"
         and properties.get("UnitFileState") in ("enabled", "static", "generated", "enabled-runtime")
@@ -25,28 +25,29 @@ def _unit_is_running(unit: Unit, seen: Observation) -> bool:
     )
 
 
-def _is_in_force(unit: Unit, bundle: Bundle, seen: Observation) -> bool:
-    return not unit.is_effective or seen.fact(bundle.component, unit.name) == "yes"
+def _is_effective(unit: Unit, bundle: Bundle, observed: Observation) -> bool:
+    return not unit.is_effective or observed.fact(bundle.component, unit.name) == "yes"
 
 
-def _project_is_running(project: Project, bundle: Bundle, seen: Observation) -> bool:
-    """Every service runs, is healthy and is what compose made of the files; nothing else runs."""
-    containers = [item for item in seen.containers if item.project == project.name]
+def _project_is_running(project: Project, bundle: Bundle, observed: Observation) -> bool:
+    """Whether every service runs, is healthy and was created from the current files, and no other
+    container of the project runs."""
+    containers = [item for item in observed.containers if item.project == project.name]
     return {item.service for item in containers} == set(project.services) and all(
         item.healthy
-        and seen.applied.get(f"{bundle.component}/{project.name}@{item.service}")
+        and observed.applied.get(f"{bundle.component}/{project.name}@{item.service}")
         == item.config_hash
         for item in containers
     )
 
 
-def _follow_unit(unit: Unit, anew: bool) -> str:
-    return shlex.join(["unit", unit.name, unit.on_change if anew else "keep"])
+def _unit_step(unit: Unit, restart_needed: bool) -> str:
+    return shlex.join(["unit", unit.name, unit.on_change if restart_needed else "keep"])
 
 
-def _follow_project(project: Project, stale: set[str]) -> list[str]:
+def _project_steps(project: Project, stale: set[str]) -> list[str]:
     up = ["up", project.directory, str(project.wait_seconds)]
-    # Compose sees its own file only, not what the containers read from mounted ones.
+    # Compose compares its own file only, not the files that are mounted into containers.
     lines = [shlex.join([*up, "--force-recreate"] if project.mounts_record in stale else up)]
     if project.reload and project.reload_record in stale:
         lines.append(f"( {project.reload}\n)")
@@ -54,7 +55,7 @@ def _follow_project(project: Project, stale: set[str]) -> list[str]:
 
 
 def _gates(bundle: Bundle) -> list[str]:
-    """Each reads its command from a here-document, which takes quotes as they are."""
+    """Shell lines that run the gates. The command comes as a here-document: it needs no quoting."""
     project = bundle.project
     on_failure = f" || {shlex.join(['last_lines', project.directory])}" if project else ""
     return [
@@ -65,35 +66,35 @@ def _gates(bundle: Bundle) -> list[str]:
 
 
 def _records(bundle: Bundle, names: Iterable[str]) -> list[str]:
-    feeds = bundle.service_inputs
+    inputs = bundle.service_inputs
     return [
-        shlex.join(["record", name, bundle.fingerprint(feeds[name])])
+        shlex.join(["record", name, bundle.fingerprint(inputs[name])])
         for name in names
-        if name in feeds
+        if name in inputs
     ]
 
 
 def _script(bundle: Bundle, steps: list[str]) -> str:
-    """Do the steps; if one fails, put the former files back and make the services follow those."""
+    """Run the steps; if one fails, restore the previous files and apply them to the services."""
     return script(
         "follow",
         bundle.component,
         "services",
         [
-            "follow() {",
+            "apply_services() {",
             "set -e",
             *steps,
             "}",
-            "again() {",
+            "reapply() {",
             "set -e",
-            *_steps_back(bundle),
+            *_rollback_steps(bundle),
             "}",
             # A function called in a condition would ignore `set -e`; a subshell in the background
             # keeps it.
-            "(follow) & if wait $!; then finish; exit 0; fi",
-            "if had_former_files; then",
+            "(apply_services) & if wait $!; then finish; exit 0; fi",
+            "if has_previous_files; then",
             "  restore",
-            "  (again) & wait $! && "
+            "  (reapply) & wait $! && "
             'say "rolled back $component: previous files restored, services healthy" ||'
             ' say "rolled back $component: previous files restored, but its services are "'
             '"not healthy"',
@@ -105,29 +106,29 @@ def _script(bundle: Bundle, steps: list[str]) -> str:
     )
 
 
-def steps_of(bundle: Bundle, seen: Observation) -> list[str]:
-    """Shell lines that make units and project follow their files, and see that all is well; empty
-    when they follow. Nothing is recorded as followed before every gate has passed."""
-    stale = stale_services(bundle, seen)
+def steps_of(bundle: Bundle, observed: Observation) -> list[str]:
+    """Shell lines that apply the current files to units and project and run the gates; empty when
+    nothing is stale. Files are recorded as applied only after every gate has passed."""
+    stale = stale_services(bundle, observed)
     steps: list[str] = []
     records: list[str] = []
     for unit in bundle.units:
-        anew = unit.name in stale or not _is_in_force(unit, bundle, seen)
-        if anew or not _unit_is_running(unit, seen):
-            steps.append(_follow_unit(unit, anew))
+        restart_needed = unit.name in stale or not _is_effective(unit, bundle, observed)
+        if restart_needed or not _unit_is_running(unit, observed):
+            steps.append(_unit_step(unit, restart_needed))
             records += _records(bundle, [unit.name])
     project = bundle.project
     if project:
         names = (project.name, project.mounts_record, project.reload_record)
-        if stale & set(names) or not _project_is_running(project, bundle, seen):
-            steps += _follow_project(project, stale)
+        if stale & set(names) or not _project_is_running(project, bundle, observed):
+            steps += _project_steps(project, stale)
             records += [shlex.join(["hashes", project.name]), *_records(bundle, names)]
     return [*steps, *_gates(bundle), *records] if steps else []
 
 
-def _steps_back(bundle: Bundle) -> list[str]:
-    """Shell lines that make everything follow the former files."""
-    steps = [shlex.join(["former_unit", unit.name, unit.on_change]) for unit in bundle.units]
+def _rollback_steps(bundle: Bundle) -> list[str]:
+    """Shell lines that apply the previous files to units and project."""
+    steps = [shlex.join(["restore_unit", unit.name, unit.on_change]) for unit in bundle.units]
     if bundle.project:
         up = ["up", bundle.project.directory, str(bundle.project.wait_seconds)]
         steps.append(shlex.join([*up, "--force-recreate"] if bundle.project.mounted else up))
@@ -138,13 +139,13 @@ def _steps_back(bundle: Bundle) -> list[str]:
 
 @operation()
 def services(bundle: Bundle) -> Generator[StringCommand, None, None]:
-    """Make the units and the compose project of a bundle run what its files say.
+    """Start, restart or reload the units and the compose project of a bundle whose files changed.
 
-    + bundle: what the component wants on this host
+    + bundle: desired state of the component on this host
     """
     steps = steps_of(bundle, observe(host))
     if not steps:
-        host.noop(f"services of {bundle.component} run what is described")
+        host.noop(f"services of {bundle.component} run the desired files")
         return
     yield StringCommand(_script(bundle, steps))
     forget(host)

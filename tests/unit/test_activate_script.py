@@ -34,13 +34,13 @@ def test_a_rollback_after_an_interrupted_run_restores_the_files_of_both(
     first.write_text("good")
     second.write_text("good")
     second.chmod(0o640)
-    _run(tmp_path, "activate", f"remember {first}")
+    _run(tmp_path, "activate", f"backup_files {first}")
     first.write_text("written by the run that was interrupted")
 
-    _run(tmp_path, "activate", f"remember {first} {second} {new}")
+    _run(tmp_path, "activate", f"backup_files {first} {second} {new}")
     second.write_text("written by the next run")
     new.write_text("written by the next run")
-    _run(tmp_path, "follow", "had_former_files", "restore")
+    _run(tmp_path, "follow", "has_previous_files", "restore")
 
     assert (first.read_text(), second.read_text(), new.exists()) == ("good", "good", False)
     assert second.stat().st_mode & 0o777 == 0o640
@@ -49,10 +49,10 @@ def test_a_rollback_after_an_interrupted_run_restores_the_files_of_both(
 def test_after_a_finished_run_the_next_one_remembers_anew(tmp_path: Path, etc: Path) -> None:
     file = etc / "file"
     file.write_text("first")
-    _run(tmp_path, "activate", f"remember {file}")
+    _run(tmp_path, "activate", f"backup_files {file}")
     _run(tmp_path, "follow", "finish")
     file.write_text("second")
-    _run(tmp_path, "activate", f"remember {file}")
+    _run(tmp_path, "activate", f"backup_files {file}")
     file.write_text("third")
     _run(tmp_path, "follow", "restore")
     assert file.read_text() == "second"
@@ -63,8 +63,8 @@ def test_a_file_that_an_interrupted_run_made_is_not_taken_for_a_former_one(
 ) -> None:
     old, made = etc / "old", etc / "made"
     old.write_text("good")
-    _run(tmp_path, "activate", f"remember {old} {made}")
+    _run(tmp_path, "activate", f"backup_files {old} {made}")
     made.write_text("new")
-    _run(tmp_path, "activate", f"remember {old} {made}")
+    _run(tmp_path, "activate", f"backup_files {old} {made}")
     _run(tmp_path, "follow", "restore")
     assert (old.read_text(), made.exists()) == ("good", False)
