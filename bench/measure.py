@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hosts import INVENTORY, ROOT, BenchError, Target, run
 
-from mailfleet.converge.observe import Wanted
+from mailfleet.converge.observe import Desired
 
 _PYINFRA = str(ROOT / ".venv" / "bin" / "pyinfra")
 DEPLOY = "deploys/postal.py"
@@ -74,7 +74,7 @@ def floor_run(targets: list[Target]) -> None:
 def look_run(targets: list[Target]) -> None:
     """The same with the script that mailfleet itself sends: its work on the host, without its
     work on the control machine."""
-    _everywhere({target: Wanted(target.bundles).script for target in targets})
+    _everywhere({target: Desired(target.bundles).script for target in targets})
 
 
 def _everywhere(scripts: Mapping[Target, str]) -> dict[Target, str]:

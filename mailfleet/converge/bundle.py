@@ -1,7 +1,7 @@
-"""What a component wants on a host: files, packages, units and a compose project, as plain data.
+"""The desired state of one component on one host: files, packages, units and a compose project.
 
-A bundle is computed whole on the control machine. Operations, dry runs, diffs and tests all read
-it; nothing in here touches a host.
+A bundle is plain data, computed whole on the control machine. Operations, dry runs, diffs and tests
+read it; nothing in this module touches a host.
 """
 
 import hashlib
@@ -43,38 +43,38 @@ class Directory:
 
 @dataclass(frozen=True)
 class Check:
-    """How the real consumer checks staged files before they are put in place.
+    """How the real consumer checks staged files before they are installed.
 
-    `command` is POSIX shell, run only when one of `files` changes, with `$stage` naming a
-    directory that holds the whole bundle under its final paths. Non-zero refuses the change."""
+    `command` is POSIX shell, run only when one of `files` changes. `$stage` is a directory that
+    holds the whole bundle under its final paths. A non-zero exit status rejects the change."""
 
     files: tuple[str, ...]
     command: str
     consumer: str
-    """Who says no, such as `sshd -t`; for the message."""
+    """Named in the message when it rejects the files, such as `sshd -t`."""
 
 
 @dataclass(frozen=True)
-class Condition:
-    """Something that is looked at by a command, and put right by another."""
+class StateCheck:
+    """A state that is neither a file nor a unit: one command checks it, another one fixes it."""
 
     name: str
-    look: str
-    """Shell whose output, without the white space around it, is compared with `wanted`."""
-    wanted: str
-    repair: str
-    """Shell that makes it so."""
+    check: str
+    """Shell whose output is compared with `expected`, word by word."""
+    expected: str
+    fix: str
+    """Shell that brings the state about."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A systemd unit that is enabled and active, and follows the files it reads."""
+    """A systemd unit that is enabled and active, and restarted when a file it reads changes."""
 
     name: str
     depends_on: tuple[str, ...] = ()
     on_change: Literal["restart", "reload"] = "restart"
     is_effective: str = ""
-    """Shell that prints `yes` while what the unit did still holds, where systemd cannot tell."""
+    """Shell that prints `yes` while the effect of the unit lasts, where systemd does not know."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Project:
     mounted: tuple[str, ...] = ()
     """Files that the services read when they start, besides the compose file."""
     reload: str = ""
-    """Shell that makes the running services read `reload_on` anew, without a restart."""
+    """Shell that makes the running services reload `reload_on`, without a restart."""
     reload_on: tuple[str, ...] = ()
     wait_seconds: int = 180
 
@@ -107,7 +107,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Everything one component wants on one host."""
+    """The desired state of one component on one host."""
 
     component: str
     packages: tuple[str, ...] = ()
@@ -115,12 +115,12 @@ class Bundle:
     files: tuple[File, ...] = ()
     absent: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[StateCheck, ...] = ()
     units: tuple[Unit, ...] = ()
     project: Project | None = None
     gates: tuple[Gate, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
-    """Further things to look at on the host: name -> shell command."""
+    """Further queries to the host: name -> shell command."""
 
     def file(self, path: str) -> File:
         """Raises KeyError for a path that is not in the bundle."""
@@ -137,10 +137,10 @@ class Bundle:
     @property
     def service_inputs(self) -> dict[str, tuple[str, ...]]:
         """Name of each applied record -> the files whose change makes it stale."""
-        feeds = {unit.name: unit.depends_on for unit in self.units}
+        inputs = {unit.name: unit.depends_on for unit in self.units}
         if self.project:
-            feeds[self.project.name] = (self.project.compose_file,)
-            feeds[self.project.mounts_record] = self.project.mounted
+            inputs[self.project.name] = (self.project.compose_file,)
+            inputs[self.project.mounts_record] = self.project.mounted
             if self.project.reload:
-                feeds[self.project.reload_record] = self.project.reload_on
-        return feeds
+                inputs[self.project.reload_record] = self.project.reload_on
+        return inputs

@@ -1,4 +1,4 @@
-"""Conditions of a bundle: what is neither a file nor a unit, such as the host name in force."""
+"""State checks of a bundle: state that is neither a file nor a unit, such as the host name."""
 
 import shlex
 from collections.abc import Generator, Sequence
@@ -7,45 +7,45 @@ from pyinfra import host
 from pyinfra.api.command import StringCommand
 from pyinfra.api.operation import operation
 
-from mailfleet.converge.bundle import Bundle, Condition
+from mailfleet.converge.bundle import Bundle, StateCheck
 from mailfleet.converge.plan import forget, observe
 from mailfleet.converge.shell import script
 
 
-def _script(component: str, condition: Condition) -> str:
-    """Repair, then look again: a repair that has no effect is an error, not a success."""
-    name, wanted = shlex.quote(condition.name), shlex.quote(" ".join(condition.wanted.split()))
+def _script(component: str, condition: StateCheck) -> str:
+    """Fix, then check again: a fix without effect is an error."""
+    name, expected = shlex.quote(condition.name), shlex.quote(" ".join(condition.expected.split()))
     return script(
         None,
         component,
         condition.name,
         [
-            f"( {condition.repair}\n) >&2",
-            f"seen=$( ( {condition.look}\n) 2>&1 || true)",
-            # Unquoted: compares words, as the plan does.
-            "set -f; seen=$(echo $seen)",
-            f'[ "$seen" = {wanted} ] || '
-            f'{{ echo mailfleet: {name}: "$seen" instead of {wanted} >&2; exit 1; }}',
+            f"( {condition.fix}\n) >&2",
+            f"observed=$( ( {condition.check}\n) 2>&1 || true)",
+            # Unquoted: compares words, as the operation does.
+            "set -f; observed=$(echo $observed)",
+            f'[ "$observed" = {expected} ] || '
+            f'{{ echo mailfleet: {name}: "$observed" instead of {expected} >&2; exit 1; }}',
         ],
     )
 
 
 @operation()
 def conditions(bundle: Bundle, names: Sequence[str] = ()) -> Generator[StringCommand, None, None]:
-    """Make the conditions of a bundle hold.
+    """Fix each state of a bundle that its check reports as different.
 
-    + bundle: what the component wants on this host
-    + names: only these conditions; all by default
+    + bundle: desired state of the component on this host
+    + names: only these state checks; all by default
     """
-    seen = observe(host)
+    observed = observe(host)
     pending = [
         condition
         for condition in bundle.conditions
         if (not names or condition.name in names)
-        and seen.fact(bundle.component, condition.name).split() != condition.wanted.split()
+        and observed.fact(bundle.component, condition.name).split() != condition.expected.split()
     ]
     if not pending:
-        host.noop(f"conditions of {bundle.component} hold")
+        host.noop(f"state checks of {bundle.component} pass")
         return
     for condition in pending:
         yield StringCommand(_script(bundle.component, condition))

@@ -42,7 +42,7 @@ def _content(bundle: Bundle, looks: Iterable[Sequence[object]]) -> bytes:
             for item in bundle.directories
         ],
         "absent": list(bundle.absent),
-        "conditions": [[item.name, item.look, item.wanted] for item in bundle.conditions],
+        "conditions": [[item.name, item.check, item.expected] for item in bundle.conditions],
         "units": [[unit.name, unit.is_effective] for unit in bundle.units],
         "services": [[project.name, service] for service in project.services] if project else [],
         "looks": list(looks),

@@ -1,4 +1,17 @@
-"""What is on a host: everything a run's bundles ask about, in one round trip."""
+"""The observed state of a host: everything that the bundles of a run query, in one round trip.
+
+Wire format: the script of `Desired` prints sections, read by `parse`. A line `##NAME` opens one.
+
+    ##asked              names of all queries; a query without a section has no answer
+    ##paths              one line a path: KIND|MODE|UID|GID|PATH (stat); absent paths are left out
+    ##hashes             SHA256  PATH (sha256sum), of regular files
+    ##owned              paths of the files in owned directories
+    ##applied            COMPONENT/RECORD:FINGERPRINT, what each service last applied
+    ##packages, ##units  output of `dpkg-query` and of `systemctl show`
+    ##containers         PROJECT|SERVICE|CONFIG-HASH|STATE|STATUS
+    ##fact COMPONENT/X   output of the fact, state check or `is_effective` X
+    ##changing           from SettledState alone: who is changing the host; nothing else follows
+"""
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,13 +27,13 @@ from mailfleet.converge.bundle import Bundle
 STATE_DIRECTORY = "/var/lib/mailfleet"
 
 ANSWER_SECONDS = 30
-"""After this a question has no answer. Shorter than whoever asks waits for the host."""
+"""Time limit of all queries. Shorter than the time limit of the connection to the host."""
 
 CHANGE_SECONDS = 120
-"""So long a deploy waits for another one to leave the host alone, as its steps do (prelude.sh)."""
+"""How long a run waits while another deploy changes the host; also in prelude.sh."""
 
 PATHS, PACKAGES, UNITS, CONTAINERS = "paths", "packages", "units", "containers"
-"""Questions about every bundle, as in `Observation.unanswered`."""
+"""Queries about every bundle, as in `Observation.unanswered`."""
 _FACT = "fact "
 
 
@@ -53,32 +66,32 @@ class Container:
 
 @dataclass(frozen=True)
 class Observation:
-    """A host's state; absent things are simply not in it."""
+    """The observed state of a host; what is absent has no entry."""
 
     paths: Mapping[str, Path] = field(default_factory=dict)
     owned: frozenset[str] = frozenset()
-    """Every file found in owned directories."""
+    """Every file in owned directories."""
     packages: frozenset[str] = frozenset()
     units: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     containers: tuple[Container, ...] = ()
     applied: Mapping[str, str] = field(default_factory=dict)
     """`<component>/<record>` -> what was last applied."""
     facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """`<component>/<fact or condition>` -> lines of output."""
+    """`<component>/<fact or state check>` -> lines of output."""
     unanswered: frozenset[str] = frozenset()
-    """Questions without an answer, as `facts` has them, or one of PATHS and the like. What they
-    ask about is unknown, not absent."""
+    """Queries without an answer: keys of `facts`, or PATHS and the like. What they query is
+    unknown, not absent."""
     changed_by: str = ""
-    """Who was changing the host all the time, and how; nothing else is known then."""
+    """Who is changing the host, and how; nothing else is known then."""
 
     def fact(self, component: str, name: str) -> str:
-        """Output of a fact or of a condition's look; empty when it was not looked at."""
+        """Output of a fact or a state check; empty when it was not queried."""
         return "\n".join(self.facts.get(f"{component}/{name}", ())).strip()
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What to look at. The repr is short since pyinfra prints it with -v."""
+class Desired:
+    """The bundles to observe. The repr is short since pyinfra prints it with -v."""
 
     bundles: tuple[Bundle, ...]
 
@@ -87,44 +100,46 @@ class Wanted:
 
     @property
     def script(self) -> str:
-        """POSIX shell that prints the names of its questions, then one answer after the other. They
-        are asked at the same time: most of them wait for a daemon. What has no answer in the end
-        took too long, or failed where failing must not read as `there is none`."""
-        questions = {**dict(_known(self.bundles)), **dict(_facts(self.bundles))}
+        """POSIX shell that prints the names of its queries, then one answer after the other. All
+        queries run at the same time: most of them wait for a daemon. A query has no answer when it
+        takes too long, or when it fails and an empty answer would mean `absent`."""
+        queries = {**dict(_known(self.bundles)), **dict(_facts(self.bundles))}
         return "\n".join(
             [
-                f"printf '%s\\n' '##asked' {shlex.join([*questions, PACKAGES, UNITS])}",
-                # One limit for all, and one program more: they begin at the same time. It ends
-                # whatever they have started as well.
-                f"timeout {ANSWER_SECONDS} sh /dev/fd/9 9<<'END_OF_QUESTIONS' | {UTF_8_ONLY}",
+                f"printf '%s\\n' '##asked' {shlex.join([*queries, PACKAGES, UNITS])}",
+                # One time limit for all: they start at the same time. It kills what they have
+                # started as well.
+                f"timeout {ANSWER_SECONDS} sh /dev/fd/9 9<<'END_OF_QUERIES' | {UTF_8_ONLY}",
                 "export LC_ALL=C",
                 _DOCKER,
-                _SAY,
-                *(_question(name, command) for name, command in questions.items()),
+                _PRINT_ANSWER,
+                *(_query(name, command) for name, command in queries.items()),
                 "wait",
-                "END_OF_QUESTIONS",
+                "END_OF_QUERIES",
                 "exit 0",
             ]
         )
 
 
-def _question(name: str, command: str) -> str:
-    # Of a list that failed nothing is said. Whoever asks for a fact knows what its failure means.
+def _query(name: str, command: str) -> str:
+    # A failed list prints nothing. The meaning of a failed fact is known to the component.
     then = "&&" if name == CONTAINERS else ";"
-    return f'( answer=$(echo {shlex.quote(f"##{name}")}; {command}) {then} say "$answer" ) &'
+    return (
+        f'( answer=$(echo {shlex.quote(f"##{name}")}; {command}) {then} print_answer "$answer" ) &'
+    )
 
 
 def _facts(bundles: Iterable[Bundle]) -> Iterator[tuple[str, str]]:
     for bundle in bundles:
-        looks = {item.name: item.look for item in bundle.conditions}
-        looks |= {unit.name: unit.is_effective for unit in bundle.units if unit.is_effective}
-        for name, command in {**bundle.facts, **looks}.items():
+        checks = {item.name: item.check for item in bundle.conditions}
+        checks |= {unit.name: unit.is_effective for unit in bundle.units if unit.is_effective}
+        for name, command in {**bundle.facts, **checks}.items():
             yield f"{_FACT}{bundle.component}/{name}", f"( {command}\n) 2>&1"
 
 
 def _known(bundles: Sequence[Bundle]) -> Iterator[tuple[str, str]]:
-    """What is asked about every bundle: what comes from files in one question, which names
-    PACKAGES and UNITS only where they could be told."""
+    """Queries about every bundle: one for all that comes from files, which prints PACKAGES and
+    UNITS only where they are known."""
     files = [item.path for bundle in bundles for item in bundle.files]
     files += [path for bundle in bundles for path in bundle.absent]
     directories = [item for bundle in bundles for item in bundle.directories]
@@ -137,10 +152,10 @@ def _known(bundles: Sequence[Bundle]) -> Iterator[tuple[str, str]]:
         f"echo '##hashes'; {_of('sha256sum --', files)}",
         f"echo '##owned'; {_of('find', owned, ' -mindepth 1 ! -type d')}",
         f"echo '##applied'; cd {STATE_DIRECTORY}/applied 2>/dev/null && grep -rH '' .",
-        # dpkg-query(1): 1 means that some are not there.
-        f"said=$({installed}); [ $? -ge 2 ] || printf '##{PACKAGES}\\n%s\\n' \"$said\"",
-        f"said=$({_of(f'systemctl show -p {UNIT_PROPERTIES} --', units)}) && "
-        f"printf '##{UNITS}\\n%s\\n' \"$said\"",
+        # dpkg-query(1): exit status 1 means that some are not installed.
+        f"output=$({installed}); [ $? -ge 2 ] || printf '##{PACKAGES}\\n%s\\n' \"$output\"",
+        f"output=$({_of(f'systemctl show -p {UNIT_PROPERTIES} --', units)}) && "
+        f"printf '##{UNITS}\\n%s\\n' \"$output\"",
     ]
     yield PATHS, "\n".join(lines)
     if any(bundle.project for bundle in bundles):
@@ -161,12 +176,12 @@ def _of(command: str, arguments: Iterable[str], tail: str = "") -> str:
     return f"{command} {quoted}{tail} 2>/dev/null" if quoted else ":"
 
 
-# One whole answer after the other. The lock is the script itself, which nobody else on the host can
-# hold. Each caller opens it anew: a lock belongs to who opened it.
-_SAY = "say() { exec 8</dev/fd/9; flock 8; printf '%s\\n' \"$1\"; }"
+# One whole answer after the other. The lock is the script itself, which no other program can hold.
+# Each caller opens it for itself: a lock belongs to an open file description (flock(2)).
+_PRINT_ANSWER = "print_answer() { exec 8</dev/fd/9; flock 8; printf '%s\\n' \"$1\"; }"
 
-# A question to a stopped Docker would start it, by its socket. systemctl(1), "Exit status": 3 is
-# `not active`, 4 `no such unit`; else systemd did not tell.
+# A query to a stopped Docker would start it, by its socket. systemctl(1), "Exit status": 3 is
+# `not active`, 4 `no such unit`; after any other the state is unknown.
 _DOCKER = """docker=none
 if command -v docker >/dev/null; then
     systemctl is-active --quiet docker.service
@@ -178,7 +193,7 @@ _LABELS = ("project", "service", "config-hash")
 
 
 def parse(output: Sequence[str]) -> Observation:
-    """Read the output of `Wanted.script`."""
+    """Read the output of `Desired.script`."""
     sections: dict[str, list[str]] = {}
     current: list[str] = []
     for line in output:
@@ -224,11 +239,11 @@ def _applied(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 class HostState(FactBase[Observation]):
-    """The state of a host, as far as some bundles are concerned."""
+    """The observed state of a host, as far as some bundles are concerned."""
 
     @override
-    def command(self, wanted: Wanted) -> str:
-        return wanted.script
+    def command(self, desired: Desired) -> str:
+        return desired.script
 
     @staticmethod
     @override
@@ -240,18 +255,17 @@ class HostState(FactBase[Observation]):
         return parse(output)
 
 
-# flock(1), "--conflict-exit-code": any other failure is for the questions to tell.
+# flock(1), "--conflict-exit-code": after any other failure the queries run.
 _AT_REST = """lock={directory}/lock
 [ ! -e $lock ] || flock --shared --timeout {seconds} --conflict-exit-code 75 $lock true
 [ $? != 75 ] || {{ echo '##changing'; cat $lock; exit 0; }}"""
 
 
 class SettledState(HostState):
-    """The same, when no step of a deploy is under way: one whose connection was cut still finishes
-    its step, and puts the former files back if that fails. What is seen before is not what the next
-    deploy would change."""
+    """The same, once no step of another deploy runs. A deploy whose connection was cut still
+    finishes its step, and rolls back if that fails: what is observed before that is out of date."""
 
     @override
-    def command(self, wanted: Wanted) -> str:
+    def command(self, desired: Desired) -> str:
         wait = _AT_REST.format(directory=STATE_DIRECTORY, seconds=CHANGE_SECONDS)
-        return f"{wait}\n{wanted.script}"
+        return f"{wait}\n{desired.script}"

@@ -1,4 +1,4 @@
-"""The plan of a run on one host: its bundles, and the host's state compared with them."""
+"""The plan of a run for each host: its bundles, and their differences from the observed state."""
 
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -14,9 +14,9 @@ from mailfleet.converge.observe import (
     ANSWER_SECONDS,
     CONTAINERS,
     UNITS,
+    Desired,
     Observation,
     SettledState,
-    Wanted,
 )
 from mailfleet.converge.session import RunAbortedError, current_fleet
 from mailfleet.fleet.fleet import Fleet
@@ -26,17 +26,17 @@ from mailfleet.transport import HANG_REMEDY
 
 @dataclass
 class HostPlan:
-    """What this run wants on one host, and what was last seen there."""
+    """The desired state of one host in this run, and its last observed state."""
 
     bundles: dict[str, Bundle]
     observation: Observation | None = None
     stage: StateStage = StateStage.Setup
-    seen_at: float = 0.0
+    observed_at: float = 0.0
 
 
 _PLANS: dict[str, HostPlan] = {}
 _RENDER: dict[str, Callable[[Fleet, FleetHost], Bundle]] = {}
-"""Component -> what makes its bundle, of all deploys of this run so far."""
+"""Component -> function that renders its bundle, for all deploys of this run so far."""
 
 
 def set_plan(
@@ -44,7 +44,7 @@ def set_plan(
     bundles: dict[str, Bundle],
     render: Mapping[str, Callable[[Fleet, FleetHost], Bundle]],
 ) -> None:
-    """What a run should make of a host; `render` makes the bundle of a component of another one."""
+    """Set the desired state of a host; `render` is for the bundles of other hosts."""
     _RENDER.update(render)
     _PLANS[host_name] = HostPlan(bundles)
 
@@ -55,38 +55,40 @@ def bundle_of(host: PyinfraHost, component: str) -> Bundle | None:
 
 
 FRESH_SECONDS = 10.0
-"""With `-y` execution follows the preparation at once; an operator at the prompt takes longer."""
+"""An observation of this age is good enough to begin changes. With `-y` they begin at once; an
+operator at the prompt takes longer."""
 
 
 def observe(host: PyinfraHost) -> Observation:
-    """The host's state: observed before the run changes anything, once more when changes begin
-    unless that follows at once, then only after a change. Raises RunAbortedError while another
-    deploy changes it, and where a part of it is unknown: treated as absent, it would be created."""
-    known = _PLANS[host.name]
+    """The observed state of a host. Queried before the run changes anything, again when changes
+    begin and the observation is older than FRESH_SECONDS, then after each change. Raises
+    RunAbortedError while another deploy changes the host, and where a part of its state is
+    unknown: treated as absent, it would be created."""
+    plan = _PLANS[host.name]
     stage = context_state.current_stage
     now = time.monotonic()
-    if known.observation is None or (known.stage != stage and now - known.seen_at > FRESH_SECONDS):
-        wanted = Wanted(tuple(known.bundles.values()))
-        # Taken before the look: it is as old as its first command.
-        known.seen_at = now
-        seen: Observation = host.get_fact(SettledState, wanted=wanted)
-        if seen.changed_by:
+    if plan.observation is None or (plan.stage != stage and now - plan.observed_at > FRESH_SECONDS):
+        desired = Desired(tuple(plan.bundles.values()))
+        # Taken before the query: an observation is as old as its first command.
+        plan.observed_at = now
+        observed: Observation = host.get_fact(SettledState, desired=desired)
+        if observed.changed_by:
             raise RunAbortedError(
-                f"another deploy is changing {host.name}: {seen.changed_by}; try again later"
+                f"another deploy is changing {host.name}: {observed.changed_by}; try again later"
             )
-        if seen.unanswered:
-            raise RunAbortedError(_silence(host.name, seen.unanswered))
-        known.observation = seen
-    known.stage = stage
-    return known.observation
+        if observed.unanswered:
+            raise RunAbortedError(_unanswered_message(host.name, observed.unanswered))
+        plan.observation = observed
+    plan.stage = stage
+    return plan.observation
 
 
-def _silence(host_name: str, unanswered: Collection[str]) -> str:
-    # Without systemd's answer Docker is not asked.
+def _unanswered_message(host_name: str, unanswered: Collection[str]) -> str:
+    # Docker is not queried without an answer of systemd.
     if CONTAINERS in unanswered and UNITS not in unanswered:
         return (
-            f"Docker on {host_name} does not answer. See there what `docker ps` and "
-            "`journalctl -u docker` say; `systemctl restart docker` leaves containers running"
+            f"Docker on {host_name} does not answer. Check `docker ps` and `journalctl -u docker` "
+            "there; `systemctl restart docker` leaves containers running"
         )
     return (
         f"{host_name}: no answer within {ANSWER_SECONDS} s about {', '.join(sorted(unanswered))}: "
@@ -95,14 +97,14 @@ def _silence(host_name: str, unanswered: Collection[str]) -> str:
 
 
 def forget(host: PyinfraHost) -> None:
-    """After a command that changed the host. While changes are only being detected there was no
-    such command, and the observation stays good."""
+    """Drop the observation of a host after a command changed it. While pyinfra only detects changes
+    no command has run, and the observation stays valid."""
     if context_state.is_executing:
         _PLANS[host.name].observation = None
 
 
-def file_is_right(item: File, seen: Observation) -> bool:
-    path = seen.paths.get(item.path)
+def file_in_sync(item: File, observed: Observation) -> bool:
+    path = observed.paths.get(item.path)
     return path is not None and (path.kind, path.sha256, path.mode, path.uid, path.gid) == (
         "regular file",
         item.sha256,
@@ -112,8 +114,8 @@ def file_is_right(item: File, seen: Observation) -> bool:
     )
 
 
-def directory_is_right(item: Directory, seen: Observation) -> bool:
-    path = seen.paths.get(item.path)
+def directory_in_sync(item: Directory, observed: Observation) -> bool:
+    path = observed.paths.get(item.path)
     return path is not None and (path.kind, path.mode, path.uid, path.gid) == (
         "directory",
         item.mode,
@@ -122,17 +124,17 @@ def directory_is_right(item: Directory, seen: Observation) -> bool:
     )
 
 
-def extra_files(bundle: Bundle, seen: Observation) -> list[str]:
-    """Files to remove: those named as absent, and strangers in directories the bundle owns."""
+def extra_files(bundle: Bundle, observed: Observation) -> list[str]:
+    """Paths to remove: those listed as absent, and unknown files in directories the bundle owns."""
     ours = {item.path for item in bundle.files}
     roots = tuple(f"{item.path}/" for item in bundle.directories if item.owned)
-    strangers = {path for path in seen.owned - ours if path.startswith(roots)} if roots else set()
-    return sorted(strangers | {path for path in bundle.absent if path in seen.paths})
+    unknown = {path for path in observed.owned - ours if path.startswith(roots)} if roots else set()
+    return sorted(unknown | {path for path in bundle.absent if path in observed.paths})
 
 
 @dataclass(frozen=True)
 class FileChanges:
-    """What differs between a bundle's files and the host's."""
+    """Differences between the files of a bundle and those on the host."""
 
     files: tuple[File, ...]
     directories: tuple[Directory, ...]
@@ -146,39 +148,39 @@ class FileChanges:
         return {item.path for item in self.files} | set(self.extra)
 
 
-def file_changes(bundle: Bundle, seen: Observation) -> FileChanges:
+def file_changes(bundle: Bundle, observed: Observation) -> FileChanges:
     return FileChanges(
-        tuple(item for item in bundle.files if not file_is_right(item, seen)),
-        tuple(item for item in bundle.directories if not directory_is_right(item, seen)),
-        tuple(extra_files(bundle, seen)),
+        tuple(item for item in bundle.files if not file_in_sync(item, observed)),
+        tuple(item for item in bundle.directories if not directory_in_sync(item, observed)),
+        tuple(extra_files(bundle, observed)),
     )
 
 
-def stale_services(bundle: Bundle, seen: Observation) -> set[str]:
-    """Records of units and projects that do not run what the bundle says: the last applied
-    fingerprint is another one, or files they read are about to change."""
-    fed_anew = services_affected_by(bundle, file_changes(bundle, seen))
-    return fed_anew | {
+def stale_services(bundle: Bundle, observed: Observation) -> set[str]:
+    """Records of units and projects that do not run the files of the bundle: the last applied
+    fingerprint differs, or files that they read are about to change."""
+    affected = services_affected_by(bundle, file_changes(bundle, observed))
+    return affected | {
         name
         for name, depends_on in bundle.service_inputs.items()
-        if seen.applied.get(f"{bundle.component}/{name}") != bundle.fingerprint(depends_on)
+        if observed.applied.get(f"{bundle.component}/{name}") != bundle.fingerprint(depends_on)
     }
 
 
 def services_affected_by(bundle: Bundle, changes: FileChanges) -> set[str]:
-    """Records that some file changes make stale. A stranger beside a file that a service reads,
-    such as another file in conf.d, was probably read as well."""
-    strangers = {path.rpartition("/")[0] for path in changes.extra}
+    """Records that file changes make stale. The service has probably read an unknown file beside
+    one of its own as well, such as another file in conf.d."""
+    extra_directories = {path.rpartition("/")[0] for path in changes.extra}
     return {
         name
         for name, depends_on in bundle.service_inputs.items()
         if changes.paths & set(depends_on)
-        or strangers & {path.rpartition("/")[0] for path in depends_on}
+        or extra_directories & {path.rpartition("/")[0] for path in depends_on}
     }
 
 
 def bundle_here(component: str) -> Bundle | None:
-    """The bundle of a component for the host that the deploy is at."""
+    """The bundle of a component for the current host."""
     return bundle_of(context_host, component)
 
 
@@ -188,8 +190,8 @@ def fleet_here() -> Fleet:
 
 
 def observe_fact(host_name: str, component: str, fact: str) -> tuple[str, ...]:
-    """A fact of another host, for a component of this deploy; connected to on the spot when
-    `--limit` left that host out."""
+    """Output of a fact of another host, for a component of this deploy. Connects to the host when
+    `--limit` leaves it out."""
     other = context_state.inventory.get_host(host_name)
     if host_name not in _PLANS:
         fleet = fleet_here()

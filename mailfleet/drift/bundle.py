@@ -110,11 +110,11 @@ def _conditions(bundle: Bundle, observed: Observation) -> Iterator[Difference]:
     for condition in bundle.conditions:
         found = observed.fact(bundle.component, condition.name)
         if (
-            found.split() == condition.wanted.split()
+            found.split() == condition.expected.split()
             or f"{bundle.component}/{condition.name}" in observed.unanswered
         ):
             continue
-        desired_lines, observed_lines = condition.wanted.splitlines(), found.splitlines()
+        desired_lines, observed_lines = condition.expected.splitlines(), found.splitlines()
         if len(desired_lines) == len(observed_lines) > 1:
             differing = [
                 pair
@@ -122,7 +122,7 @@ def _conditions(bundle: Bundle, observed: Observation) -> Iterator[Difference]:
                 if pair[0].split() != pair[1].split()
             ]
         else:
-            differing = [(" ".join(condition.wanted.split()), " ".join(found.split()))]
+            differing = [(" ".join(condition.expected.split()), " ".join(found.split()))]
         for one, other in differing:
             yield Difference(Kind.CONDITION, condition.name, one, other or "nothing", DEPLOY)
 

@@ -19,7 +19,7 @@ from mailfleet.converge.bundle import Bundle, File
 from mailfleet.converge.diff import contents_of
 from mailfleet.converge.file_diff import unified
 from mailfleet.converge.manifest import manifest_path
-from mailfleet.converge.observe import ANSWER_SECONDS, PATHS, HostState, Observation, Wanted
+from mailfleet.converge.observe import ANSWER_SECONDS, PATHS, Desired, HostState, Observation
 from mailfleet.converge.plan import file_changes
 from mailfleet.converge.session import RunAbortedError, current_fleet
 from mailfleet.deploying.desired import desired_bundles
@@ -63,8 +63,8 @@ class Comparison:
         return cls(host, bundles, checks, frozenset(reported))
 
     @property
-    def wanted(self) -> Wanted:
-        return Wanted((*self.bundles.values(), as_bundle(self.checks)))
+    def desired(self) -> Desired:
+        return Desired((*self.bundles.values(), as_bundle(self.checks)))
 
     def findings(self, observed: Observation) -> list[Finding]:
         """Everything that differs, in the order of components; without contents of files."""
@@ -120,7 +120,7 @@ class Comparison:
 
 def compare(comparison: Comparison, host: PyinfraHost) -> list[Finding] | Unreachable:
     """Compare one host. Half an answer must not pass for drift."""
-    observed = host.get_fact(HostState, wanted=comparison.wanted)
+    observed = host.get_fact(HostState, desired=comparison.desired)
     who = observed_as(observed)
     if PATHS in observed.unanswered or (observed.unanswered and not who):
         return Unreachable(f"no answer within {ANSWER_SECONDS} s", HANG_REMEDY)

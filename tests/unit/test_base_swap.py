@@ -16,7 +16,7 @@ def _condition(name: str, fleet_from: Write) -> str:
     fleet = fleet_from("base_swap_size_mb = 64\n")
     bundle = base.bundle(fleet, fleet.hosts["postal1"])
     (condition,) = (one for one in bundle.conditions if one.name == name)
-    return condition.repair
+    return condition.fix
 
 
 @pytest.mark.parametrize("interrupted_in", ["fallocate", "mkswap", "mv"])

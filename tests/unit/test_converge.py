@@ -7,7 +7,7 @@ from mailfleet.components.access.bundle import _source_matches
 from mailfleet.components.postal.operations import orphaned_databases
 from mailfleet.converge.bundle import Bundle, Check, Directory, File, Project, Unit
 from mailfleet.converge.database import native_password_hash
-from mailfleet.converge.observe import Observation, Path, Wanted, parse
+from mailfleet.converge.observe import Desired, Observation, Path, parse
 from mailfleet.converge.plan import file_changes, stale_services
 from mailfleet.converge.services import steps_of
 from mailfleet.fleet.ports import PortUse
@@ -72,7 +72,7 @@ def test_a_service_is_stale_until_it_was_applied_with_these_files() -> None:
 def test_a_container_of_another_configuration_recreates_the_project() -> None:
     compose = File("/opt/demo/compose.yaml", b"services: {}\n")
     bundle = Bundle("demo", files=(compose,), project=Project("demo", "/opt/demo", ("web",)))
-    wanted = Wanted((bundle,))
+    wanted = Desired((bundle,))
     assert "com.docker.compose.project" in wanted.script
     lines = [
         "##containers",

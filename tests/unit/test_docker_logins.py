@@ -38,10 +38,10 @@ server = [
             ["sh", "-c", command], capture_output=True, text=True, check=False
         ).stdout.strip()
 
-    assert shell(condition.look) == "left"
-    shell(condition.repair)
+    assert shell(condition.check) == "left"
+    shell(condition.fix)
     assert not here.exists()
-    assert shell(condition.look) == condition.wanted
+    assert shell(condition.check) == condition.expected
     # As `docker login` writes it.
     here.write_text('{\n\t"auths": {\n\t\t"r.example.com": {\n\t\t\t"auth": "dTpw"\n\t\t}\n\t}\n}')
-    assert shell(condition.look) == condition.wanted
+    assert shell(condition.check) == condition.expected

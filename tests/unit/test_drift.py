@@ -21,12 +21,12 @@ from mailfleet.components.base import drift as host
 from mailfleet.components.email_api import bundle as component
 from mailfleet.components.email_api import drift as email_api
 from mailfleet.components.email_api.aliases import digest
-from mailfleet.converge.bundle import Bundle, Condition, File, Project, Unit
+from mailfleet.converge.bundle import Bundle, File, Project, StateCheck, Unit
 from mailfleet.converge.database import native_password_hash, told_password
 from mailfleet.converge.diff import contents_of
 from mailfleet.converge.file_diff import unified
 from mailfleet.converge.manifest import with_manifest
-from mailfleet.converge.observe import Container, Observation, Wanted, parse
+from mailfleet.converge.observe import Container, Desired, Observation, parse
 from mailfleet.converge.observe import Path as Path_
 from mailfleet.converge.session import RunAbortedError
 from mailfleet.deploying.start import scope_of
@@ -135,7 +135,7 @@ def test_a_look_without_an_answer_is_unknown_not_well() -> None:
 def test_a_complaint_is_told_only_in_place_of_an_answer(command: str, seen: list[str]) -> None:
     """By a real shell: apt complains of a list that is just being replaced, and still answers."""
     look = DriftCheck("base", "updates", (command,), judges.updates)
-    script = Wanted((as_bundle([look]),)).script
+    script = Desired((as_bundle([look]),)).script
     output = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     found = evaluate.differences(look, parse(output.stdout.splitlines()))
     assert [difference.observed for difference in found] == seen
@@ -198,7 +198,7 @@ def test_a_listener_that_says_nothing_keeps_no_other_question_waiting(
         look = replace(
             certificates.served_certificates("caddy", "caddy", port, "", ["a.test"]), needs=""
         )
-        script = Wanted((as_bundle([look]),)).script
+        script = Desired((as_bundle([look]),)).script
         done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     (found,) = evaluate.differences(look, parse(done.stdout.splitlines()))
     assert (found.kind, found.name) == (Kind.UNKNOWN, f"certificates on port {port}")
@@ -210,7 +210,7 @@ def test_a_host_with_a_thousand_sites_can_be_asked(fleet_from: Write) -> None:
     fleet = fleet_from(f"postal_track_domains = {names!r}\n")
     masked = Fleet(fleet.hosts, fleet.directory, fleet.schema, masked=True)
     comparison = Comparison.of(masked, masked.hosts["postal1"], [_EVERYTHING])
-    sent = f"sh -c {shlex.quote(comparison.wanted.script)}"
+    sent = f"sh -c {shlex.quote(comparison.desired.script)}"
     assert names[-1] in sent
     subprocess.run(["sh", "-c", f"exit 0\n{sent}"], check=True)
 
@@ -250,7 +250,7 @@ def test_a_clock_that_cannot_be_asked_is_not_right(
         (tmp_path / name).chmod(0o755)
     look = DriftCheck("base", "clock", (host._CLOCK,), judges.clock)
     done = subprocess.run(
-        ["sh", "-c", Wanted((as_bundle([look]),)).script],
+        ["sh", "-c", Desired((as_bundle([look]),)).script],
         env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
@@ -539,7 +539,7 @@ def test_what_a_host_does_not_tell_is_unknown_not_absent() -> None:
         "demo",
         packages=("curl",),
         files=(compose,),
-        conditions=(Condition("swap", "cat /proc/swaps", "enough", "swapon --all"),),
+        conditions=(StateCheck("swap", "cat /proc/swaps", "enough", "swapon --all"),),
         units=(Unit("a.service", is_effective="echo yes"),),
         project=Project("demo", "/opt/demo", ("web",)),
     )

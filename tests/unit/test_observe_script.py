@@ -12,14 +12,14 @@ import pytest
 
 from mailfleet.converge import observe
 from mailfleet.converge.bundle import Bundle, Project, Unit
-from mailfleet.converge.observe import Observation, SettledState, Wanted, parse
+from mailfleet.converge.observe import Desired, Observation, SettledState, parse
 from tests.probes import install
 
 
 def _seen(bundle: Bundle, path: Path | None = None) -> Observation:
     """What the script tells, with the programs of one directory only."""
     output = subprocess.run(
-        ["/bin/sh", "-c", Wanted((bundle,)).script],
+        ["/bin/sh", "-c", Desired((bundle,)).script],
         capture_output=True,
         text=True,
         check=True,
@@ -150,7 +150,7 @@ def test_a_deploy_looks_when_the_step_of_another_has_ended(
     monkeypatch.setattr(observe, "STATE_DIRECTORY", str(tmp_path))
     lock = tmp_path / "lock"
     lock.write_text("root: services of one")
-    look = SettledState().command(Wanted((Bundle("one", facts={"what": f"cat {tmp_path}/what"}),)))
+    look = SettledState().command(Desired((Bundle("one", facts={"what": f"cat {tmp_path}/what"}),)))
     (tmp_path / "what").write_text("half made")
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -168,7 +168,7 @@ def test_a_deploy_that_never_ends_its_step_is_named(
     monkeypatch.setattr(observe, "CHANGE_SECONDS", 1)
     lock = tmp_path / "lock"
     lock.write_text("eve from 10.0.0.1: services of postal, since 2026-01-01T00:00:00Z")
-    look = SettledState().command(Wanted((Bundle("one", facts={"good": "echo here"}),)))
+    look = SettledState().command(Desired((Bundle("one", facts={"good": "echo here"}),)))
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         output = subprocess.run(["/bin/sh", "-c", look], capture_output=True, text=True, check=True)

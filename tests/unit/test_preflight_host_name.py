@@ -9,7 +9,7 @@ import pytest
 from mailfleet.components.preflight import bundle as preflight
 from mailfleet.components.preflight.results import results
 from mailfleet.converge.bundle import Bundle
-from mailfleet.converge.observe import Wanted, parse
+from mailfleet.converge.observe import Desired, parse
 from tests.unit.conftest import Write
 
 
@@ -27,7 +27,7 @@ def test_name_servers_that_are_down_end_no_deploy(
     asked = preflight.bundle(fleet, host)
     name = {"host-name": asked.facts["host-name"]}
     done = subprocess.run(
-        ["sh", "-c", Wanted((Bundle("preflight", facts=name),)).script],
+        ["sh", "-c", Desired((Bundle("preflight", facts=name),)).script],
         env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,

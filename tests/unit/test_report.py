@@ -15,7 +15,7 @@ from mailfleet.checks.probe import Answers
 from mailfleet.checks.queue import Summary
 from mailfleet.checks.result import CheckResult, Status
 from mailfleet.checks.sections import Section, Sections
-from mailfleet.converge.observe import Wanted
+from mailfleet.converge.observe import Desired
 from mailfleet.dns.finding import Finding as DnsFinding
 from mailfleet.dns.finding import Verdict
 from mailfleet.dns.record import Severity
@@ -242,7 +242,7 @@ def test_a_host_that_hangs_is_waited_for_until_it_has_told_so(
     fleet_from: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is asked one thing after the other, and ends each itself by timeout(1)."""
-    shells = [Sections().command({"it": ""}), Wanted(()).script, Answers().command({"it": ""})]
+    shells = [Sections().command({"it": ""}), Desired(()).script, Answers().command({"it": ""})]
     limits = [int(it) for shell in shells for it in re.findall(r"timeout (\d+) sh ", shell)]
     assert len(limits) == len(shells)
     waits = []

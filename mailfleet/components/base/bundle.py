@@ -6,7 +6,7 @@ from mailfleet.agent import evaluate
 from mailfleet.checks.gates import gates_of
 from mailfleet.components.base.probes import probes
 from mailfleet.components.base.settings import BaseSettings
-from mailfleet.converge.bundle import Bundle, Check, Condition, Directory, File, Unit
+from mailfleet.converge.bundle import Bundle, Check, Directory, File, StateCheck, Unit
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.settings import HostSettings
 from mailfleet.templates import render, shipped
@@ -72,14 +72,14 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
             Check((_SYSCTL,), f"sysctl --dry-run -p $stage{_SYSCTL}", "sysctl --dry-run"),
         ),
         conditions=(
-            Condition("host name", "hostname", short_name, "hostname -F /etc/hostname"),
-            Condition(
+            StateCheck("host name", "hostname", short_name, "hostname -F /etc/hostname"),
+            StateCheck(
                 "time zone",
                 "readlink /etc/localtime",
                 "/usr/share/zoneinfo/Etc/UTC",
                 "ln -sfn /usr/share/zoneinfo/Etc/UTC /etc/localtime",
             ),
-            Condition(
+            StateCheck(
                 "kernel settings",
                 f"sysctl {' '.join(sorted(sysctl))} | tr '\\t' ' '",
                 "\n".join(f"{key} = {sysctl[key]}" for key in sorted(sysctl)),
@@ -97,10 +97,10 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
     )
 
 
-def _swap(below_mb: int, size_mb: int) -> Condition:
+def _swap(below_mb: int, size_mb: int) -> StateCheck:
     """A swap file where memory is small; containers and hosts that have swap are left alone. The
     file gets its name when it is whole: an interrupted set-up starts over."""
-    return Condition(
+    return StateCheck(
         "swap",
         "if systemd-detect-virt --quiet --container; then echo enough; else "
         "awk '/^MemTotal/ {memory = $2} /^SwapTotal/ {swap = $2} "

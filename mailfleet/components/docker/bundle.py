@@ -7,7 +7,7 @@ from pathlib import Path
 from mailfleet.checks.gates import gates_of
 from mailfleet.components.docker.probes import probes
 from mailfleet.components.docker.settings import DockerSettings, Registry
-from mailfleet.converge.bundle import Bundle, Check, Condition, Directory, File, Unit
+from mailfleet.converge.bundle import Bundle, Check, Directory, File, StateCheck, Unit
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.templates import shipped
 
@@ -32,7 +32,7 @@ NO_LOGINS = "no registry logins"
 def bundle(fleet: Fleet, host: Host) -> Bundle:
     settings = host[DockerSettings]
     daemon = File(DAEMON, (json.dumps(_daemon(settings), indent=2) + "\n").encode())
-    conditions: list[Condition] = []
+    conditions: list[StateCheck] = []
     if settings.source == "docker":
         conditions.append(_apt_repository())
     if not _logins(settings):
@@ -81,9 +81,9 @@ def _logins(settings: DockerSettings) -> list[Registry]:
     return [registry for registry in settings.registries if registry.username and registry.password]
 
 
-def _no_logins() -> Condition:
+def _no_logins() -> StateCheck:
     """The last login that was described goes from the host; those that somebody made there stay."""
-    return Condition(
+    return StateCheck(
         NO_LOGINS,
         f"""grep -qs '"{_MARK}":' {_CREDENTIALS} && echo left || echo none""",
         "none",
@@ -97,9 +97,9 @@ def _login(fleet: Fleet, registry: Registry) -> str:
     return base64.b64encode(f"{registry.username}:{password}".encode()).decode()
 
 
-def _apt_repository() -> Condition:
+def _apt_repository() -> StateCheck:
     script = shipped("docker/apt-repository").decode()
-    return Condition(
+    return StateCheck(
         APT_REPOSITORY,
         "[ -e /etc/apt/sources.list.d/docker.sources ] && echo present",
         "present",

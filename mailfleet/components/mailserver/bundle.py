@@ -10,10 +10,10 @@ from mailfleet.components.mailserver.settings import MailserverSettings
 from mailfleet.converge.bundle import (
     Bundle,
     Check,
-    Condition,
     Directory,
     File,
     Project,
+    StateCheck,
     Unit,
 )
 from mailfleet.converge.compose import compose_checks
@@ -48,7 +48,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
         network=EMAIL_API_NETWORK,
     )
     absent = list(config.absent)
-    conditions: list[Condition] = []
+    conditions: list[StateCheck] = []
     units: list[Unit] = []
     if settings.tls == "caddy":
         conditions.append(_certificate_condition())
@@ -124,8 +124,8 @@ def _certificate_files(fleet: Fleet, host: Host) -> list[File]:
     ]
 
 
-def _certificate_condition() -> Condition:
-    return Condition(
+def _certificate_condition() -> StateCheck:
+    return StateCheck(
         "certificate",
         f"{_CERTIFICATE_SCRIPT} status 2>/dev/null || echo absent",
         "current",

@@ -8,7 +8,7 @@ from mailfleet.components.postal.probes import TLS, probes
 from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
 from mailfleet.components.postal.yml import render as render_configuration
 from mailfleet.components.postal.yml.configuration import configuration, gateway
-from mailfleet.converge.bundle import Bundle, Condition, Directory, File, Project, Unit
+from mailfleet.converge.bundle import Bundle, Directory, File, Project, StateCheck, Unit
 from mailfleet.converge.compose import compose_checks
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.templates import render, shipped
@@ -37,7 +37,7 @@ def bundle(fleet: Fleet, host: Host) -> Bundle:
     key = _owned(_SIGNING_KEY, fleet.value(settings.signing_key).reveal())
     compose = _compose(fleet, host)
     absent: list[str] = []
-    conditions: list[Condition] = []
+    conditions: list[StateCheck] = []
     units: list[Unit] = []
     if host.has("postal_smtp") and settings.smtp_tls == "caddy":
         conditions.append(_certificate_condition())
@@ -145,8 +145,8 @@ def _certificate_files(fleet: Fleet, host: Host) -> list[File]:
     ]
 
 
-def _certificate_condition() -> Condition:
-    return Condition(
+def _certificate_condition() -> StateCheck:
+    return StateCheck(
         "SMTP certificate",
         f"{_CERTIFICATE_SCRIPT} status 2>/dev/null || echo absent",
         "current",
@@ -158,12 +158,12 @@ def _needs_low_port(host: Host) -> bool:
     return host.has("postal_smtp") and host[PostalSettings].networking == "host"
 
 
-def _low_port_condition(port: int) -> Condition:
+def _low_port_condition(port: int) -> StateCheck:
     """On the host's network and without new privileges, uid 999 may only bind ports that the
     kernel calls unprivileged (ip-sysctl, ip_unprivileged_port_start)."""
     name, file = "net.ipv4.ip_unprivileged_port_start", "/etc/sysctl.d/61-postal.conf"
     start = min(port, 1024)
-    return Condition(
+    return StateCheck(
         "SMTP port",
         f"sysctl -n {name}; sed -n 's/.*= //p' {file} 2>/dev/null",
         f"{start} {start}",
