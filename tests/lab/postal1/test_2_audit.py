@@ -34,7 +34,7 @@ def test_every_kind_of_change_is_in_the_log_without_a_secret(
             "kernel settings of base",
             "files of caddy",
             "services of caddy",
-            "database user of mariadb",
+            "database user of postal",
             "database schema of postal",
             "first admin user of postal",
         } <= _steps(postal1, before)

@@ -236,7 +236,7 @@ def test_a_slow_start_another_version_and_a_listed_address_are_named(
         "base: blocklists from here": "fail",
     }, _unwell(outcome)
     findings = {one["name"]: one["message"] for one in outcome.data}
-    assert findings["version"] == "runs 3.3.7, described is 3.3.6"
+    assert findings["version"] == "runs 3.3.7, configured is 3.3.6"
     assert findings["blocklists from here"].startswith(
         f"bl.lab.test: {postal1.address} is listed: 127.0.0.4, sends spam"
     )
