@@ -103,7 +103,7 @@ ROUNDS: dict[str, list[Fault]] = {
         Fault(
             "touch /opt/mariadb/conf.d/tuning.cnf",
             "rm /opt/mariadb/conf.d/tuning.cnf",
-            {("mariadb", "extra file", "/opt/mariadb/conf.d/tuning.cnf"): "describe it"},
+            {("mariadb", "extra file", "/opt/mariadb/conf.d/tuning.cnf"): "deploy again"},
         ),
         Fault(
             "chown 1000 /opt/postal/bin",
