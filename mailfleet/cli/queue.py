@@ -16,7 +16,7 @@ from mailfleet.cli.connect import connected
 from mailfleet.cli.refuse import refuse
 from mailfleet.components.mailserver import queue as postfix
 from mailfleet.components.postal import queue as postal
-from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
+from mailfleet.components.postal.settings import PostalSettings, postal_hosts
 from mailfleet.components.registry import SCHEMA
 from mailfleet.fleet.errors import SettingsError
 from mailfleet.fleet.fleet import Fleet
@@ -84,7 +84,7 @@ def _messages(fleet: Fleet, host: PyinfraHost) -> list[QueuedMessage]:
     found: list[QueuedMessage] = []
     if known.has("mailserver"):
         found += postfix.parse(host.name, _run(host, postfix.LOOK))
-    if known.has("database") and fleet.with_role(*POSTAL_PROCESSES):
+    if known.has("database") and postal_hosts(fleet):
         found += postal.parse(host.name, _run(host, postal.look(fleet[PostalSettings])))
     return sorted(found, key=lambda entry: (entry.program, entry.arrived))
 
@@ -199,7 +199,7 @@ def _print(fleet: Fleet, queues: Queues, as_json: bool) -> None:
 def _programs(fleet: Fleet, host: str) -> list[str]:
     known = fleet.hosts[host]
     programs = ["Postfix"] if known.has("mailserver") else []
-    if known.has("database") and fleet.with_role(*POSTAL_PROCESSES):
+    if known.has("database") and postal_hosts(fleet):
         programs.append("Postal")
     return programs
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mailfleet.components.postal.records import sending_domain_records
-from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
+from mailfleet.components.postal.settings import PostalSettings, postal_hosts
 from mailfleet.components.registry import COMPONENTS
 from mailfleet.dns.desired.domains import (
     bimi_records,
@@ -39,7 +39,7 @@ def desired_records(fleet: Fleet, domains: Sequence[str] = ()) -> list[Record]:
         if component.records
         for record in component.records(fleet)
     ]
-    if domains and not fleet.with_role(*POSTAL_PROCESSES):
+    if domains and not postal_hosts(fleet):
         raise ConflictingRecordsError("domains send through Postal, and no host has its role")
     for domain in domains:
         if domain not in fleet[PostalSettings].sending_domains:

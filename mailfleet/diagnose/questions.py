@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mailfleet.checks.run_parallel import IF_DOCKER_RUNS
 from mailfleet.components.email_api.settings import EmailApiSettings
-from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
+from mailfleet.components.postal.settings import PostalSettings, postal_hosts
 from mailfleet.diagnose.application import FAILURES, MAIL
 from mailfleet.fleet.fleet import Fleet, Host
 
@@ -27,7 +27,7 @@ _PROJECT = '{{.Label "com.docker.compose.project"}}'
 def questions(fleet: Fleet, host: Host, to: str, message_id: str | None) -> dict[str, str]:
     """Name -> shell, which fails where who is asked cannot answer."""
     found = {"redirects": _redirects(), "applications": _applications(to)}
-    if host.has("database") and fleet.with_role(*POSTAL_PROCESSES):
+    if host.has("database") and postal_hosts(fleet):
         found["postal"] = postal(fleet[PostalSettings], [to, *_mailboxes(fleet, to)], message_id)
     if host.has("postal_smtp"):
         found["logins"] = _refused_logins()

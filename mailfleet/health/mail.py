@@ -18,7 +18,7 @@ import gevent
 from mailfleet.checks.probe import Limit, one_line
 from mailfleet.checks.result import CheckResult, Level, Status
 from mailfleet.components.health.settings import HealthSettings
-from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
+from mailfleet.components.postal.settings import PostalSettings, postal_hosts
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.settings import HostSettings
 from mailfleet.health.mailbox import MARK, Found, Mailbox
@@ -167,7 +167,7 @@ def _refusal(status: int, body: bytes) -> str:
 
 def mailbox(fleet: Fleet) -> Mailbox | None:
     """Where probes arrive; None where the settings name none. Raises SecretsError."""
-    for host in fleet.with_role(*POSTAL_PROCESSES)[:1]:
+    for host in postal_hosts(fleet)[:1]:
         settings = host[HealthSettings]
         if settings.mailbox and settings.imap_host and settings.imap_password:
             return Mailbox(
@@ -197,7 +197,7 @@ def ask_mail(fleet: Fleet) -> list[CheckResult]:
                 level=Level.MAIL,
             )
         ]
-    settings = fleet.with_role(*POSTAL_PROCESSES)[0][HealthSettings]
+    settings = postal_hosts(fleet)[0][HealthSettings]
     sent = time.time()
     jobs = {one.mark: gevent.spawn(_send, one, str(settings.mail_from)) for one in ways}
     gevent.joinall(list(jobs.values()))

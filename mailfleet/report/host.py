@@ -8,7 +8,7 @@ from mailfleet.checks.run_parallel import IF_DOCKER_RUNS
 from mailfleet.checks.sections import Section
 from mailfleet.components.mailserver import queue as postfix
 from mailfleet.components.postal import queue as postal
-from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
+from mailfleet.components.postal.settings import PostalSettings, postal_hosts
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.settings import HostSettings
 
@@ -105,7 +105,7 @@ def questions(fleet: Fleet, host: Host) -> dict[str, str]:
     found = dict(_QUESTIONS)
     if host.has("mailserver"):
         found["Postfix"] = postfix.LOOK
-    if host.has("database") and fleet.with_role(*POSTAL_PROCESSES):
+    if host.has("database") and postal_hosts(fleet):
         found["Postal"] = postal.look(fleet[PostalSettings])
     return found
 

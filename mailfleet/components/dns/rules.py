@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mailfleet.components.postal.settings import POSTAL_PROCESSES
+from mailfleet.components.postal.settings import postal_hosts
 from mailfleet.dns.settings import DnsSettings
 from mailfleet.fleet.definition import Rule
 from mailfleet.fleet.errors import Problem, problem_at
@@ -26,7 +26,7 @@ def _policies_are_served_by_a_caddy(fleet: Fleet) -> Iterator[Problem]:
 
 def _policies_name_mx_hosts(fleet: Fleet) -> Iterator[Problem]:
     """A policy of none would keep all mail away (RFC 8461 section 3.2)."""
-    if fleet.with_role(*POSTAL_PROCESSES) and not fleet.with_role("database"):
+    if postal_hosts(fleet) and not fleet.with_role("database"):
         return  # reported by its own rule; without one Postal's names are not known
     first = next(iter(fleet.hosts.values()))
     for domain, policy in fleet[DnsSettings].mta_sts.items():

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mailfleet.components.mariadb.settings import database_address, database_is_published
-from mailfleet.components.postal.settings import POSTAL_PROCESSES
+from mailfleet.components.postal.settings import postal_hosts
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.ports import PortUse
 from mailfleet.fleet.settings import HostSettings
@@ -14,7 +14,7 @@ def ports(fleet: Fleet, host: Host) -> Iterator[PortUse]:
     if host.has("database") and database_is_published(fleet):
         clients = tuple(
             f"{client[HostSettings].private_ipv4}/32"
-            for client in fleet.with_role(*POSTAL_PROCESSES)
+            for client in postal_hosts(fleet)
             if client[HostSettings].private_ipv4 and not client.has("database")
         )
         address = database_address(fleet)

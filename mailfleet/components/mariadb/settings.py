@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
+from mailfleet.components.postal.settings import PostalSettings, postal_hosts
 from mailfleet.fleet.fleet import Fleet, Host
 from mailfleet.fleet.model import ComponentSettings
 from mailfleet.fleet.ports import LOOPBACK
@@ -73,13 +73,13 @@ def database_is_published(fleet: Fleet) -> bool:
     """Postal on another host, or on the host's own network, reaches the database by a port."""
     return any(
         not host.has("database") or host[PostalSettings].networking == "host"
-        for host in fleet.with_role(*POSTAL_PROCESSES)
+        for host in postal_hosts(fleet)
     )
 
 
 def database_address(fleet: Fleet) -> str:
     """Address the database port is published on: the private network only if others need it."""
-    remote = any(not host.has("database") for host in fleet.with_role(*POSTAL_PROCESSES))
+    remote = any(not host.has("database") for host in postal_hosts(fleet))
     return str(database_host(fleet)[HostSettings].private_ipv4) if remote else LOOPBACK
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mailfleet.components.postal.ports import postal_fronts
-from mailfleet.components.postal.settings import POSTAL_PROCESSES, PostalSettings
+from mailfleet.components.postal.settings import PostalSettings, postal_hosts
 from mailfleet.components.postal.yml.configuration import configuration
 from mailfleet.dns.desired.hosts import address_records, addresses
 from mailfleet.dns.desired.keys import UnusableKeyError, postal_record
@@ -21,7 +21,7 @@ _REQUIRED, _RECOMMENDED = Severity.REQUIRED, Severity.RECOMMENDED
 def records(fleet: Fleet) -> list[Record]:
     """What Postal itself needs (Postal manual, "DNS configuration"). Raises SettingsError and
     SecretsError."""
-    if not fleet.with_role(*POSTAL_PROCESSES):
+    if not postal_hosts(fleet):
         return []
     return [
         *_names(fleet),
@@ -41,7 +41,7 @@ def records(fleet: Fleet) -> list[Record]:
 def sending_domain_records(fleet: Fleet, domain: str) -> list[Record]:
     """What a domain needs that sends through this Postal, besides its DKIM key, which Postal makes
     when the domain is added and shows there."""
-    names = dns_names(fleet, fleet.with_role(*POSTAL_PROCESSES)[0])
+    names = dns_names(fleet, postal_hosts(fleet)[0])
     prefix = names.get("custom_return_path_prefix", "psrp")
     return [
         Record(
@@ -75,7 +75,7 @@ def dns_names(fleet: Fleet, host: Host) -> dict[str, Any]:
 
 
 def _shared_names(fleet: Fleet) -> dict[str, Any]:
-    return dns_names(fleet, fleet.with_role(*POSTAL_PROCESSES)[0])
+    return dns_names(fleet, postal_hosts(fleet)[0])
 
 
 def _names(fleet: Fleet) -> Iterator[Record]:
